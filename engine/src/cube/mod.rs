@@ -1,0 +1,105 @@
+//! The cube model: what a table of cells is made of.
+//!
+//! ```text
+//!  Cube ─┬─ Axis      name, coordinates (1-D, decoded), order, role, chunks come from the variables
+//!        ├─ Variable  array reader + CF decoding + which axes it spans (a subset is broadcast)
+//!        └─ schema    axes in storage order, then variables; CF attributes as field metadata
+//! ```
+//! [`conventions`] reads the model out of a [`crate::source::Group`]; [`decoding`] turns stored
+//! numbers into values with a mask.
+
+pub mod chunks;
+
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::{FieldRef, SchemaRef};
+
+use crate::source::{ArrayReader, Attributes};
+
+/// Keys of the Arrow field metadata that carry CF attributes.
+pub mod metadata {
+    /// Units as the data have them once decoded.
+    pub const UNITS: &str = "units";
+    /// CF calendar of an integer time column: microseconds since 1970-01-01 in that calendar.
+    pub const CALENDAR: &str = "calendar";
+}
+
+/// A cube: axes, variables, and where they come from. Opened once, shared by all queries.
+#[derive(Debug)]
+pub struct Cube {
+    /// Table name within its schema.
+    pub name: String,
+    /// Axes in storage order, slowest first.
+    pub axes: Vec<Axis>,
+    /// Variables over all axes or a subset of them.
+    pub variables: Vec<Variable>,
+    /// Axes, then variables.
+    pub schema: SchemaRef,
+    /// Attributes of the group.
+    pub attributes: Attributes,
+    /// Coordinate reference system of the horizontal axes.
+    pub crs: Option<String>,
+    /// URL of the cube for people.
+    pub url: String,
+    /// Format and version for people.
+    pub format: String,
+    /// Changes when the stored cube changes.
+    pub version: String,
+}
+
+/// How the coordinates of an axis run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AxisOrder {
+    /// Strictly ascending.
+    Ascending,
+    /// Strictly descending, as latitude often is.
+    Descending,
+    /// Neither, or with duplicates or missing values.
+    Unordered,
+}
+
+/// What an axis measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AxisRole {
+    /// Time.
+    Time,
+    /// Geographic latitude.
+    Latitude,
+    /// Geographic longitude.
+    Longitude,
+    /// Projected y.
+    Y,
+    /// Projected x.
+    X,
+    /// Height, depth, pressure.
+    Vertical,
+    /// Anything else: ensemble member, band, station.
+    Other,
+}
+
+/// One axis of a cube with its coordinates.
+#[derive(Debug, Clone)]
+pub struct Axis {
+    /// Column: name, type, metadata.
+    pub field: FieldRef,
+    /// Coordinates (cell centres) in storage order.
+    pub coordinates: ArrayRef,
+    /// How the coordinates run.
+    pub order: AxisOrder,
+    /// What the axis measures.
+    pub role: AxisRole,
+    /// Name of the variable with the cells' bounds.
+    pub bounds: Option<String>,
+}
+
+/// One variable of a cube.
+#[derive(Debug, Clone)]
+pub struct Variable {
+    /// Column: name, decoded type, metadata.
+    pub field: FieldRef,
+    /// For each dimension of the array the cube's axis it runs along.
+    pub axes: Vec<usize>,
+    /// The stored array.
+    pub array: Arc<dyn ArrayReader>,
+}

@@ -1,0 +1,192 @@
+//! The seam between the engine and the connectors: what a store and a format must offer.
+//!
+//! ```text
+//!  StoreConnector ──connect──▶ Location ──▶ CubeFormat::open ──▶ Vec<Group>
+//!   (file, s3, …)              (object store + path)  (zarr, netcdf, …)   │
+//!                                                        Group: attributes + arrays
+//!                                                        ArrayReader: fetch (I/O) · decode (CPU)
+//! ```
+//!
+//! Nothing here is interpreted: [`crate::cube`] reads the CF conventions out of a [`Group`].
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::DataType;
+use async_trait::async_trait;
+use datafusion::object_store::ObjectStore;
+use datafusion::object_store::path::Path;
+
+use crate::cube::chunks::AxisChunks;
+use crate::error::CubeResult;
+
+/// Attributes of a group or an array, as JSON. Floats that JSON lacks are the strings
+/// `"NaN"`, `"Infinity"` and `"-Infinity"`, as in Zarr.
+pub type Attributes = serde_json::Map<String, serde_json::Value>;
+
+/// Options of a store, a cube or an attachment: names in lower case, as the user wrote the values.
+pub type Options = BTreeMap<String, String>;
+
+/// A place in an object store: a store's root, or one cube in it.
+#[derive(Debug, Clone)]
+pub struct Location {
+    /// The store, with retries, timeouts and credentials already inside.
+    pub store: Arc<dyn ObjectStore>,
+    /// Path in the store.
+    pub path: Path,
+    /// What people see: a URL or a file path without credentials or query string.
+    pub url: String,
+    /// Can the store enumerate its objects? Plain HTTP cannot.
+    pub listable: bool,
+    /// Does the store answer 403 for an object that does not exist?
+    pub missing_is_403: bool,
+}
+
+impl Location {
+    /// The place `relative` (segments joined by `/`) below this one.
+    #[must_use]
+    pub fn child(&self, relative: &str) -> Location {
+        let mut path = self.path.clone();
+        let mut url = self.url.trim_end_matches('/').to_string();
+        for segment in relative.split('/').filter(|segment| !segment.is_empty()) {
+            path = path.join(segment);
+            url.push('/');
+            url.push_str(segment);
+        }
+        Location { path, url, ..self.clone() }
+    }
+}
+
+/// Opens stores of one or more kinds, for example `s3`.
+pub trait StoreConnector: Debug + Send + Sync {
+    /// The values of `type` it answers to, lower case; the first is the canonical one.
+    fn kinds(&self) -> &'static [&'static str];
+
+    /// The URL schemes it answers to, for example `s3`. A plain path is the scheme `file`.
+    fn schemes(&self) -> &'static [&'static str];
+
+    /// The options it understands with one line of documentation each; any other name is an error.
+    fn options(&self) -> &'static [(&'static str, &'static str)];
+
+    /// Builds the store without touching the network. `url` is a URL or, for `file`, a path.
+    ///
+    /// # Errors
+    /// An unknown option, a malformed URL, or credentials that are announced but not to be found.
+    fn connect(&self, url: &str, options: &Options) -> CubeResult<Location>;
+}
+
+/// Reads one format of cubes, for example Zarr.
+#[async_trait]
+pub trait CubeFormat: Debug + Send + Sync {
+    /// The name in `STORED AS`, upper case.
+    fn name(&self) -> &'static str;
+
+    /// The suffixes by which a listing recognises a cube, with the dot. `is_directory` formats
+    /// end a listing's descent.
+    fn suffixes(&self) -> &'static [&'static str];
+
+    /// Is a cube of this format a folder (Zarr) rather than one object (NetCDF)?
+    fn is_directory(&self) -> bool;
+
+    /// Opens a cube: metadata only, no chunk of a data variable.
+    ///
+    /// Returns one [`Group`] per group that holds arrays; the root's [`Group::path`] is empty.
+    ///
+    /// # Errors
+    /// Not found, denied, metadata that cannot be parsed, codecs or types that cannot be read.
+    async fn open(&self, location: &Location, options: &Options) -> CubeResult<Vec<Group>>;
+}
+
+/// A group of arrays that share dimensions, as the format stores it.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// Path of the group below the cube, empty for the root.
+    pub path: String,
+    /// The group's own attributes.
+    pub attributes: Attributes,
+    /// Its arrays, in the order in which the format lists them.
+    pub arrays: Vec<Arc<dyn ArrayReader>>,
+    /// What people see: the cube's URL and the group's path.
+    pub url: String,
+    /// The format and its version, for people: `zarr 3`, `netcdf-4`.
+    pub format: String,
+    /// Changes when the stored cube changes (entity tag, or modification time and size).
+    /// Part of every cache key.
+    pub version: String,
+}
+
+/// What is known of a stored array before any chunk is read.
+#[derive(Debug, Clone)]
+pub struct ArrayDescription {
+    /// Name within its group.
+    pub name: String,
+    /// One name per dimension. A format without names invents `dim_0`, `dim_1`, …
+    pub dimensions: Vec<String>,
+    /// Length of each dimension, in cells.
+    pub shape: Vec<u64>,
+    /// How each dimension is cut into chunks.
+    pub chunks: Vec<AxisChunks>,
+    /// Stored type: a number, `Boolean`, `Utf8`, `Timestamp` (Zarr's datetime64), or
+    /// `FixedSizeBinary(1)` for the characters of a character array.
+    pub data_type: DataType,
+    /// The value of cells in chunks that do not exist. `Null` where the format has none.
+    pub fill_value: serde_json::Value,
+    /// Attributes. `_FillValue` is here whenever the format's fill value means "missing".
+    pub attributes: Attributes,
+    /// Codecs for people, in the order in which decoding undoes them, for example `blosc(zstd:5, bitshuffle)`.
+    pub codecs: String,
+    /// Chunks of a sharded array share objects: the shape of a shard in cells.
+    pub shard_shape: Option<Vec<u64>>,
+    /// Bytes as stored, where the format knows without listing.
+    pub stored_bytes: Option<u64>,
+}
+
+/// The encoded bytes of a chunk, on their way from the I/O runtime to the CPU that decodes them.
+#[derive(Debug)]
+pub struct EncodedChunk {
+    /// Bytes that came over the network or from the disk for this chunk.
+    pub bytes_fetched: u64,
+    /// The bytes, or values for formats whose library decodes while it reads.
+    pub payload: Payload,
+}
+
+/// See [`EncodedChunk::payload`].
+#[derive(Debug)]
+pub enum Payload {
+    /// Encoded bytes; [`ArrayReader::decode`] turns them into values.
+    Encoded(bytes::Bytes),
+    /// Values already decoded.
+    Values(RawChunk),
+}
+
+/// A decoded chunk as stored: no mask, no scaling.
+#[derive(Debug, Clone)]
+pub struct RawChunk {
+    /// Values in C order, of the array's [`ArrayDescription::data_type`], `shape` product long.
+    pub values: ArrayRef,
+    /// At least the chunk's extent in every dimension: formats that pad the chunks at an edge give
+    /// the padded shape.
+    pub shape: Vec<usize>,
+}
+
+/// Reads the chunks of one array. Fetching is I/O, decoding is compute; the engine runs them apart.
+#[async_trait]
+pub trait ArrayReader: Debug + Send + Sync {
+    /// What is known without reading a chunk.
+    fn description(&self) -> &ArrayDescription;
+
+    /// Fetches the chunk at `index` (one number per dimension). `None` when it is not stored, so
+    /// that all its cells are the fill value.
+    ///
+    /// # Errors
+    /// The store failed, denied access or sent fewer bytes than it announced.
+    async fn fetch(&self, index: &[u64]) -> CubeResult<Option<EncodedChunk>>;
+
+    /// Decodes what [`ArrayReader::fetch`] returned for the same `index`.
+    ///
+    /// # Errors
+    /// The bytes do not decode to the chunk's shape, or a checksum does not match.
+    fn decode(&self, index: &[u64], chunk: EncodedChunk) -> CubeResult<RawChunk>;
+}
