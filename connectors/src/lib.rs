@@ -1,1 +1,9 @@
-//! To be written.
+//! Stores and formats, one file or folder each, behind the traits of [`graticule_engine::source`].
+//!
+//! This is the only crate that names a file format's library or an object store's protocol.
+
+pub mod formats;
+pub mod stores;
+
+pub use formats::formats;
+pub use stores::store_connectors;

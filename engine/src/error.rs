@@ -46,7 +46,12 @@ pub type CubeResult<T> = Result<T, CubeError>;
 impl CubeError {
     /// An error of `kind` at `place` (store, cube, variable, chunk), because of `cause`.
     pub fn new(kind: ErrorKind, place: impl Into<String>, cause: impl fmt::Display) -> Self {
-        Self { kind, cause: cause.to_string(), place: place.into(), remedy: String::new() }
+        Self {
+            kind,
+            cause: cause.to_string(),
+            place: place.into(),
+            remedy: String::new(),
+        }
     }
 
     /// [`ErrorKind::NotFound`] at `place`.

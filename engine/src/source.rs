@@ -55,7 +55,11 @@ impl Location {
             url.push('/');
             url.push_str(segment);
         }
-        Location { path, url, ..self.clone() }
+        Location {
+            path,
+            url,
+            ..self.clone()
+        }
     }
 }
 

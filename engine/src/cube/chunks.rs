@@ -23,7 +23,10 @@ pub enum AxisChunks {
 impl AxisChunks {
     /// Chunks of `size` cells on an axis of `length`. A `size` of 0 counts as 1.
     pub fn regular(length: u64, size: u64) -> Self {
-        Self::Regular { length, size: size.max(1) }
+        Self::Regular {
+            length,
+            size: size.max(1),
+        }
     }
 
     /// Cells of the axis.
