@@ -1,2 +1,31 @@
-//! To be written.
-fn main() {}
+//! Every test of Graticule that is not a unit test, in one binary.
+//!
+//! ```text
+//!  main ──▶ MODULES ──▶ trials() of each module ──▶ libtest-mimic ──▶ cargo test, cargo nextest
+//! ```
+//!
+//! To add tests, write one file with `pub(crate) fn trials() -> Vec<Trial>`, and add its `mod` line
+//! and its line in [`MODULES`]. Name a trial `module::case`. Shared pieces:
+//!
+//! - [`places`]: where the data, the samples, the Python interpreter and the built binary are, and
+//!   [`places::with_data`] for a trial that is ignored where the large data are absent;
+//! - [`oracle`]: values computed by a Python script of `tests/oracle/`, once per content of the script.
+//!
+//! Run all of them with `make test`, one of them with
+//! `cargo test --workspace --test all -- module::case`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod oracle;
+mod places;
+
+use libtest_mimic::{Arguments, Trial};
+
+/// The modules with trials, one line each, in alphabetical order.
+const MODULES: &[fn() -> Vec<Trial>] = &[oracle::trials, places::trials];
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let trials = MODULES.iter().flat_map(|trials| trials()).collect();
+    libtest_mimic::run(&arguments, trials).exit();
+}
