@@ -9,6 +9,7 @@
 //!
 //! - [`places`]: where the data, the samples, the Python interpreter and the built binary are, and
 //!   [`places::with_data`] for a trial that is ignored where the large data are absent;
+//! - [`sql`]: one trial per `.slt` file: nothing to write in Rust at all;
 //! - [`oracle`]: values computed by a Python script of `tests/oracle/`, once per content of the script.
 //!
 //! Run all of them with `make test`, one of them with
@@ -18,11 +19,14 @@
 
 mod oracle;
 mod places;
+mod sql;
+mod values;
 
 use libtest_mimic::{Arguments, Trial};
 
 /// The modules with trials, one line each, in alphabetical order.
-const MODULES: &[fn() -> Vec<Trial>] = &[oracle::trials, places::trials];
+const MODULES: &[fn() -> Vec<Trial>] =
+    &[oracle::trials, places::trials, sql::trials, values::trials];
 
 fn main() {
     let arguments = Arguments::from_args();
