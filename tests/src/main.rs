@@ -20,13 +20,19 @@
 mod oracle;
 mod places;
 mod sql;
+mod tidy;
 mod values;
 
 use libtest_mimic::{Arguments, Trial};
 
 /// The modules with trials, one line each, in alphabetical order.
-const MODULES: &[fn() -> Vec<Trial>] =
-    &[oracle::trials, places::trials, sql::trials, values::trials];
+const MODULES: &[fn() -> Vec<Trial>] = &[
+    oracle::trials,
+    places::trials,
+    sql::trials,
+    tidy::trials,
+    values::trials,
+];
 
 fn main() {
     let arguments = Arguments::from_args();

@@ -1,0 +1,49 @@
+# Every workflow of Graticule, one target each. Times: 2 cores, in brackets what the first run adds.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.SILENT:
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench bless setup deny
+
+help:                    ## this list
+	sed -nE 's/^([a-z]+): *## (.*)/  make \1\t\2/p' Makefile | expand -t 16
+
+demo:                    ## ask real climate data five questions: seconds (first: release build)
+	tools/setup
+	. tools/environment
+	demo/run
+
+test:                    ## every test, unit to end-to-end, after make check: minutes (first: full build)
+	tools/setup nextest
+	. tools/environment
+	cargo fmt --check
+	cargo clippy --quiet --workspace --all-targets -- --deny warnings
+	cargo test --quiet --workspace --doc
+	cargo build --quiet --workspace --bins
+	GRATICULE_BINARY="$$CARGO_TARGET_DIR/debug/graticule" cargo nextest run --workspace
+
+check:                   ## format and lints: seconds (first: minutes)
+	tools/setup
+	. tools/environment
+	cargo fmt --check
+	cargo clippy --quiet --workspace --all-targets -- --deny warnings
+
+bench:                   ## rooflines and comparisons, see benches/README.md: minutes (first: release build)
+	tools/setup
+	. tools/environment
+	cargo run --quiet --release --package graticule-benches
+
+bless:                   ## rewrite the expectations of the .slt files to what is: minute
+	tools/setup nextest
+	. tools/environment
+	GRATICULE_BLESS=1 cargo nextest run --workspace --test all -E 'test(/^sql::/)'
+	git status --short tests
+
+setup:                   ## install what is missing, nothing in the clone: instant (first: minutes)
+	tools/setup
+
+deny:                    ## licences and sources of all dependencies: seconds (first: builds cargo-deny)
+	tools/setup deny
+	. tools/environment
+	cargo deny --log-level error check licenses bans sources
