@@ -7,27 +7,25 @@ SHELL := bash
 .PHONY: help demo test check bench bless setup deny
 
 help:                    ## this list
-	sed -nE 's/^([a-z]+): *## (.*)/  make \1\t\2/p' Makefile | expand -t 16
+	sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
 
 demo:                    ## ask real climate data five questions: seconds (first: release build)
 	tools/setup
 	. tools/environment
 	demo/run
 
-test:                    ## every test, unit to end-to-end, after make check: minutes (first: full build)
-	tools/setup nextest
-	. tools/environment
-	cargo fmt --check
-	cargo clippy --quiet --workspace --all-targets -- --deny warnings
-	cargo test --quiet --workspace --doc
-	cargo build --quiet --workspace --bins
-	GRATICULE_BINARY="$$CARGO_TARGET_DIR/debug/graticule" cargo nextest run --workspace
-
 check:                   ## format and lints: seconds (first: minutes)
 	tools/setup
 	. tools/environment
 	cargo fmt --check
 	cargo clippy --quiet --workspace --all-targets -- --deny warnings
+
+test: check              ## make check, then every test, unit to end-to-end: minutes (first: full build)
+	tools/setup nextest
+	. tools/environment
+	cargo test --quiet --workspace --doc
+	cargo build --quiet --workspace --bins
+	GRATICULE_BINARY="$$CARGO_TARGET_DIR/debug/graticule" cargo nextest run --workspace
 
 bench:                   ## rooflines and comparisons, see benches/README.md: minutes (first: release build)
 	tools/setup
