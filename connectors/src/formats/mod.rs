@@ -1,10 +1,12 @@
 //! The registry of formats: adding one is a module and a line in [`formats`].
 
+pub mod netcdf;
+
 use std::sync::Arc;
 
 use graticule_engine::source::CubeFormat;
 
 /// Every format Graticule reads, in the order in which a listing asks them.
 pub fn formats() -> Vec<Arc<dyn CubeFormat>> {
-    vec![]
+    vec![Arc::new(netcdf::Netcdf)]
 }
