@@ -11,9 +11,7 @@ use arrow::array::{ArrayRef, StringArray};
 use async_trait::async_trait;
 use bytes::Bytes;
 use graticule_engine::error::{CubeError, CubeResult};
-use graticule_engine::source::{
-    ArrayDescription, ArrayReader, EncodedChunk, Payload, RawChunk,
-};
+use graticule_engine::source::{ArrayDescription, ArrayReader, EncodedChunk, Payload, RawChunk};
 use hdf5_reader::Hdf5File;
 
 use super::chunk_index::{ChunkedStorage, StoredChunk};
@@ -88,9 +86,9 @@ impl ArrayReader for NetcdfArray {
             .iter()
             .map(|cells| cells.end.saturating_sub(cells.start) as usize)
             .collect();
-        let expected = shape
-            .iter()
-            .fold(self.element.width, |bytes, cells| bytes.saturating_mul(*cells));
+        let expected = shape.iter().fold(self.element.width, |bytes, cells| {
+            bytes.saturating_mul(*cells)
+        });
         if stored.len() != expected {
             return Err(damaged(
                 &place,
@@ -107,7 +105,10 @@ impl ArrayReader for NetcdfArray {
 impl NetcdfArray {
     /// What people see: file and variable.
     fn place(&self) -> String {
-        format!("{}, variable {}", self.file.location.url, self.description.name)
+        format!(
+            "{}, variable {}",
+            self.file.location.url, self.description.name
+        )
     }
 
     fn chunk_place(&self, index: &[u64]) -> String {
@@ -126,7 +127,11 @@ impl NetcdfArray {
                 "the variable has no such chunk",
             ));
         }
-        Ok(index.iter().zip(chunks).map(|(i, axis)| axis.range(*i)).collect())
+        Ok(index
+            .iter()
+            .zip(chunks)
+            .map(|(i, axis)| axis.range(*i))
+            .collect())
     }
 
     async fn read(&self, ranges: &[Range<u64>]) -> CubeResult<Bytes> {

@@ -76,7 +76,10 @@ pub(super) struct ChunkIndex(Vec<StoredChunk>);
 impl ChunkIndex {
     /// The chunk `number`, when it is stored.
     pub(super) fn find(&self, number: u64) -> Option<StoredChunk> {
-        let found = self.0.binary_search_by_key(&number, |chunk| chunk.number).ok()?;
+        let found = self
+            .0
+            .binary_search_by_key(&number, |chunk| chunk.number)
+            .ok()?;
         self.0.get(found).copied()
     }
 }
@@ -146,7 +149,9 @@ impl IndexLocation {
             return None;
         }
         let mut number = 0_u64;
-        for ((position, length), size) in index.iter().zip(&self.stored_shape).zip(&self.chunk_shape) {
+        for ((position, length), size) in
+            index.iter().zip(&self.stored_shape).zip(&self.chunk_shape)
+        {
             let count = length.div_ceil(u64::from((*size).max(1)));
             if *position >= count {
                 return None;
@@ -160,7 +165,11 @@ impl IndexLocation {
     ///
     /// # Errors
     /// The store failed, or the index is damaged.
-    pub(super) async fn read(&self, file: &StoredFile, place: &str) -> CubeResult<(ChunkIndex, u64)> {
+    pub(super) async fn read(
+        &self,
+        file: &StoredFile,
+        place: &str,
+    ) -> CubeResult<(ChunkIndex, u64)> {
         let location = self.clone();
         let work_place = place.to_string();
         file.run_library(self.base, move |storage| {
@@ -189,7 +198,11 @@ impl IndexLocation {
             let Some(number) = self.number(&index) else {
                 continue;
             };
-            let size = if entry.size == 0 { chunk_bytes } else { entry.size };
+            let size = if entry.size == 0 {
+                chunk_bytes
+            } else {
+                entry.size
+            };
             chunks.push(StoredChunk {
                 number,
                 address: entry.address.saturating_add(self.base),
@@ -199,7 +212,10 @@ impl IndexLocation {
             });
         }
         chunks.sort_unstable_by_key(|chunk| chunk.number);
-        if chunks.windows(2).any(|pair| matches!(pair, [a, b] if a.number == b.number)) {
+        if chunks
+            .windows(2)
+            .any(|pair| matches!(pair, [a, b] if a.number == b.number))
+        {
             return Err(damaged(place, "its index names a chunk twice"));
         }
         Ok(ChunkIndex(chunks))

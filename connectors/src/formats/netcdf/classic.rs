@@ -39,7 +39,9 @@ fn array(file: &Arc<StoredFile>, variable: &NcVariable, record_stride: u64) -> O
     let row_bytes = shape
         .iter()
         .skip(1)
-        .fold(element.width as u64, |bytes, length| bytes.saturating_mul(*length));
+        .fold(element.width as u64, |bytes, length| {
+            bytes.saturating_mul(*length)
+        });
     let stride = if variable.is_record_var {
         record_stride
     } else {

@@ -150,12 +150,14 @@ impl Element {
             ($arrow:ty, $native:ty) => {{
                 let (stored, _) = bytes.as_chunks::<{ size_of::<$native>() }>();
                 let values: Vec<$native> = match self.byte_order {
-                    ByteOrder::LittleEndian => {
-                        stored.iter().map(|b| <$native>::from_le_bytes(*b)).collect()
-                    }
-                    ByteOrder::BigEndian => {
-                        stored.iter().map(|b| <$native>::from_be_bytes(*b)).collect()
-                    }
+                    ByteOrder::LittleEndian => stored
+                        .iter()
+                        .map(|b| <$native>::from_le_bytes(*b))
+                        .collect(),
+                    ByteOrder::BigEndian => stored
+                        .iter()
+                        .map(|b| <$native>::from_be_bytes(*b))
+                        .collect(),
                 };
                 Ok(Arc::new(PrimitiveArray::<$arrow>::new(values.into(), None)))
             }};
@@ -172,11 +174,16 @@ impl Element {
             DataType::Float32 => numbers!(Float32Type, f32),
             DataType::Float64 => numbers!(Float64Type, f64),
             DataType::Boolean => Ok(Arc::new(
-                bytes.iter().map(|b| Some(*b != 0)).collect::<BooleanArray>(),
+                bytes
+                    .iter()
+                    .map(|b| Some(*b != 0))
+                    .collect::<BooleanArray>(),
             )),
-            DataType::FixedSizeBinary(1) => FixedSizeBinaryArray::try_new(1, Buffer::from(bytes), None)
-                .map(|array| Arc::new(array) as ArrayRef)
-                .map_err(|error| CubeError::corrupt(place, error)),
+            DataType::FixedSizeBinary(1) => {
+                FixedSizeBinaryArray::try_new(1, Buffer::from(bytes), None)
+                    .map(|array| Arc::new(array) as ArrayRef)
+                    .map_err(|error| CubeError::corrupt(place, error))
+            }
             DataType::Utf8 if !self.is_reference => bytes
                 .chunks(self.width.max(1))
                 .map(|stored| self.text(stored, place).map(Some))
@@ -220,7 +227,11 @@ fn first_as_json(array: &ArrayRef) -> Value {
     /// The first number of one type.
     macro_rules! first {
         ($arrow:ty) => {
-            array.as_primitive::<$arrow>().values().first().map_or(Value::Null, |v| Value::from(*v))
+            array
+                .as_primitive::<$arrow>()
+                .values()
+                .first()
+                .map_or(Value::Null, |v| Value::from(*v))
         };
     }
     match array.data_type() {

@@ -51,7 +51,11 @@ impl StoredFile {
             .await
             .map_err(|error| store_error(location, &error))?;
         let version = object.e_tag.unwrap_or_else(|| {
-            format!("{}-{}", object.last_modified.timestamp_micros(), object.size)
+            format!(
+                "{}-{}",
+                object.last_modified.timestamp_micros(),
+                object.size
+            )
         });
         Ok(Self {
             location: location.clone(),
@@ -218,8 +222,16 @@ pub(super) fn library_error(place: &str, error: netcdf_reader::Error) -> CubeErr
     use hdf5_reader::error::Error as Hdf5;
     use netcdf_reader::Error;
     match error {
-        Error::UnexpectedEof { offset, needed, available }
-        | Error::Hdf5(Hdf5::UnexpectedEof { offset, needed, available }) => truncated(
+        Error::UnexpectedEof {
+            offset,
+            needed,
+            available,
+        }
+        | Error::Hdf5(Hdf5::UnexpectedEof {
+            offset,
+            needed,
+            available,
+        }) => truncated(
             place,
             offset.saturating_add(needed),
             offset.saturating_add(available),

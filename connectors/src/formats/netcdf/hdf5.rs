@@ -108,9 +108,15 @@ fn array(
 ) -> CubeResult<NetcdfArray> {
     let shape = variable.shape();
     if shape.len() != header.space.dims.len() {
-        return Err(damaged(place, "a dataset has another number of dimensions than its variable"));
+        return Err(damaged(
+            place,
+            "a dataset has another number of dimensions than its variable",
+        ));
     }
-    let fill = header.fill.clone().unwrap_or_else(|| vec![0; element.width]);
+    let fill = header
+        .fill
+        .clone()
+        .unwrap_or_else(|| vec![0; element.width]);
     let fill_value = element.json(&fill, place);
     let mut attributes = attributes::to_json(&variable.attributes);
     name_flags(&variable.dtype, &element, &mut attributes);
@@ -153,30 +159,42 @@ fn layout(
     let superblock = hdf5.superblock();
     let undefined = |address| Cursor::is_undefined_offset(address, superblock.offset_size);
     if header.external {
-        return Err(
-            CubeError::unsupported(place, "the values are in another file (HDF5 external storage)")
-                .remedy("rewrite it as one file with `h5repack`"),
-        );
+        return Err(CubeError::unsupported(
+            place,
+            "the values are in another file (HDF5 external storage)",
+        )
+        .remedy("rewrite it as one file with `h5repack`"));
     }
     if element.is_reference {
         return Ok((Layout::Text(dataset_path), single_chunk(shape), None));
     }
     let chunked = matches!(header.layout, DataLayout::Chunked { .. });
     if !chunked && shape != header.space.dims.as_slice() {
-        return Err(damaged(place, "a dataset has another shape than its variable"));
+        return Err(damaged(
+            place,
+            "a dataset has another shape than its variable",
+        ));
     }
     let row_bytes = shape
         .iter()
         .skip(1)
-        .fold(element.width as u64, |bytes, length| bytes.saturating_mul(*length));
+        .fold(element.width as u64, |bytes, length| {
+            bytes.saturating_mul(*length)
+        });
     match header.layout {
         DataLayout::Compact { data } => {
             let bytes = data.len() as u64;
-            Ok((Layout::Inline(Bytes::from(data)), single_chunk(shape), Some(bytes)))
+            Ok((
+                Layout::Inline(Bytes::from(data)),
+                single_chunk(shape),
+                Some(bytes),
+            ))
         }
-        DataLayout::Contiguous { address, .. } if undefined(address) => {
-            Ok((Layout::Unwritten, virtual_chunks(shape, element.width), Some(0)))
-        }
+        DataLayout::Contiguous { address, .. } if undefined(address) => Ok((
+            Layout::Unwritten,
+            virtual_chunks(shape, element.width),
+            Some(0),
+        )),
         DataLayout::Contiguous { address, size } => Ok((
             Layout::Rows {
                 start: address.saturating_add(superblock.base_address),

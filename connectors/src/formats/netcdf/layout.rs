@@ -149,7 +149,11 @@ mod tests {
             (&[5], 40, &[0..2], vec![100..102, 140..142]),
         ];
         for (shape, stride, region, ranges) in cases {
-            assert_eq!(row_ranges(100, stride, shape, region, 2), ranges, "{shape:?} {region:?}");
+            assert_eq!(
+                row_ranges(100, stride, shape, region, 2),
+                ranges,
+                "{shape:?} {region:?}"
+            );
         }
     }
 }

@@ -11,6 +11,7 @@
 
 mod array;
 mod attributes;
+mod bitshuffle;
 mod chunk_index;
 mod classic;
 mod element;
@@ -188,7 +189,10 @@ fn recognise(url: &str, storage: &dyn hdf5_reader::Storage) -> CubeResult<()> {
         [] => ("empty", "copy it again from its source"),
         [b'P', b'K', 3, 4] => ("a zip archive", "unpack it first with `unzip`"),
         [0x1f, 0x8b, ..] => ("compressed with gzip", "unpack it first with `gunzip`"),
-        b"GRIB" => ("a GRIB file", "convert it first, for example with `cdo -f nc copy`"),
+        b"GRIB" => (
+            "a GRIB file",
+            "convert it first, for example with `cdo -f nc copy`",
+        ),
         _ => return Ok(()),
     };
     Err(CubeError::unsupported(url, format!("the file is {other}, not NetCDF")).remedy(remedy))
