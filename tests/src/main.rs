@@ -18,11 +18,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-<<<<<<< HEAD
 mod client;
-=======
 mod netcdf;
->>>>>>> 136d86d (Read NetCDF-3 and NetCDF-4 files by ranges, compared cell by cell with the netCDF C library)
 mod oracle;
 mod places;
 mod sql;
@@ -33,17 +30,11 @@ use libtest_mimic::{Arguments, Trial};
 
 /// The modules with trials, one line each, in alphabetical order.
 const MODULES: &[fn() -> Vec<Trial>] = &[
-<<<<<<< HEAD
-    oracle::trials,
-    places::trials,
-    sql::trials,
-    tidy::trials,
-=======
     netcdf::trials,
     oracle::trials,
     places::trials,
     sql::trials,
->>>>>>> 136d86d (Read NetCDF-3 and NetCDF-4 files by ranges, compared cell by cell with the netCDF C library)
+    tidy::trials,
     values::trials,
 ];
 
