@@ -8,13 +8,20 @@
 //! [`conventions`] reads the model out of a [`crate::source::Group`]; [`decoding`] turns stored
 //! numbers into values with a mask.
 
+pub mod block;
 pub mod chunks;
+pub mod conventions;
+pub mod crs;
+pub mod decoding;
+pub mod memory;
 
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::{FieldRef, SchemaRef};
 
+use self::crs::Crs;
+use self::decoding::Decoding;
 use crate::source::{ArrayReader, Attributes};
 
 /// Keys of the Arrow field metadata that carry CF attributes.
@@ -23,6 +30,8 @@ pub mod metadata {
     pub const UNITS: &str = "units";
     /// CF calendar of an integer time column: microseconds since 1970-01-01 in that calendar.
     pub const CALENDAR: &str = "calendar";
+    /// Name of the coordinate reference system of a variable with a grid mapping, see [`super::Crs`].
+    pub const CRS: &str = "crs";
 }
 
 /// A cube: axes, variables, and where they come from. Opened once, shared by all queries.
@@ -39,7 +48,7 @@ pub struct Cube {
     /// Attributes of the group.
     pub attributes: Attributes,
     /// Coordinate reference system of the horizontal axes.
-    pub crs: Option<String>,
+    pub crs: Option<Crs>,
     /// URL of the cube for people.
     pub url: String,
     /// Format and version for people.
@@ -98,8 +107,11 @@ pub struct Axis {
 pub struct Variable {
     /// Column: name, decoded type, metadata.
     pub field: FieldRef,
-    /// For each dimension of the array the cube's axis it runs along.
+    /// For each dimension of the array the cube's axis it runs along, without the dimension that
+    /// counts the characters of a text.
     pub axes: Vec<usize>,
     /// The stored array.
     pub array: Arc<dyn ArrayReader>,
+    /// What turns stored numbers into values.
+    pub decoding: Decoding,
 }

@@ -1,0 +1,200 @@
+//! A block: the decoded values of one chunk of one variable.
+//!
+//! ```text
+//!  ArrayReader::fetch ──▶ Option<EncodedChunk> ──▶ ArrayReader::decode ──▶ Decoding::apply ──▶ Block
+//!      (I/O runtime)        None = not stored         (CPU, as stored)      (mask, scale)     Array │ Constant
+//! ```
+//! Coordinates of a block are implied by the chunk's index; they are not stored in it.
+
+use std::ops::Range;
+
+use arrow::array::ArrayRef;
+use datafusion::common::ScalarValue;
+use futures::future::try_join_all;
+
+use super::Variable;
+use super::chunks::AxisChunks;
+use super::decoding::characters;
+use crate::error::{CubeError, CubeResult};
+use crate::source::{EncodedChunk, Payload, RawChunk};
+
+/// The decoded values of one chunk.
+#[derive(Debug, Clone)]
+pub struct Block {
+    /// Cells per axis of the variable, slowest first: at least the chunk's extent. A format that
+    /// pads the chunks at an edge of the array gives the padded shape.
+    pub shape: Vec<usize>,
+    /// The values in C order of `shape`.
+    pub values: BlockValues,
+}
+
+/// The values of a [`Block`], of the variable's decoded type; NULL marks a missing value.
+#[derive(Debug, Clone)]
+pub enum BlockValues {
+    /// One value per cell.
+    Array(ArrayRef),
+    /// All cells have this value: the chunk is not stored.
+    Constant(ScalarValue),
+}
+
+impl Block {
+    /// Number of cells, padding included.
+    pub fn cells(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// The values, one per cell. Copies only a constant.
+    ///
+    /// # Errors
+    /// The constant's type cannot be repeated.
+    pub fn to_array(&self) -> CubeResult<ArrayRef> {
+        match &self.values {
+            BlockValues::Array(array) => Ok(array.clone()),
+            BlockValues::Constant(scalar) => scalar
+                .to_array_of_size(self.cells())
+                .map_err(|error| CubeError::unsupported("", error)),
+        }
+    }
+}
+
+impl Variable {
+    /// How the variable is cut into chunks, one entry per entry of [`Variable::axes`].
+    pub fn chunks(&self) -> &[AxisChunks] {
+        let chunks = &self.array.description().chunks;
+        &chunks[..self.axes.len().min(chunks.len())]
+    }
+
+    /// The cells that the chunk at `index` covers, one range per entry of [`Variable::axes`].
+    pub fn region(&self, index: &[u64]) -> Vec<Range<u64>> {
+        let chunks = self.chunks().iter();
+        chunks.zip(index).map(|(c, i)| c.range(*i)).collect()
+    }
+
+    /// Fetches the chunk at `index` (one number per entry of [`Variable::axes`]). `None` when it is
+    /// not stored, so that all its cells have the fill value.
+    ///
+    /// # Errors
+    /// See [`crate::source::ArrayReader::fetch`].
+    pub async fn fetch(&self, index: &[u64]) -> CubeResult<Option<EncodedChunk>> {
+        let chunks = &self.array.description().chunks;
+        let place = |error: CubeError| error.within(self.field.name());
+        let Some(characters) = chunks.get(self.axes.len()) else {
+            return self.array.fetch(index).await.map_err(place);
+        };
+        let indices: Vec<Vec<u64>> = (0..characters.count())
+            .map(|last| index.iter().copied().chain([last]).collect())
+            .collect();
+        if let [index] = indices.as_slice() {
+            return self.array.fetch(index).await.map_err(place);
+        }
+        let pieces = indices.iter().map(|index| self.array.fetch(index));
+        let pieces = try_join_all(pieces).await.map_err(place)?;
+        self.join_characters(&indices, pieces).map_err(place)
+    }
+
+    /// Puts the pieces of texts that are cut into several chunks together.
+    fn join_characters(
+        &self,
+        indices: &[Vec<u64>],
+        pieces: Vec<Option<EncodedChunk>>,
+    ) -> CubeResult<Option<EncodedChunk>> {
+        if pieces.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        let description = self.array.description();
+        let mut bytes_fetched = 0;
+        let mut raw = Vec::with_capacity(pieces.len());
+        for (index, piece) in indices.iter().zip(pieces) {
+            let chunks = description.chunks.iter();
+            let ranges: Vec<_> = chunks.zip(index).map(|(c, i)| c.range(*i)).collect();
+            let shape: Vec<usize> = ranges
+                .iter()
+                .map(|range| (range.end - range.start) as usize)
+                .collect();
+            raw.push(match piece {
+                Some(chunk) => {
+                    bytes_fetched += chunk.bytes_fetched;
+                    let chunk = self.decode_stored(index, chunk)?;
+                    characters::crop(&chunk, &shape)?
+                }
+                None => RawChunk {
+                    values: characters::blank(shape.iter().product())?,
+                    shape,
+                },
+            });
+        }
+        Ok(Some(EncodedChunk {
+            bytes_fetched,
+            payload: Payload::Values(characters::join(&raw)?),
+        }))
+    }
+
+    /// The stored numbers of a chunk, checked against its shape.
+    fn decode_stored(&self, index: &[u64], chunk: EncodedChunk) -> CubeResult<RawChunk> {
+        let raw = match chunk.payload {
+            Payload::Values(raw) => raw,
+            Payload::Encoded(_) => self.array.decode(index, chunk)?,
+        };
+        let cells: usize = raw.shape.iter().product();
+        if cells != raw.values.len() {
+            return Err(CubeError::corrupt(
+                format!("chunk {index:?}"),
+                format!(
+                    "a chunk of shape {:?} has {} values",
+                    raw.shape,
+                    raw.values.len()
+                ),
+            ));
+        }
+        Ok(raw)
+    }
+
+    /// Decodes what [`Variable::fetch`] returned for the same `index`: masks missing values, then
+    /// scales. Pure compute.
+    ///
+    /// # Errors
+    /// See [`crate::source::ArrayReader::decode`]; also when the chunk is smaller than its extent.
+    pub fn decode(&self, index: &[u64], chunk: Option<EncodedChunk>) -> CubeResult<Block> {
+        let extent: Vec<usize> = self
+            .region(index)
+            .iter()
+            .map(|range| (range.end - range.start) as usize)
+            .collect();
+        let block = match chunk {
+            None => Ok(Block {
+                shape: extent.clone(),
+                values: BlockValues::Constant(self.decoding.fill().clone()),
+            }),
+            Some(chunk) => self.decode_chunk(index, chunk),
+        };
+        let block = block.map_err(|error| error.within(self.field.name()))?;
+        let too_small = block.shape.len() != extent.len()
+            || block
+                .shape
+                .iter()
+                .zip(&extent)
+                .any(|(have, need)| have < need);
+        if too_small {
+            return Err(CubeError::corrupt(
+                format!("{}, chunk {index:?}", self.field.name()),
+                format!(
+                    "the chunk has shape {:?} instead of {extent:?}",
+                    block.shape
+                ),
+            ));
+        }
+        Ok(block)
+    }
+
+    fn decode_chunk(&self, index: &[u64], chunk: EncodedChunk) -> CubeResult<Block> {
+        let stored_rank = self.array.description().chunks.len();
+        let mut stored_index = index.to_vec();
+        stored_index.resize(stored_rank, 0);
+        let raw = self.decode_stored(&stored_index, chunk)?;
+        let (values, shape) = self.decoding.apply(raw)?;
+        Ok(Block {
+            shape,
+            values: BlockValues::Array(values),
+        })
+    }
+}

@@ -1,0 +1,251 @@
+//! The coordinate reference system of a cube, as its data state it. Nothing is projected here.
+//!
+//! Sources, the first that is there counts: attributes of the grid mapping variable (CF 1.11 §5.6,
+//! GDAL's `spatial_ref`), `proj:` attributes of an array or the group (GeoZarr), and latitude and
+//! longitude axes, which mean `OGC:CRS84`.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::conventions::classify::{Column, grid_mapping_names, text};
+use super::{Axis, AxisRole};
+use crate::source::{ArrayReader, Attributes, Group};
+
+/// A coordinate reference system.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Crs {
+    /// For people: `EPSG:4326` if it can be told, else the system's own name.
+    pub name: String,
+    /// As found: WKT, PROJJSON, an authority's code, or a PROJ string. `None` if only
+    /// [`Crs::parameters`] define it.
+    pub definition: Option<String>,
+    /// The attributes of the grid mapping variable.
+    pub parameters: Attributes,
+}
+
+impl Crs {
+    /// The system of the horizontal axes of a table with `columns`.
+    pub(super) fn of(
+        group: &Group,
+        grid_mappings: &[Arc<dyn ArrayReader>],
+        columns: &[&Column],
+        axes: &[Axis],
+    ) -> Option<Crs> {
+        let columns = columns
+            .iter()
+            .map(|column| &column.array.description().attributes);
+        let columns: Vec<&Attributes> = columns.collect();
+        let named = columns
+            .iter()
+            .flat_map(|attributes| grid_mapping_names(attributes));
+        let mappings = || grid_mappings.iter().map(|array| array.description());
+        let mut named = named.filter_map(|name| mappings().find(|m| m.name == name));
+        let mapping = named.next().or_else(|| mappings().next());
+        if let Some(mapping) = mapping {
+            return Some(Crs::of_grid_mapping(&mapping.name, &mapping.attributes));
+        }
+        let lists = columns.into_iter().chain([&group.attributes]);
+        lists
+            .into_iter()
+            .find_map(Crs::of_proj_attributes)
+            .or_else(|| Crs::of_axes(axes))
+    }
+
+    fn of_grid_mapping(variable: &str, attributes: &Attributes) -> Crs {
+        let stated = ["crs_wkt", "spatial_ref", "epsg_code", "proj4", "proj4text"];
+        let stated = stated.iter().filter_map(|name| text(attributes, name));
+        let stated = stated
+            .into_iter()
+            .find(|definition| !definition.trim().is_empty());
+        let crs = stated.map(|definition| Crs::of_definition(definition.to_string()));
+        let crs = crs.or_else(|| Crs::of_proj_attributes(attributes));
+        let crs = crs.unwrap_or_else(|| Crs {
+            name: name_of_parameters(variable, attributes),
+            definition: None,
+            parameters: Attributes::new(),
+        });
+        Crs {
+            parameters: attributes.clone(),
+            ..crs
+        }
+    }
+
+    /// GeoZarr's `proj:` attributes, flat or in an object `proj`.
+    fn of_proj_attributes(attributes: &Attributes) -> Option<Crs> {
+        let nested = attributes
+            .get("proj")
+            .or_else(|| attributes.get("geo")?.get("proj"));
+        let find = |name: &str| {
+            let flat = attributes.get(&format!("proj:{name}"));
+            flat.or_else(|| nested?.get(name))
+                .filter(|value| !value.is_null())
+        };
+        let definition = match (find("code"), find("epsg"), find("wkt2"), find("projjson")) {
+            (Some(Value::String(code)), ..) => code.clone(),
+            (_, Some(Value::Number(code)), ..) => format!("EPSG:{code}"),
+            (_, _, Some(Value::String(wkt)), _) => wkt.clone(),
+            (_, _, _, Some(projjson @ Value::Object(_))) => projjson.to_string(),
+            _ => return None,
+        };
+        Some(Crs::of_definition(definition))
+    }
+
+    fn of_definition(definition: String) -> Crs {
+        Crs {
+            name: name_of_definition(&definition),
+            definition: Some(definition),
+            parameters: Attributes::new(),
+        }
+    }
+
+    fn of_axes(axes: &[Axis]) -> Option<Crs> {
+        let has = |role| axes.iter().any(|axis| axis.role == role);
+        (has(AxisRole::Latitude) && has(AxisRole::Longitude))
+            .then(|| Crs::of_definition("OGC:CRS84".to_string()))
+    }
+}
+
+fn name_of_definition(definition: &str) -> String {
+    let definition = definition.trim();
+    if definition.starts_with('{') {
+        return name_of_projjson(definition);
+    }
+    if definition.contains('[') {
+        return name_of_wkt(definition);
+    }
+    match definition.split_once(':') {
+        Some((authority, code)) if !definition.starts_with('+') => {
+            format!("{}:{code}", authority.to_ascii_uppercase())
+        }
+        _ => definition.to_string(),
+    }
+}
+
+fn name_of_projjson(definition: &str) -> String {
+    let parsed: Value = serde_json::from_str(definition).unwrap_or_default();
+    let id = &parsed["id"];
+    match (&id["authority"], &id["code"], &parsed["name"]) {
+        (Value::String(authority), Value::Number(code), _) => format!("{authority}:{code}"),
+        (Value::String(authority), Value::String(code), _) => format!("{authority}:{code}"),
+        (_, _, Value::String(name)) => name.clone(),
+        _ => "PROJJSON".to_string(),
+    }
+}
+
+/// The identifier of the whole system is the last one in WKT, right before the bracket that closes
+/// everything: `… ID["EPSG",32632]]`. Identifiers further inside are those of its parts.
+fn name_of_wkt(wkt: &str) -> String {
+    let last = wkt.rfind("ID[").into_iter().chain(wkt.rfind("AUTHORITY["));
+    let identifier = last.max().map(|start| &wkt[start..]);
+    let identifier = identifier.and_then(|tail| {
+        let (words, closing) = tail.split_once('[')?.1.split_once(']')?;
+        let closing: String = closing.split_whitespace().collect();
+        let mut words = words.split(',').map(|word| word.trim().trim_matches('"'));
+        let (authority, code) = (words.next()?, words.next()?);
+        (closing == "]").then(|| format!("{authority}:{code}"))
+    });
+    identifier.unwrap_or_else(|| wkt.split('"').nth(1).unwrap_or("WKT").to_string())
+}
+
+/// Latitude and longitude on the WGS 84 ellipsoid are EPSG:4326; other mappings keep their CF name.
+fn name_of_parameters(variable: &str, attributes: &Attributes) -> String {
+    let mapping = text(attributes, "grid_mapping_name").unwrap_or(variable);
+    let is = |name: &str, wanted: f64| {
+        let stated = attributes.get(name).and_then(Value::as_f64);
+        stated.is_some_and(|stated| (stated - wanted).abs() < 1e-6)
+    };
+    let wgs84 = is("semi_major_axis", 6_378_137.0) && is("inverse_flattening", 298.257_223_563);
+    if mapping == "latitude_longitude" && wgs84 {
+        "EPSG:4326".to_string()
+    } else {
+        mapping.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn attributes(value: Value) -> Attributes {
+        value.as_object().cloned().unwrap_or_default()
+    }
+
+    #[test]
+    fn names_of_definitions() {
+        let cases = [
+            ("epsg:3035", "EPSG:3035"),
+            ("OGC:CRS84", "OGC:CRS84"),
+            ("+proj=laea +lat_0=52", "+proj=laea +lat_0=52"),
+            (
+                r#"{"name":"x","id":{"authority":"EPSG","code":3857}}"#,
+                "EPSG:3857",
+            ),
+            (r#"{"name":"Mine"}"#, "Mine"),
+            ("{", "PROJJSON"),
+            (
+                r#"GEOGCRS["WGS 84",DATUM["D",ELLIPSOID["E",6378137,298.2]],ID["EPSG",4326]]"#,
+                "EPSG:4326",
+            ),
+            (
+                r#"PROJCS["UTM 32N",GEOGCS["WGS 84",AUTHORITY["EPSG","4326"]],AUTHORITY["EPSG","32632"]]"#,
+                "EPSG:32632",
+            ),
+            (
+                r#"PROJCS["Local",GEOGCS["WGS 84",AUTHORITY["EPSG","4326"]],UNIT["metre",1]]"#,
+                "Local",
+            ),
+            ("PROJCS[", "WKT"),
+        ];
+        for (definition, name) in cases {
+            assert_eq!(name_of_definition(definition), name, "{definition}");
+        }
+    }
+
+    #[test]
+    fn names_of_grid_mappings() {
+        let wgs84 = json!({"grid_mapping_name": "latitude_longitude",
+            "semi_major_axis": 6378137.0, "inverse_flattening": 298.257223563});
+        let cases = [
+            (wgs84, "EPSG:4326"),
+            (
+                json!({"grid_mapping_name": "latitude_longitude"}),
+                "latitude_longitude",
+            ),
+            (
+                json!({"grid_mapping_name": "rotated_latitude_longitude"}),
+                "rotated_latitude_longitude",
+            ),
+            (
+                json!({"spatial_ref": "EPSG:3035", "crs_wkt": ""}),
+                "EPSG:3035",
+            ),
+            (json!({"spatial_ref": "EPSG:3035"}), "EPSG:3035"),
+            (json!({"proj:code": "EPSG:26711"}), "EPSG:26711"),
+            (json!({}), "crs"),
+        ];
+        for (given, name) in cases {
+            assert_eq!(Crs::of_grid_mapping("crs", &attributes(given)).name, name);
+        }
+    }
+
+    #[test]
+    fn geozarr_attributes() {
+        let cases = [
+            (json!({"proj:code": "EPSG:26711"}), Some("EPSG:26711")),
+            (json!({"proj:epsg": 32613}), Some("EPSG:32613")),
+            (
+                json!({"proj:code": null, "proj:wkt2": "LOCALCRS[\"L\"]"}),
+                Some("L"),
+            ),
+            (json!({"proj": {"projjson": {"name": "P"}}}), Some("P")),
+            (json!({"geo": {"proj": {"code": "EPSG:1"}}}), Some("EPSG:1")),
+            (json!({"proj": 3}), None),
+        ];
+        for (given, name) in cases {
+            let crs = Crs::of_proj_attributes(&attributes(given));
+            assert_eq!(crs.map(|crs| crs.name).as_deref(), name);
+        }
+    }
+}

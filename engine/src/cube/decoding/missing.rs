@@ -1,0 +1,144 @@
+//! Which stored numbers mean "missing", and the kernels that find them.
+//!
+//! A kernel reads 64 cells, writes one word of the validity bitmap, and has no branch per cell, so
+//! that the compiler vectorises it for every stored type.
+
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
+
+use super::number::{Number, Stored};
+
+/// The stored numbers that mean "missing". NaN always does.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Missing {
+    /// `_FillValue` and `missing_value`.
+    pub(super) sentinels: Vec<Number>,
+    /// `valid_min`: lower values are missing.
+    pub(super) lower: Option<Number>,
+    /// `valid_max`: higher values are missing.
+    pub(super) upper: Option<Number>,
+}
+
+impl Missing {
+    /// The cells of `values` that are not missing; `None` when none is missing.
+    pub(super) fn validity<T: Stored>(&self, values: &[T]) -> Option<NullBuffer> {
+        let mut sentinels: Vec<T> = Vec::with_capacity(self.sentinels.len());
+        for sentinel in self.sentinels.iter().filter_map(|n| T::from_number(*n)) {
+            if sentinel.is_number() && !sentinels.contains(&sentinel) {
+                sentinels.push(sentinel);
+            }
+        }
+        let lower = self.lower.and_then(T::ceiling);
+        let upper = self.upper.and_then(T::floor);
+        match (sentinels.as_slice(), lower, upper) {
+            ([], None, None) if !T::HAS_NAN => None,
+            ([], None, None) => pack(values, T::is_number),
+            ([fill], None, None) => {
+                let fill = *fill;
+                pack(values, move |value| value.is_number() & (value != fill))
+            }
+            (sentinels, lower, upper) => {
+                let lower = lower.unwrap_or(T::LOWEST);
+                let upper = upper.unwrap_or(T::HIGHEST);
+                pack(values, move |value| {
+                    let inside = (lower <= value) & (value <= upper);
+                    let sentinels = sentinels.iter();
+                    sentinels.fold(inside, |valid, fill| valid & (*fill != value))
+                })
+            }
+        }
+    }
+}
+
+/// The validity bitmap of `values`, one bit per cell; `None` when all are valid.
+pub(super) fn pack<T: Copy>(values: &[T], is_valid: impl Fn(T) -> bool) -> Option<NullBuffer> {
+    let (blocks, rest) = values.as_chunks::<64>();
+    let mut words = Vec::with_capacity(blocks.len() + 1);
+    let mut all = u64::MAX;
+    for block in blocks {
+        let word = word(block, &is_valid);
+        all &= word;
+        words.push(word);
+    }
+    if let Some(first) = rest.first() {
+        let mut block = [*first; 64];
+        block[..rest.len()].copy_from_slice(rest);
+        let word = word(&block, &is_valid);
+        all &= word | (u64::MAX << rest.len());
+        words.push(word);
+    }
+    (all != u64::MAX)
+        .then(|| NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(words), 0, values.len())))
+}
+
+/// Bit `i` tells whether cell `i` is valid. Most blocks have no gap and need one comparison each.
+fn word<T: Copy>(block: &[T; 64], is_valid: &impl Fn(T) -> bool) -> u64 {
+    if block
+        .iter()
+        .fold(true, |valid, value| valid & is_valid(*value))
+    {
+        return u64::MAX;
+    }
+    let mut flags = [0_u8; 64];
+    for (flag, value) in flags.iter_mut().zip(block) {
+        *flag = u8::from(is_valid(*value));
+    }
+    let (eights, _) = flags.as_chunks::<8>();
+    eights
+        .iter()
+        .enumerate()
+        .fold(0, |word, (position, eight)| {
+            // The product moves the lowest bit of byte k to bit 56 + k.
+            let byte = u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+            word | byte << (8 * position)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn missing(sentinels: &[f64], lower: Option<f64>, upper: Option<f64>) -> Missing {
+        Missing {
+            sentinels: sentinels.iter().map(|n| Number::Float(*n)).collect(),
+            lower: lower.map(Number::Float),
+            upper: upper.map(Number::Float),
+        }
+    }
+
+    #[test]
+    fn bitmap_equals_a_loop_at_every_length() {
+        let rule = missing(&[3.0, -7.0], Some(-50.0), Some(60.0));
+        for length in (0..200).chain([1000]) {
+            let values: Vec<f32> = (0..length)
+                .map(|i| match i % 13 {
+                    12 => f32::NAN,
+                    _ => ((i * 37) % 151) as f32 - 70.0,
+                })
+                .collect();
+            let expected: Vec<bool> = values
+                .iter()
+                .map(|v| !(v.is_nan() || *v == 3.0 || *v == -7.0 || *v < -50.0 || *v > 60.0))
+                .collect();
+            match rule.validity(&values) {
+                Some(nulls) => assert_eq!(nulls.iter().collect::<Vec<_>>(), expected),
+                None => assert!(expected.iter().all(|valid| *valid), "length {length}"),
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_missing_needs_no_bitmap() {
+        let whole: Vec<f32> = (0..130).map(|i| i as f32).collect();
+        assert!(missing(&[], None, None).validity(&whole).is_none());
+        assert!(missing(&[-1.0], None, None).validity(&whole).is_none());
+        assert!(missing(&[1.5], None, None).validity(&[1_i16, 2]).is_none());
+        assert_eq!(
+            missing(&[1.0], None, None)
+                .validity(&[1_i16, 2])
+                .unwrap()
+                .null_count(),
+            1
+        );
+    }
+}

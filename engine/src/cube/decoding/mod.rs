@@ -1,0 +1,267 @@
+//! CF decoding: what turns the stored numbers of a variable into values with a mask.
+//!
+//! ```text
+//!  stored ─▶ reinterpret (_Unsigned) ─▶ mask (_FillValue, missing_value, valid_*, NaN) ─▶ transform
+//!                                                                        keep · scale · time · text
+//! ```
+//! Missing values are recognised among the stored numbers, before scaling (CF 1.11 §2.5.1, §8.1).
+//! A variable that only needs a mask shares the buffer of its stored numbers.
+//!
+//! Where this differs from xarray, on purpose: integers without scaling stay integers and get NULLs
+//! (xarray turns them into floats), `valid_min`, `valid_max` and `valid_range` are applied (xarray
+//! leaves that to the reader), and booleans have no fill value.
+
+pub(super) mod characters;
+mod missing;
+mod number;
+mod recipe;
+mod time;
+
+use std::sync::Arc;
+
+use arrow::array::types::{
+    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type,
+    UInt32Type, UInt64Type,
+};
+use arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, PrimitiveArray, make_array,
+};
+use arrow::buffer::NullBuffer;
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use datafusion::common::ScalarValue;
+use graticule_functions::calendar::{Calendar, TimeUnits};
+
+use self::missing::Missing;
+use self::number::Stored;
+use crate::error::{CubeError, CubeResult};
+use crate::source::RawChunk;
+
+pub use self::recipe::DecodingRules;
+
+/// How the stored numbers of one variable become values. Made by [`Decoding::new`] from the
+/// attributes, applied to every chunk.
+#[derive(Debug, Clone)]
+pub struct Decoding {
+    /// Type in which the values are stored.
+    stored: DataType,
+    /// Type with the same width by which they are read, see `_Unsigned`.
+    read_as: DataType,
+    missing: Missing,
+    transform: Transform,
+    data_type: DataType,
+    calendar: Option<Calendar>,
+    fill: ScalarValue,
+}
+
+/// What happens to the numbers that are not missing.
+#[derive(Debug, Clone, PartialEq)]
+enum Transform {
+    /// They stay as they are, in the same buffer.
+    Keep,
+    /// `value × scale + offset`, in 64 bits, rounded once to the decoded type.
+    Scale { scale: f64, offset: f64 },
+    /// `units: days since …`, after scaling.
+    Time {
+        units: TimeUnits,
+        scale: f64,
+        offset: f64,
+    },
+    /// Any number but 0 is true.
+    Truth,
+    /// Characters are joined along the last dimension.
+    Text,
+    /// Arrow converts, for example nanoseconds to microseconds.
+    Cast,
+}
+
+/// Runs `$body` with `$array` as the primitive array that `$values` is.
+macro_rules! with_numbers {
+    ($values:expr, $array:ident => $body:expr, otherwise $other:expr) => {
+        match $values.data_type() {
+            DataType::Int8 => with_numbers!(@ Int8Type, $values, $array => $body),
+            DataType::Int16 => with_numbers!(@ Int16Type, $values, $array => $body),
+            DataType::Int32 => with_numbers!(@ Int32Type, $values, $array => $body),
+            DataType::Int64 => with_numbers!(@ Int64Type, $values, $array => $body),
+            DataType::UInt8 => with_numbers!(@ UInt8Type, $values, $array => $body),
+            DataType::UInt16 => with_numbers!(@ UInt16Type, $values, $array => $body),
+            DataType::UInt32 => with_numbers!(@ UInt32Type, $values, $array => $body),
+            DataType::UInt64 => with_numbers!(@ UInt64Type, $values, $array => $body),
+            DataType::Float32 => with_numbers!(@ Float32Type, $values, $array => $body),
+            DataType::Float64 => with_numbers!(@ Float64Type, $values, $array => $body),
+            _ => $other,
+        }
+    };
+    (@ $type:ty, $values:expr, $array:ident => $body:expr) => {{
+        let $array = $values.as_primitive::<$type>();
+        $body
+    }};
+}
+
+impl Decoding {
+    /// Type of the decoded values.
+    pub fn data_type(&self) -> &DataType {
+        &self.data_type
+    }
+
+    /// The CF calendar of integer time: microseconds since 1970-01-01 in that calendar.
+    pub fn calendar(&self) -> Option<Calendar> {
+        self.calendar
+    }
+
+    /// The decoded value of cells whose chunk is not stored; NULL when it means "missing".
+    pub fn fill(&self) -> &ScalarValue {
+        &self.fill
+    }
+
+    /// Does the last stored dimension count the characters of a text?
+    pub fn joins_characters(&self) -> bool {
+        self.transform == Transform::Text
+    }
+
+    /// Are the values times, so that the units of the stored numbers do not hold for them?
+    pub(super) fn is_time(&self) -> bool {
+        matches!(self.transform, Transform::Time { .. })
+    }
+
+    /// The same decoding, but no stored number means "missing", apart from NaN.
+    pub(super) fn without_sentinels(&self) -> Decoding {
+        Decoding {
+            missing: Missing::default(),
+            ..self.clone()
+        }
+    }
+
+    /// Decodes a chunk. Returns the values and their shape, which has one dimension less than the
+    /// chunk's when characters are joined to texts.
+    ///
+    /// # Errors
+    /// The chunk's values are of another type than the array declares.
+    pub fn apply(&self, raw: RawChunk) -> CubeResult<(ArrayRef, Vec<usize>)> {
+        if raw.values.data_type() != &self.stored {
+            let (found, declared) = (raw.values.data_type(), &self.stored);
+            let cause = format!("the chunk holds {found}, its array is declared as {declared}");
+            return Err(CubeError::corrupt("", cause));
+        }
+        match &self.transform {
+            Transform::Text => characters::texts(&raw),
+            _ => Ok((self.decode(raw.values)?, raw.shape)),
+        }
+    }
+
+    fn decode(&self, stored: ArrayRef) -> CubeResult<ArrayRef> {
+        let stored = if self.read_as == self.stored {
+            stored
+        } else if self.read_as.is_integer() {
+            reinterpret(&stored, &self.read_as)?
+        } else {
+            convert(&stored, &self.read_as)?
+        };
+        match &self.transform {
+            Transform::Keep => self.masked(&stored),
+            Transform::Cast => convert(&self.masked(&stored)?, &self.data_type),
+            Transform::Scale { scale, offset } => self.scaled(&stored, *scale, *offset),
+            Transform::Time {
+                units,
+                scale,
+                offset,
+            } => self.times(&stored, units, *scale, *offset),
+            Transform::Truth => self.truths(&stored),
+            Transform::Text => Err(CubeError::corrupt("", "characters without a length")),
+        }
+    }
+
+    /// The same buffer of values with a mask.
+    fn masked(&self, stored: &ArrayRef) -> CubeResult<ArrayRef> {
+        let nulls = with_numbers!(stored, array => self.missing.validity(array.values()),
+            otherwise self.other_validity(stored)?);
+        with_nulls(stored, nulls)
+    }
+
+    /// The mask of values that are no numbers.
+    fn other_validity(&self, stored: &ArrayRef) -> CubeResult<Option<NullBuffer>> {
+        match stored.data_type() {
+            DataType::Timestamp(_, _) | DataType::Duration(_) => {
+                // NumPy's "not a time" is the lowest integer.
+                let integers = reinterpret(stored, &DataType::Int64)?;
+                let integers = integers.as_primitive::<Int64Type>();
+                Ok(missing::pack(integers.values(), |value| value != i64::MIN))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn scaled(&self, stored: &ArrayRef, scale: f64, offset: f64) -> CubeResult<ArrayRef> {
+        with_numbers!(stored, array => {
+            let nulls = self.missing.validity(array.values());
+            let values = array.values().iter().map(|value| value.to_f64() * scale + offset);
+            if self.data_type == DataType::Float32 {
+                let values: Vec<f32> = values.map(|value| value as f32).collect();
+                primitive::<Float32Type>(values, nulls)
+            } else {
+                primitive::<Float64Type>(values.collect(), nulls)
+            }
+        }, otherwise Err(self.not_numbers(stored)))
+    }
+
+    fn times(
+        &self,
+        stored: &ArrayRef,
+        units: &TimeUnits,
+        scale: f64,
+        offset: f64,
+    ) -> CubeResult<ArrayRef> {
+        with_numbers!(stored, array => {
+            let nulls = self.missing.validity(array.values());
+            let times = time::decode(units, array.values(), nulls.as_ref(), scale, offset);
+            let times = PrimitiveArray::<Int64Type>::from(times);
+            reinterpret(&(Arc::new(times) as ArrayRef), &self.data_type)
+        }, otherwise Err(self.not_numbers(stored)))
+    }
+
+    fn truths(&self, stored: &ArrayRef) -> CubeResult<ArrayRef> {
+        with_numbers!(stored, array => {
+            let nulls = self.missing.validity(array.values());
+            let truths = array.values().iter().map(|value| value.to_f64() != 0.0);
+            let truths = BooleanArray::new(truths.collect(), nulls);
+            Ok(Arc::new(truths) as ArrayRef)
+        }, otherwise Err(self.not_numbers(stored)))
+    }
+
+    fn not_numbers(&self, stored: &ArrayRef) -> CubeError {
+        let cause = format!("values of type {} cannot be scaled", stored.data_type());
+        CubeError::unsupported("", cause)
+    }
+}
+
+fn primitive<T: ArrowPrimitiveType>(
+    values: Vec<T::Native>,
+    nulls: Option<NullBuffer>,
+) -> CubeResult<ArrayRef> {
+    let array = PrimitiveArray::<T>::try_new(values.into(), nulls);
+    Ok(Arc::new(array.map_err(undecodable)?))
+}
+
+/// The same bits read as a type of the same width.
+fn reinterpret(values: &ArrayRef, data_type: &DataType) -> CubeResult<ArrayRef> {
+    let data = values.to_data().into_builder().data_type(data_type.clone());
+    Ok(make_array(data.build().map_err(undecodable)?))
+}
+
+fn convert(values: &ArrayRef, data_type: &DataType) -> CubeResult<ArrayRef> {
+    cast(values, data_type).map_err(undecodable)
+}
+
+/// `values` with `nulls` in addition to their own; the buffer is shared.
+fn with_nulls(values: &ArrayRef, nulls: Option<NullBuffer>) -> CubeResult<ArrayRef> {
+    if nulls.is_none() {
+        return Ok(Arc::clone(values));
+    }
+    let nulls = NullBuffer::union(values.nulls(), nulls.as_ref());
+    let data = values.to_data().into_builder().nulls(nulls);
+    Ok(make_array(data.build().map_err(undecodable)?))
+}
+
+fn undecodable(error: impl std::fmt::Display) -> CubeError {
+    CubeError::corrupt("", error)
+}
