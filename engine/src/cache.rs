@@ -1,0 +1,155 @@
+//! The process-wide cache of decoded chunks, so that the second look at a place costs no decoding.
+//!
+//! It is weighed in bytes, reserved from the memory pool like any operator's memory, and
+//! single-flight: of many queries that want a chunk at once, one decodes and the others wait.
+//! Scans much larger than the cache pass it by (see [`BlockCache::admits`]).
+
+use std::sync::{Arc, Mutex};
+
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
+use quick_cache::sync::Cache;
+use quick_cache::{Lifecycle, Weighter};
+
+use crate::cube::block::{Block, BlockValues};
+
+/// What identifies a decoded chunk for good.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct BlockKey {
+    /// Cube, version of its data, and variable.
+    pub array: Arc<str>,
+    /// Index of the chunk.
+    pub chunk: Box<[u64]>,
+}
+
+/// A cache of decoded chunks.
+#[derive(Debug)]
+pub struct BlockCache {
+    blocks: Cache<BlockKey, Arc<Block>, Bytes, std::hash::RandomState, Reserve>,
+    reserve: Reserve,
+    capacity: u64,
+}
+
+/// Weighs a block by the bytes it holds.
+#[derive(Debug, Clone)]
+struct Bytes;
+
+impl Weighter<BlockKey, Arc<Block>> for Bytes {
+    fn weight(&self, key: &BlockKey, block: &Arc<Block>) -> u64 {
+        block_bytes(block) as u64 + 8 * key.chunk.len() as u64 + 64
+    }
+}
+
+/// Bytes of memory that a block holds.
+pub fn block_bytes(block: &Block) -> usize {
+    match &block.values {
+        BlockValues::Array(values) => values.get_array_memory_size(),
+        BlockValues::Constant(value) => value.size(),
+    }
+}
+
+/// Gives the memory of evicted blocks back to the pool.
+#[derive(Debug, Clone)]
+struct Reserve {
+    reservation: Arc<Mutex<Option<MemoryReservation>>>,
+}
+
+impl Reserve {
+    fn with<T>(&self, use_it: impl FnOnce(&mut MemoryReservation) -> T) -> Option<T> {
+        let mut reservation = self
+            .reservation
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        reservation.as_mut().map(use_it)
+    }
+}
+
+impl Lifecycle<BlockKey, Arc<Block>> for Reserve {
+    type RequestState = ();
+
+    fn begin_request(&self) {}
+
+    fn on_evict(&self, _state: &mut (), _key: BlockKey, block: Arc<Block>) {
+        let bytes = block_bytes(&block);
+        self.with(|reservation| reservation.shrink(bytes.min(reservation.size())));
+    }
+}
+
+/// What a look into the cache found.
+pub enum Lookup<'a> {
+    /// The block.
+    Hit(Arc<Block>),
+    /// Nothing: the caller decodes the chunk and hands it to [`Vacancy::fill`].
+    Miss(Vacancy<'a>),
+}
+
+/// The right to fill one place in the cache; others wait for it. Dropping it lets the next one try.
+pub struct Vacancy<'a> {
+    guard: quick_cache::sync::PlaceholderGuard<
+        'a,
+        BlockKey,
+        Arc<Block>,
+        Bytes,
+        std::hash::RandomState,
+        Reserve,
+    >,
+    reserve: Reserve,
+}
+
+impl Vacancy<'_> {
+    /// Puts the block into the cache, unless the memory pool has no room for it.
+    pub fn fill(self, block: &Arc<Block>) {
+        let bytes = block_bytes(block);
+        let granted = self
+            .reserve
+            .with(|reservation| reservation.try_grow(bytes).is_ok());
+        if granted != Some(false) && self.guard.insert(Arc::clone(block)).is_err() {
+            self.reserve
+                .with(|reservation| reservation.shrink(bytes.min(reservation.size())));
+        }
+    }
+}
+
+impl BlockCache {
+    /// A cache of at most `capacity` bytes, reserved from `pool` where one is given.
+    pub fn new(capacity: u64, pool: Option<&Arc<dyn MemoryPool>>) -> Self {
+        let reservation =
+            pool.map(|pool| MemoryConsumer::new("decoded-block cache").register(pool));
+        let reserve = Reserve {
+            reservation: Arc::new(Mutex::new(reservation)),
+        };
+        let blocks = Cache::with(
+            1024,
+            capacity,
+            Bytes,
+            std::hash::RandomState::new(),
+            reserve.clone(),
+        );
+        Self {
+            blocks,
+            reserve,
+            capacity,
+        }
+    }
+
+    /// Should a query that decodes about `bytes` use the cache? A large scan would only drive out
+    /// what small queries come back for.
+    pub fn admits(&self, bytes: u64) -> bool {
+        bytes <= self.capacity / 4
+    }
+
+    /// Is the block there, without waiting?
+    pub fn contains(&self, key: &BlockKey) -> bool {
+        self.blocks.peek(key).is_some()
+    }
+
+    /// Looks for a block; waits while another query is decoding it.
+    pub async fn look_up(&self, key: &BlockKey) -> Lookup<'_> {
+        match self.blocks.get_value_or_guard_async(key).await {
+            Ok(block) => Lookup::Hit(block),
+            Err(guard) => Lookup::Miss(Vacancy {
+                guard,
+                reserve: self.reserve.clone(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! The settings of a session under the prefix `cube`: `SET cube.max_scan_bytes = 1000000000`.
+
+use datafusion::common::config::ConfigExtension;
+use datafusion::common::extensions_options;
+
+extensions_options! {
+    /// Settings of cube scans.
+    pub struct CubeOptions {
+        /// A query that would decode more bytes than this fails before it reads anything; 0 means no limit.
+        pub max_scan_bytes: u64, default = 1 << 40
+        /// Blocks of chunks that a partition fetches ahead of the one it is decoding.
+        pub prefetch: usize, default = 2
+        /// Prune chunks and cells by predicates on coordinates; off only to test that the rows stay the same.
+        pub pruning: bool, default = true
+        /// Keep decoded chunks of small queries for the next query.
+        pub cache: bool, default = true
+        /// Answer DISTINCT over coordinates from the axes alone; off only to test that the rows stay the same.
+        pub distinct_axes: bool, default = true
+        /// Emit rows in the order of the grid where ORDER BY asks for it; off only to test that the rows stay the same.
+        pub grid_order: bool, default = true
+    }
+}
+
+impl ConfigExtension for CubeOptions {
+    const PREFIX: &'static str = "cube";
+}

@@ -1,0 +1,3 @@
+//! Rules that Graticule adds to the optimizer.
+
+pub mod distinct_axes;

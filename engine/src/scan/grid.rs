@@ -1,0 +1,247 @@
+//! The work of a scan: units, each the cells of one chunk (or slab) that a query selects.
+//!
+//! Units are a product of per-axis lists and are addressed by one number; nothing is enumerated.
+
+use std::ops::Range;
+
+use arrow::array::Array;
+
+use crate::cube::chunks::AxisChunks;
+use crate::cube::{Cube, Variable};
+use crate::scan::selection::AxisSelection;
+
+/// How the selected cells of one axis fall on the units of a scan.
+#[derive(Debug, Clone)]
+struct AxisUnits {
+    chunks: AxisChunks,
+    selection: AxisSelection,
+    /// Chunks with a selected cell; `None` when that is all of them.
+    touched: Option<Vec<u64>>,
+    reversed: bool,
+}
+
+/// All units of a scan.
+#[derive(Debug, Clone)]
+pub(crate) struct ScanGrid {
+    axes: Vec<AxisUnits>,
+}
+
+/// The selected cells of one unit along one axis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UnitAxis {
+    /// Position of the unit along the axis, counted in chunks of the scan's grid.
+    pub(crate) chunk: u64,
+    /// Selected runs in cells of the cube; ascending even when `reversed`.
+    pub(crate) runs: Vec<Range<u64>>,
+    /// Selected cells.
+    pub(crate) count: usize,
+    /// Rows run from the last selected cell to the first.
+    pub(crate) reversed: bool,
+}
+
+impl UnitAxis {
+    /// The selected cells in the order of rows.
+    pub(crate) fn cells(&self) -> Vec<u64> {
+        let mut cells: Vec<u64> = self.runs.iter().cloned().flatten().collect();
+        if self.reversed {
+            cells.reverse();
+        }
+        cells
+    }
+}
+
+/// One unit: what a partition reads, decodes and emits before it asks for the next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unit {
+    /// One entry per axis of the cube.
+    pub(crate) axes: Vec<UnitAxis>,
+}
+
+impl Unit {
+    /// Rows of the unit before any predicate on values.
+    pub(crate) fn rows(&self) -> usize {
+        self.axes.iter().map(|axis| axis.count).product()
+    }
+
+    /// Selected cells per axis.
+    pub(crate) fn counts(&self) -> Vec<usize> {
+        self.axes.iter().map(|axis| axis.count).collect()
+    }
+}
+
+impl ScanGrid {
+    /// The units of `selections` on chunks `chunks`, one entry per axis each.
+    pub(crate) fn new(
+        chunks: Vec<AxisChunks>,
+        selections: &[AxisSelection],
+        reversed: &[bool],
+    ) -> Self {
+        let axes = chunks
+            .into_iter()
+            .zip(selections)
+            .zip(reversed)
+            .map(|((chunks, selection), reversed)| {
+                let touched =
+                    (!selection.is_all()).then(|| touched_chunks(&chunks, selection.runs()));
+                AxisUnits {
+                    chunks,
+                    selection: selection.clone(),
+                    touched,
+                    reversed: *reversed,
+                }
+            })
+            .collect();
+        Self { axes }
+    }
+
+    fn units_along(axis: &AxisUnits) -> u64 {
+        axis.touched
+            .as_ref()
+            .map_or_else(|| axis.chunks.count(), |touched| touched.len() as u64)
+    }
+
+    /// Number of units.
+    pub(crate) fn unit_count(&self) -> u64 {
+        self.axes.iter().map(Self::units_along).product()
+    }
+
+    /// Cells of the largest unit, at most.
+    pub(crate) fn largest_unit(&self) -> u64 {
+        let along = |axis: &AxisUnits| axis.chunks.size().min(axis.selection.len());
+        self.axes
+            .iter()
+            .map(along)
+            .fold(1u64, |cells, count| cells.saturating_mul(count))
+    }
+
+    /// The unit with number `index`; the last axis varies fastest.
+    pub(crate) fn unit(&self, mut index: u64) -> Unit {
+        let mut axes: Vec<UnitAxis> = Vec::with_capacity(self.axes.len());
+        for axis in self.axes.iter().rev() {
+            let count = Self::units_along(axis);
+            let mut position = index % count;
+            index /= count;
+            if axis.reversed {
+                position = count - 1 - position;
+            }
+            let chunk = axis
+                .touched
+                .as_ref()
+                .map_or(position, |touched| touched[position as usize]);
+            let runs = axis.selection.within(axis.chunks.range(chunk));
+            let count = runs.iter().map(|run| (run.end - run.start) as usize).sum();
+            axes.push(UnitAxis {
+                chunk,
+                runs,
+                count,
+                reversed: axis.reversed,
+            });
+        }
+        axes.reverse();
+        Unit { axes }
+    }
+}
+
+/// A unit is at most this many cells, so that a scan of variables whose chunks are long in different
+/// directions stays within memory.
+const UNIT_CELLS: u64 = 1 << 26;
+
+/// How a scan of `variables` cuts the axes: along each axis like the variable with the longest
+/// chunks, so that as a rule every chunk is decoded once. Axes that no variable runs along are whole.
+pub(crate) fn scan_chunks(cube: &Cube, variables: &[usize]) -> Vec<AxisChunks> {
+    let whole = |axis: usize| {
+        let length = cube.axes[axis].coordinates.len() as u64;
+        AxisChunks::regular(length, length)
+    };
+    let along = |variable: &Variable, axis: usize| {
+        let dimension = variable.axes.iter().position(|other| *other == axis)?;
+        variable.chunks().get(dimension).cloned()
+    };
+    let cut = |variables: &[&Variable]| -> Vec<AxisChunks> {
+        (0..cube.axes.len())
+            .map(|axis| {
+                let candidates = variables
+                    .iter()
+                    .filter_map(|variable| along(variable, axis));
+                candidates
+                    .max_by_key(AxisChunks::size)
+                    .unwrap_or_else(|| whole(axis))
+            })
+            .collect()
+    };
+    let cells = |chunks: &[AxisChunks]| {
+        chunks
+            .iter()
+            .map(AxisChunks::size)
+            .fold(1u64, |product, size| product.saturating_mul(size))
+    };
+    let variables: Vec<&Variable> = variables
+        .iter()
+        .map(|index| &cube.variables[*index])
+        .collect();
+    let full_rank = variables
+        .iter()
+        .copied()
+        .filter(|variable| variable.axes.len() == cube.axes.len());
+    let deciding: Vec<&Variable> = full_rank.collect();
+    let chunks = cut(if deciding.is_empty() {
+        &variables
+    } else {
+        &deciding
+    });
+    if cells(&chunks) <= UNIT_CELLS {
+        return chunks;
+    }
+    match deciding
+        .iter()
+        .max_by_key(|variable| cells(variable.chunks()))
+    {
+        Some(largest) => cut(&[*largest]),
+        None => chunks,
+    }
+}
+
+/// The chunks that hold a cell of `runs`, ascending.
+pub(crate) fn touched_chunks(chunks: &AxisChunks, runs: &[Range<u64>]) -> Vec<u64> {
+    let mut touched: Vec<u64> = Vec::new();
+    for run in runs {
+        let mut chunk = chunks.index_of(run.start);
+        if touched.last() == Some(&chunk) {
+            chunk += 1;
+        }
+        let last = chunks.index_of(run.end - 1);
+        touched.extend(chunk..=last);
+    }
+    touched
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::buffer::BooleanBuffer;
+
+    #[test]
+    fn units_follow_the_selection() {
+        let chunks = AxisChunks::regular(10, 4);
+        let mask = BooleanBuffer::from_iter((0..10).map(|cell| cell == 1 || cell >= 8));
+        let rows = AxisSelection::from_mask(&mask);
+        let all = AxisSelection::all(3);
+        let grid = ScanGrid::new(
+            vec![chunks, AxisChunks::regular(3, 2)],
+            &[rows.clone(), all.clone()],
+            &[false, false],
+        );
+        assert_eq!(grid.unit_count(), 4);
+        let unit = grid.unit(2);
+        assert_eq!(unit.axes[0].chunk, 2);
+        assert_eq!(unit.axes[0].cells(), [8, 9]);
+        assert_eq!(unit.axes[1].cells(), [0, 1]);
+        let backwards = ScanGrid::new(
+            vec![AxisChunks::regular(10, 4), AxisChunks::regular(3, 2)],
+            &[rows, all],
+            &[true, false],
+        );
+        assert_eq!(backwards.unit(0).axes[0].cells(), [9, 8]);
+        assert_eq!(backwards.unit(3).axes[0].cells(), [1]);
+    }
+}

@@ -1,0 +1,34 @@
+//! Reading a cube as rows: only the chunks that are needed, only the cells that match.
+//!
+//! ```text
+//!  CubeTable ── WHERE ──▶ predicate: one axis → AxisSelection · two axes → plane mask · the rest → on values
+//!      │
+//!      ▼
+//!  CubeScan (DataSource in DataSourceExec)   projection as expressions, limit, order, statistics
+//!      │ open
+//!      ▼
+//!  ScanGrid → queue of units (a unit: the cells of one chunk of the widest-chunked variable)
+//!      │
+//!      ▼
+//!  stream: fetch ahead (I/O runtime) → decode → assemble (cut the unit's cells out of the chunks)
+//!          → rows (pieces of a batch's size, coordinates added last) → predicate → projection
+//! ```
+//! Nothing here lists chunks: units are computed from the axes when a partition asks for the next one.
+
+mod assemble;
+mod envelope;
+mod fetch;
+mod grid;
+mod metrics;
+mod predicate;
+mod queue;
+mod rows;
+mod sample;
+mod selection;
+mod source;
+mod stream;
+mod table;
+
+pub use sample::{Sample, SampleMethod};
+pub use source::CubeScan;
+pub use table::CubeTable;

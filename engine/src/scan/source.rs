@@ -1,0 +1,542 @@
+//! The leaf of every plan over a cube: `CubeScan`, a `DataSource` inside the stock `DataSourceExec`.
+//!
+//! It answers the optimizer: which columns (as expressions), which order, how many rows, which
+//! minimum and maximum of a coordinate, all from the axes alone.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use arrow::array::{Array, UInt64Array};
+use arrow::compute::{SortOptions, take};
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::stats::Precision;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{ColumnStatistics, Result, ScalarValue, Statistics};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::projection::ProjectionExprs;
+use datafusion::physical_expr::utils::collect_columns;
+use datafusion::physical_expr::{
+    EquivalenceProperties, LexOrdering, Partitioning, PhysicalExpr, PhysicalSortExpr,
+};
+use datafusion::physical_plan::execution_plan::SchedulingType;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use datafusion::physical_plan::{DisplayFormatType, SortOrderPushdownResult};
+use datafusion_datasource::source::{DataSource, OpenArgs};
+
+use crate::cache::BlockCache;
+use crate::cube::chunks::AxisChunks;
+use crate::cube::{AxisOrder, Cube};
+use crate::scan::grid::{ScanGrid, scan_chunks, touched_chunks};
+use crate::scan::predicate::ScanPredicate;
+use crate::scan::queue::{Claims, UnitQueue};
+use crate::scan::sample::Sample;
+use crate::scan::stream::open_stream;
+
+/// A scan of one cube: what to read, what to compute on it, in which order.
+#[derive(Debug, Clone)]
+pub struct CubeScan {
+    pub(crate) cube: Arc<Cube>,
+    pub(crate) predicate: ScanPredicate,
+    /// Output columns over the table's schema.
+    pub(crate) projection: ProjectionExprs,
+    pub(crate) schema: SchemaRef,
+    pub(crate) sample: Option<Sample>,
+    pub(crate) limit: Option<usize>,
+    partitions: usize,
+    /// Set when the rows come in the order of the grid: per axis, from its last cell to its first?
+    grid_order: Option<Vec<bool>>,
+    pub(crate) blocks: Arc<BlockCache>,
+    grid: OnceLock<Arc<ScanGrid>>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl CubeScan {
+    /// A scan of all columns in `projection` by `partitions` workers.
+    pub(crate) fn new(
+        cube: Arc<Cube>,
+        predicate: ScanPredicate,
+        projection: ProjectionExprs,
+        partitions: usize,
+        blocks: Arc<BlockCache>,
+    ) -> Result<Self> {
+        let schema = Arc::new(projection.project_schema(&cube.schema)?);
+        Ok(Self {
+            cube,
+            predicate,
+            projection,
+            schema,
+            sample: None,
+            limit: None,
+            partitions,
+            grid_order: None,
+            blocks,
+            grid: OnceLock::new(),
+            metrics: ExecutionPlanMetricsSet::new(),
+        })
+    }
+
+    pub(crate) fn with_sample(mut self, sample: Option<Sample>) -> Self {
+        self.sample = sample;
+        self
+    }
+
+    pub(crate) fn with_limit(mut self, limit: Option<usize>) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// The cube.
+    pub fn cube(&self) -> &Arc<Cube> {
+        &self.cube
+    }
+
+    /// Variables whose values the predicate on rows needs, then those that only the output needs.
+    pub(crate) fn variables(&self) -> (Vec<usize>, Vec<usize>) {
+        let axes = self.cube.axes.len();
+        let variables_of = |columns: Vec<usize>| -> Vec<usize> {
+            columns
+                .into_iter()
+                .filter(|column| *column >= axes)
+                .map(|column| column - axes)
+                .collect()
+        };
+        let early = variables_of(self.predicate_columns());
+        let late = variables_of(self.projection.column_indices())
+            .into_iter()
+            .filter(|variable| !early.contains(variable));
+        let late = late.collect();
+        (early, late)
+    }
+
+    pub(crate) fn predicate_columns(&self) -> Vec<usize> {
+        let Some(predicate) = &self.predicate.rows else {
+            return Vec::new();
+        };
+        let mut columns: Vec<usize> = collect_columns(predicate)
+            .iter()
+            .map(Column::index)
+            .collect();
+        columns.sort_unstable();
+        columns
+    }
+
+    /// Is every row that the axes select part of the output?
+    fn is_exact(&self) -> bool {
+        self.predicate.rows.is_none() && self.predicate.planes.is_empty() && self.sample.is_none()
+    }
+
+    /// Rows that the axes select.
+    pub(crate) fn selected_rows(&self) -> u64 {
+        self.predicate
+            .selections
+            .iter()
+            .fold(1u64, |rows, selection| rows.saturating_mul(selection.len()))
+    }
+
+    /// The units of the scan.
+    pub(crate) fn grid(&self) -> Arc<ScanGrid> {
+        Arc::clone(self.grid.get_or_init(|| Arc::new(self.make_grid())))
+    }
+
+    fn make_grid(&self) -> ScanGrid {
+        let (early, late) = self.variables();
+        let variables: Vec<usize> = early.into_iter().chain(late).collect();
+        let mut chunks = scan_chunks(&self.cube, &variables);
+        let selections = &self.predicate.selections;
+        if variables.is_empty() {
+            // Nothing to decode: cut the slowest axis so that every partition has something to do.
+            if let Some(axis) = selections.iter().position(|selection| selection.len() > 1) {
+                let length = self.cube.axes[axis].coordinates.len() as u64;
+                chunks[axis] =
+                    AxisChunks::regular(length, length.div_ceil(4 * self.partitions as u64));
+            }
+        }
+        let Some(reversed) = &self.grid_order else {
+            return ScanGrid::new(chunks, selections, &vec![false; selections.len()]);
+        };
+        // Rows of one unit are in order; rows of successive units are when only the first axis with
+        // more than one cell in a unit is cut.
+        let mut outer_is_single = true;
+        for (axis, chunks) in chunks.iter_mut().enumerate() {
+            if !outer_is_single {
+                *chunks = AxisChunks::regular(chunks.length(), chunks.length());
+            }
+            outer_is_single &= chunks.size() == 1 || selections[axis].len() <= 1;
+        }
+        ScanGrid::new(chunks, selections, reversed)
+    }
+
+    /// Chunks of the scanned variables: in the whole cube, and those that hold a selected cell.
+    pub(crate) fn chunk_counts(&self) -> (u64, u64) {
+        let (early, late) = self.variables();
+        let mut total = 0u64;
+        let mut selected = 0u64;
+        for variable in early.into_iter().chain(late) {
+            let variable = &self.cube.variables[variable];
+            let along = variable.axes.iter().zip(variable.chunks());
+            total += along
+                .clone()
+                .map(|(_, chunks)| chunks.count())
+                .product::<u64>();
+            selected += along
+                .map(|(axis, chunks)| {
+                    let selection = &self.predicate.selections[*axis];
+                    if selection.is_all() {
+                        chunks.count()
+                    } else {
+                        touched_chunks(chunks, selection.runs()).len() as u64
+                    }
+                })
+                .product::<u64>();
+        }
+        (total, selected)
+    }
+
+    /// Bytes that decoding all selected chunks would give, limits and predicates on values aside.
+    pub(crate) fn decoded_bytes(&self) -> u64 {
+        let (early, late) = self.variables();
+        let bytes = early.into_iter().chain(late).map(|index| {
+            let variable = &self.cube.variables[index];
+            let width = variable.field.data_type().primitive_width().unwrap_or(16) as u64;
+            variable
+                .axes
+                .iter()
+                .zip(variable.chunks())
+                .fold(width, |bytes, (axis, chunks)| {
+                    let selection = &self.predicate.selections[*axis];
+                    let touched = if selection.is_all() {
+                        chunks.count()
+                    } else {
+                        touched_chunks(chunks, selection.runs()).len() as u64
+                    };
+                    bytes.saturating_mul(
+                        touched
+                            .saturating_mul(chunks.size())
+                            .min(chunks.length().max(chunks.size())),
+                    )
+                })
+        });
+        bytes.fold(0, u64::saturating_add)
+    }
+
+    /// The same rows when the output reads no variable and each distinct row is wanted once:
+    /// axes that the output does not read shrink to one cell. `None` when that does not apply.
+    pub(crate) fn for_distinct(&self) -> Option<Self> {
+        if !self.is_exact() || self.limit.is_some() {
+            return None;
+        }
+        let read = self.projection.column_indices();
+        if read.iter().any(|column| *column >= self.cube.axes.len()) {
+            return None;
+        }
+        let mut scan = self.clone();
+        scan.grid = OnceLock::new();
+        let mut shrunk = false;
+        for (axis, selection) in scan.predicate.selections.iter_mut().enumerate() {
+            if !read.contains(&axis) && selection.len() > 1 {
+                *selection = selection.first_only();
+                shrunk = true;
+            }
+        }
+        shrunk.then_some(scan)
+    }
+
+    /// Exact statistics of the coordinates that the axes select.
+    fn axis_statistics(&self, axis: usize) -> Result<ColumnStatistics> {
+        let unknown = ColumnStatistics::new_unknown();
+        let axis_of_cube = &self.cube.axes[axis];
+        let selection = &self.predicate.selections[axis];
+        let (Some(first), Some(last)) = (selection.runs().first(), selection.runs().last()) else {
+            return Ok(unknown);
+        };
+        let coordinates = &axis_of_cube.coordinates;
+        let at = |cell: u64| ScalarValue::try_from_array(coordinates, cell as usize);
+        let (minimum, maximum) = match axis_of_cube.order {
+            AxisOrder::Ascending => (at(first.start)?, at(last.end - 1)?),
+            AxisOrder::Descending => (at(last.end - 1)?, at(first.start)?),
+            AxisOrder::Unordered => {
+                let cells = UInt64Array::from_iter_values(selection.cells());
+                let selected = take(coordinates, &cells, None)?;
+                if selected.null_count() > 0 {
+                    return Ok(unknown);
+                }
+                let order =
+                    arrow::compute::sort_to_indices(&selected, Some(SortOptions::default()), None)?;
+                let at = |position: usize| {
+                    ScalarValue::try_from_array(&selected, order.value(position) as usize)
+                };
+                return Ok(unknown
+                    .with_null_count(Precision::Exact(0))
+                    .with_min_value(Precision::Exact(at(0)?))
+                    .with_max_value(Precision::Exact(at(selected.len() - 1)?)));
+            }
+        };
+        Ok(unknown
+            .with_null_count(Precision::Exact(0))
+            .with_min_value(Precision::Exact(minimum))
+            .with_max_value(Precision::Exact(maximum))
+            .with_distinct_count(Precision::Exact(selection.len() as usize)))
+    }
+
+    /// Per axis, whether the rows must run backwards so that they come out in `order`.
+    fn order_of_grid(&self, order: &[PhysicalSortExpr]) -> Option<Vec<bool>> {
+        let mut reversed = vec![false; self.cube.axes.len()];
+        let mut wanted = order.iter().peekable();
+        for (axis, axis_of_cube) in self.cube.axes.iter().enumerate() {
+            let Some(sort) = wanted.peek() else { break };
+            let expression = self.projection.unproject_expr(&sort.expr).ok()?;
+            let is_this_axis = expression
+                .downcast_ref::<Column>()
+                .is_some_and(|column| column.index() == axis);
+            let is_single = self.predicate.selections[axis].len() <= 1;
+            if !is_this_axis {
+                if is_single {
+                    continue;
+                }
+                return None;
+            }
+            reversed[axis] = match axis_of_cube.order {
+                _ if is_single => false,
+                AxisOrder::Ascending => sort.options.descending,
+                AxisOrder::Descending => !sort.options.descending,
+                AxisOrder::Unordered => return None,
+            };
+            wanted.next();
+        }
+        wanted.peek().is_none().then_some(reversed)
+    }
+
+    /// The order in which the rows come, as expressions over the output.
+    fn output_ordering(&self) -> Option<LexOrdering> {
+        let reversed = self.grid_order.as_ref()?;
+        let mut ordering = Vec::new();
+        for (axis, reversed) in self.cube.axes.iter().enumerate().map(|(axis, cube_axis)| {
+            let descending = match cube_axis.order {
+                AxisOrder::Ascending => Some(reversed[axis]),
+                AxisOrder::Descending => Some(!reversed[axis]),
+                AxisOrder::Unordered => None,
+            };
+            (axis, descending)
+        }) {
+            let is_this_axis = |expression: &Arc<dyn PhysicalExpr>| {
+                expression
+                    .downcast_ref::<Column>()
+                    .is_some_and(|column| column.index() == axis)
+            };
+            let position = self
+                .projection
+                .iter()
+                .position(|output| is_this_axis(&output.expr));
+            let (Some(position), Some(descending)) = (position, reversed) else {
+                break;
+            };
+            let column = Column::new(self.schema.field(position).name(), position);
+            let options = SortOptions {
+                descending,
+                nulls_first: descending,
+            };
+            ordering.push(PhysicalSortExpr::new(Arc::new(column), options));
+        }
+        LexOrdering::new(ordering)
+    }
+}
+
+impl DataSource for CubeScan {
+    fn open(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        self.open_with_args(OpenArgs::new(partition, context))
+    }
+
+    fn create_sibling_state(&self, config: &ConfigOptions) -> Option<Arc<dyn Any + Send + Sync>> {
+        let shares = config.execution.enable_file_stream_work_stealing;
+        shares.then(|| Arc::new(UnitQueue::default()) as Arc<dyn Any + Send + Sync>)
+    }
+
+    fn open_with_args(&self, args: OpenArgs) -> Result<SendableRecordBatchStream> {
+        let shared = args
+            .sibling_state
+            .and_then(|state| state.downcast::<UnitQueue>().ok());
+        let claims = match shared {
+            Some(queue) => queue.join(args.partition),
+            None => Arc::new(Claims::alone(args.partition, self.partitions)),
+        };
+        open_stream(
+            Arc::new(self.clone()),
+            args.partition,
+            &args.context,
+            claims,
+            &self.metrics,
+        )
+    }
+
+    fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (total, selected) = self.chunk_counts();
+        let axes: Vec<String> = std::iter::zip(&self.cube.axes, &self.predicate.selections)
+            .map(|(axis, selection)| {
+                let length = axis.coordinates.len();
+                match selection.is_all() {
+                    true => format!("{}={length}", axis.field.name()),
+                    false => format!("{}={}/{length}", axis.field.name(), selection.len()),
+                }
+            })
+            .collect();
+        let columns: Vec<String> = self
+            .projection
+            .iter()
+            .map(|output| output.to_string())
+            .collect();
+        if matches!(format, DisplayFormatType::TreeRender) {
+            return write!(f, "cube={}\nchunks={selected}/{total}", self.cube.name);
+        }
+        write!(
+            f,
+            "CubeScan: cube={}, cells=[{}], chunks={selected}/{total}",
+            self.cube.name,
+            axes.join(", ")
+        )?;
+        write!(f, ", columns=[{}]", columns.join(", "))?;
+        for plane in &self.predicate.planes {
+            write!(f, ", plane={}", plane.text())?;
+        }
+        if let Some(predicate) = &self.predicate.rows {
+            write!(f, ", predicate={predicate}")?;
+        }
+        if let Some(sample) = &self.sample {
+            write!(f, ", sample={:?}({})", sample.method, sample.fraction)?;
+        }
+        if let Some(limit) = self.limit {
+            write!(f, ", limit={limit}")?;
+        }
+        if self.grid_order.is_some() {
+            write!(f, ", order=grid")?;
+        }
+        Ok(())
+    }
+
+    fn output_partitioning(&self) -> Partitioning {
+        Partitioning::UnknownPartitioning(self.partitions)
+    }
+
+    fn eq_properties(&self) -> EquivalenceProperties {
+        EquivalenceProperties::new_with_orderings(Arc::clone(&self.schema), self.output_ordering())
+    }
+
+    fn scheduling_type(&self) -> SchedulingType {
+        SchedulingType::Cooperative
+    }
+
+    fn partition_statistics(&self, partition: Option<usize>) -> Result<Arc<Statistics>> {
+        let schema: &Schema = &self.cube.schema;
+        let mut statistics = Statistics::new_unknown(schema);
+        if partition.is_none() {
+            let rows = usize::try_from(self.selected_rows()).unwrap_or(usize::MAX);
+            statistics.num_rows = match (self.is_exact(), self.limit) {
+                (true, limit) => Precision::Exact(limit.map_or(rows, |limit| rows.min(limit))),
+                (false, _) => Precision::Inexact(rows),
+            };
+            if self.is_exact() && self.limit.is_none() {
+                for axis in 0..self.cube.axes.len() {
+                    statistics.column_statistics[axis] = self.axis_statistics(axis)?;
+                }
+            }
+        }
+        Ok(Arc::new(
+            self.projection
+                .project_statistics(statistics, &self.schema)?,
+        ))
+    }
+
+    fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn DataSource>> {
+        Some(Arc::new(self.clone().with_limit(limit)))
+    }
+
+    fn fetch(&self) -> Option<usize> {
+        self.limit
+    }
+
+    fn metrics(&self) -> ExecutionPlanMetricsSet {
+        self.metrics.clone()
+    }
+
+    fn try_swapping_with_projection(
+        &self,
+        projection: &ProjectionExprs,
+    ) -> Result<Option<Arc<dyn DataSource>>> {
+        let merged = self.projection.try_merge(projection)?;
+        let schema = Arc::new(merged.project_schema(&self.cube.schema)?);
+        let swapped = Self {
+            projection: merged,
+            schema,
+            grid: OnceLock::new(),
+            ..self.clone()
+        };
+        Ok(Some(Arc::new(swapped)))
+    }
+
+    fn try_pushdown_sort(
+        &self,
+        order: &[PhysicalSortExpr],
+    ) -> Result<SortOrderPushdownResult<Arc<dyn DataSource>>> {
+        let Some(reversed) = self.order_of_grid(order) else {
+            return Ok(SortOrderPushdownResult::Unsupported);
+        };
+        let ordered = Self {
+            grid_order: Some(reversed),
+            partitions: 1,
+            grid: OnceLock::new(),
+            ..self.clone()
+        };
+        if ordered.slab_bytes() > SLAB_BYTES {
+            return Ok(SortOrderPushdownResult::Unsupported);
+        }
+        Ok(SortOrderPushdownResult::Exact {
+            inner: Arc::new(ordered),
+        })
+    }
+
+    fn apply_expressions(
+        &self,
+        visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        for expression in self
+            .projection
+            .expr_iter()
+            .chain(self.predicate.rows.clone())
+        {
+            if visit(&expression)? == TreeNodeRecursion::Stop {
+                return Ok(TreeNodeRecursion::Stop);
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    }
+}
+
+/// Rows in the order of the grid need a whole slab in memory; beyond this a sort that can spill is better.
+const SLAB_BYTES: u64 = 1 << 30;
+
+impl CubeScan {
+    /// Bytes of the largest unit's columns.
+    fn slab_bytes(&self) -> u64 {
+        let width: u64 = self
+            .projection
+            .column_indices()
+            .iter()
+            .map(|column| {
+                self.cube
+                    .schema
+                    .field(*column)
+                    .data_type()
+                    .primitive_width()
+                    .unwrap_or(16) as u64
+            })
+            .sum();
+        let cells = self.grid().largest_unit();
+        cells.saturating_mul(width.max(1))
+    }
+}

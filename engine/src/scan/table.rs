@@ -1,0 +1,151 @@
+//! A cube as a table of DataFusion.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, Result};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_expr::projection::ProjectionExprs;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion_datasource::source::DataSourceExec;
+
+use crate::cache::BlockCache;
+use crate::cube::Cube;
+use crate::options::CubeOptions;
+use crate::scan::envelope::implied_box;
+use crate::scan::predicate::ScanPredicate;
+use crate::scan::{CubeScan, Sample};
+
+/// A cube, or a sample of one, that SQL can name.
+#[derive(Debug, Clone)]
+pub struct CubeTable {
+    cube: Arc<Cube>,
+    blocks: Arc<BlockCache>,
+    sample: Option<Sample>,
+}
+
+impl CubeTable {
+    /// The table of `cube`; decoded chunks are kept in `blocks`.
+    pub fn new(cube: Arc<Cube>, blocks: Arc<BlockCache>) -> Self {
+        Self {
+            cube,
+            blocks,
+            sample: None,
+        }
+    }
+
+    /// The same table, of which every scan sees only a sample.
+    #[must_use]
+    pub fn with_sample(&self, sample: Sample) -> Self {
+        Self {
+            sample: Some(sample),
+            ..self.clone()
+        }
+    }
+
+    /// The cube.
+    pub fn cube(&self) -> &Arc<Cube> {
+        &self.cube
+    }
+}
+
+#[async_trait]
+impl TableProvider for CubeTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.cube.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        filters
+            .iter()
+            .map(|filter| {
+                let is_ours = !filter.is_volatile() && !has_subquery(filter)?;
+                Ok(if is_ours {
+                    TableProviderFilterPushDown::Exact
+                } else {
+                    TableProviderFilterPushDown::Unsupported
+                })
+            })
+            .collect()
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let options = state
+            .config_options()
+            .extensions
+            .get::<CubeOptions>()
+            .cloned()
+            .unwrap_or_default();
+        let schema = DFSchema::try_from(self.schema())?;
+        let boxes: Vec<Expr> = match options.pruning {
+            true => filters
+                .iter()
+                .filter_map(|filter| implied_box(state, filter))
+                .collect(),
+            false => Vec::new(),
+        };
+        let conjuncts = boxes
+            .iter()
+            .chain(filters)
+            .flat_map(datafusion::logical_expr::utils::split_conjunction)
+            .map(|conjunct| state.create_physical_expr(conjunct.clone(), &schema))
+            .collect::<Result<Vec<_>>>()?;
+        let predicate = ScanPredicate::new(&self.cube, conjuncts, options.pruning)?;
+        let all: Vec<usize>;
+        let columns = match projection {
+            Some(columns) => columns,
+            None => {
+                all = (0..self.cube.schema.fields().len()).collect();
+                &all
+            }
+        };
+        let projection = ProjectionExprs::from_indices(columns, &self.cube.schema);
+        let partitions = state.config().target_partitions();
+        let scan = CubeScan::new(
+            Arc::clone(&self.cube),
+            predicate,
+            projection,
+            partitions,
+            Arc::clone(&self.blocks),
+        )?
+        .with_sample(self.sample)
+        .with_limit(limit);
+        Ok(DataSourceExec::from_data_source(scan))
+    }
+}
+
+fn has_subquery(filter: &Expr) -> Result<bool> {
+    let mut found = false;
+    filter.apply(|expression| {
+        found |= matches!(
+            expression,
+            Expr::ScalarSubquery(_)
+                | Expr::InSubquery(_)
+                | Expr::Exists(_)
+                | Expr::SetComparison(_)
+                | Expr::OuterReferenceColumn(..)
+        );
+        Ok(if found {
+            TreeNodeRecursion::Stop
+        } else {
+            TreeNodeRecursion::Continue
+        })
+    })?;
+    Ok(found)
+}
