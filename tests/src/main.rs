@@ -19,6 +19,7 @@
 
 mod oracle;
 mod places;
+mod pruning;
 mod sql;
 mod tidy;
 mod values;
@@ -29,6 +30,7 @@ use libtest_mimic::{Arguments, Trial};
 const MODULES: &[fn() -> Vec<Trial>] = &[
     oracle::trials,
     places::trials,
+    pruning::trials,
     sql::trials,
     tidy::trials,
     values::trials,

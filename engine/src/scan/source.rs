@@ -19,7 +19,8 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::{
-    EquivalenceProperties, LexOrdering, Partitioning, PhysicalExpr, PhysicalSortExpr,
+    AcrossPartitions, ConstExpr, EquivalenceProperties, LexOrdering, Partitioning, PhysicalExpr,
+    PhysicalSortExpr,
 };
 use datafusion::physical_plan::execution_plan::SchedulingType;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
@@ -291,15 +292,13 @@ impl CubeScan {
             let is_this_axis = expression
                 .downcast_ref::<Column>()
                 .is_some_and(|column| column.index() == axis);
-            let is_single = self.predicate.selections[axis].len() <= 1;
             if !is_this_axis {
-                if is_single {
+                if self.is_single(axis) {
                     continue;
                 }
                 return None;
             }
             reversed[axis] = match axis_of_cube.order {
-                _ if is_single => false,
                 AxisOrder::Ascending => sort.options.descending,
                 AxisOrder::Descending => !sort.options.descending,
                 AxisOrder::Unordered => return None,
@@ -309,38 +308,51 @@ impl CubeScan {
         wanted.peek().is_none().then_some(reversed)
     }
 
-    /// The order in which the rows come, as expressions over the output.
+    /// The order in which the rows come, as expressions over the output. Axes of one cell are
+    /// constants and do not count.
     fn output_ordering(&self) -> Option<LexOrdering> {
         let reversed = self.grid_order.as_ref()?;
         let mut ordering = Vec::new();
-        for (axis, reversed) in self.cube.axes.iter().enumerate().map(|(axis, cube_axis)| {
-            let descending = match cube_axis.order {
-                AxisOrder::Ascending => Some(reversed[axis]),
-                AxisOrder::Descending => Some(!reversed[axis]),
-                AxisOrder::Unordered => None,
+        for (axis, axis_of_cube) in self.cube.axes.iter().enumerate() {
+            if self.is_single(axis) {
+                continue;
+            }
+            let descending = match axis_of_cube.order {
+                AxisOrder::Ascending => reversed[axis],
+                AxisOrder::Descending => !reversed[axis],
+                AxisOrder::Unordered => break,
             };
-            (axis, descending)
-        }) {
-            let is_this_axis = |expression: &Arc<dyn PhysicalExpr>| {
-                expression
-                    .downcast_ref::<Column>()
-                    .is_some_and(|column| column.index() == axis)
-            };
-            let position = self
-                .projection
-                .iter()
-                .position(|output| is_this_axis(&output.expr));
-            let (Some(position), Some(descending)) = (position, reversed) else {
+            let Some(column) = self.output_of_axis(axis) else {
                 break;
             };
-            let column = Column::new(self.schema.field(position).name(), position);
             let options = SortOptions {
                 descending,
                 nulls_first: descending,
             };
-            ordering.push(PhysicalSortExpr::new(Arc::new(column), options));
+            ordering.push(PhysicalSortExpr::new(column, options));
         }
         LexOrdering::new(ordering)
+    }
+
+    fn is_single(&self, axis: usize) -> bool {
+        self.predicate.selections[axis].len() <= 1
+    }
+
+    /// The output column that holds the coordinates of `axis`.
+    fn output_of_axis(&self, axis: usize) -> Option<Arc<dyn PhysicalExpr>> {
+        let is_this_axis = |output: &Arc<dyn PhysicalExpr>| {
+            output
+                .downcast_ref::<Column>()
+                .is_some_and(|column| column.index() == axis)
+        };
+        let position = self
+            .projection
+            .iter()
+            .position(|output| is_this_axis(&output.expr))?;
+        Some(Arc::new(Column::new(
+            self.schema.field(position).name(),
+            position,
+        )))
     }
 }
 
@@ -424,7 +436,16 @@ impl DataSource for CubeScan {
     }
 
     fn eq_properties(&self) -> EquivalenceProperties {
-        EquivalenceProperties::new_with_orderings(Arc::clone(&self.schema), self.output_ordering())
+        let ordering = self.output_ordering();
+        let mut properties =
+            EquivalenceProperties::new_with_orderings(Arc::clone(&self.schema), ordering);
+        let single = (0..self.cube.axes.len()).filter(|axis| self.is_single(*axis));
+        let constants = single
+            .filter_map(|axis| self.output_of_axis(axis))
+            .map(|column| ConstExpr::new(column, AcrossPartitions::Uniform(None)));
+        // A failure leaves a sort in the plan, nothing worse.
+        let _ = properties.add_constants(constants);
+        properties
     }
 
     fn scheduling_type(&self) -> SchedulingType {
