@@ -3,6 +3,8 @@
 //! This is the only crate that names a file format's library or an object store's protocol.
 
 pub mod formats;
+pub mod http;
+mod nearest;
 pub mod stores;
 
 pub use formats::formats;

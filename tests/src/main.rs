@@ -10,6 +10,7 @@
 //! - [`places`]: where the data, the samples, the Python interpreter and the built binary are, and
 //!   [`places::with_data`] for a trial that is ignored where the large data are absent;
 //! - [`sql`]: one trial per `.slt` file: nothing to write in Rust at all;
+//! - [`client`]: an engine with all stores and formats, and variables that stand for folders;
 //! - [`oracle`]: values computed by a Python script of `tests/oracle/`, once per content of the script.
 //!
 //! Run all of them with `make test`, one of them with
@@ -17,6 +18,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod client;
+mod netcdf;
 mod oracle;
 mod places;
 mod pruning;
@@ -28,6 +31,7 @@ use libtest_mimic::{Arguments, Trial};
 
 /// The modules with trials, one line each, in alphabetical order.
 const MODULES: &[fn() -> Vec<Trial>] = &[
+    netcdf::trials,
     oracle::trials,
     places::trials,
     pruning::trials,

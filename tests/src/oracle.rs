@@ -7,8 +7,8 @@
 //!
 //! A script gets one argument, an empty folder, and writes there what its tests read: cubes, JSON
 //! with expected values. It finds the large data (if any) under `GRATICULE_TEST_DATA` and the sample
-//! files under `GRATICULE_SAMPLES`. The folder is reused until the script or the versions in
-//! `tools/requirements.txt` change; it must not be written to by tests. Safe when many test
+//! files under `GRATICULE_SAMPLES`. The folder is reused until the script, a module beside it that it
+//! imports, or `tools/requirements.txt` change; tests must not write to it. Safe when many test
 //! processes ask at once: a lock file lets one of them run the script.
 
 use std::fs::{self, File};
@@ -44,12 +44,25 @@ fn produce(source: &Path, results: &Path) -> Result<PathBuf, Failed> {
     Ok(output)
 }
 
-/// Changes when the result may change: the script, the libraries, and whether there are data.
+/// Changes when the result may change: the script, the modules beside it that it imports, the
+/// libraries, and where the data are.
 fn fingerprint(source: &Path) -> Result<u64, Failed> {
-    let script = fs::read(source).map_err(|error| format!("{}: {error}", source.display()))?;
-    let libraries = fs::read(places::repository().join("tools/requirements.txt"))?;
+    let read = |path: &Path| {
+        fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+    };
+    let script = read(source)?;
+    let libraries = read(&places::repository().join("tools/requirements.txt"))?;
     let mut hasher = DefaultHasher::new();
-    (script, libraries, places::data()).hash(&mut hasher);
+    (&script, libraries, places::data(), places::samples()).hash(&mut hasher);
+    for line in script.lines() {
+        let mut words = line.split_whitespace();
+        if let (Some("import" | "from"), Some(module)) = (words.next(), words.next()) {
+            let beside = source.with_file_name(format!("{module}.py"));
+            if beside.is_file() {
+                read(&beside)?.hash(&mut hasher);
+            }
+        }
+    }
     Ok(hasher.finish())
 }
 

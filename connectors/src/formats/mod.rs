@@ -1,16 +1,18 @@
 //! The registry of formats: adding one is a module and a line in [`formats`].
 
+pub mod levels;
+pub mod netcdf;
+pub mod zarr;
+
 use std::sync::Arc;
 
 use graticule_engine::source::CubeFormat;
 
-mod levels;
-mod zarr;
-
-pub use levels::LevelsFormat;
-pub use zarr::ZarrFormat;
-
 /// Every format Graticule reads, in the order in which a listing asks them.
 pub fn formats() -> Vec<Arc<dyn CubeFormat>> {
-    vec![Arc::new(ZarrFormat), Arc::new(LevelsFormat)]
+    vec![
+        Arc::new(zarr::ZarrFormat),
+        Arc::new(levels::LevelsFormat),
+        Arc::new(netcdf::Netcdf),
+    ]
 }

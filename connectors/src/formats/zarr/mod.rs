@@ -37,7 +37,7 @@ pub(crate) mod objects;
 mod shards;
 
 /// The attribute of a group that lists the arrays that were left out, with the reasons.
-pub(crate) const UNREADABLE: &str = "unreadable_arrays";
+pub const UNREADABLE: &str = "unreadable_arrays";
 
 /// Reads Zarr stores. Option `variables`: the arrays to open, separated by commas, with the
 /// coordinates of their dimensions; needed where the metadata are not consolidated and the store

@@ -1,0 +1,226 @@
+//! From the errors of object stores to [`CubeError`]: what happened, in a sentence, without secrets.
+//!
+//! ```text
+//!  Error::Generic ─▶ RetryError ─▶ RequestError ─▶ HttpError ─▶ … ─▶ "Connection refused"
+//!   kind from here     attempts      status, body                    cause from the innermost
+//! ```
+//!
+//! URLs inside these errors may carry signatures, and bodies may echo what was sent; so only the
+//! status, the `Code` and `Message` of an XML answer, and the innermost transport error are shown.
+
+use std::error::Error;
+use std::io;
+
+use graticule_engine::error::{CubeError, ErrorKind};
+
+/// Turns a store's error about `place` (URL of the store or object, without secrets) into ours.
+///
+/// The kind is `NotFound`, `Denied` (401, 403, file permissions), `Corrupt` (an object shorter than
+/// the range that was asked for), `Unsupported`, `Invalid`, or `Unavailable` for what remains:
+/// the network, the server or the disk failed after all retries.
+pub fn store_error(place: &str, error: &object_store::Error) -> CubeError {
+    use object_store::Error as E;
+    let causes = causes(error);
+    let file_error = causes
+        .iter()
+        .find_map(|cause| cause.downcast_ref::<io::Error>())
+        .map(io::Error::kind);
+    let kind = match (error, file_error) {
+        (E::NotFound { .. }, _) => ErrorKind::NotFound,
+        (E::PermissionDenied { .. } | E::Unauthenticated { .. }, _)
+        | (E::Generic { .. }, Some(io::ErrorKind::PermissionDenied)) => ErrorKind::Denied,
+        (E::Generic { .. }, Some(io::ErrorKind::NotFound)) => ErrorKind::NotFound,
+        (E::NotSupported { .. } | E::NotImplemented { .. }, _) => ErrorKind::Unsupported,
+        (
+            E::InvalidPath { .. }
+            | E::AlreadyExists { .. }
+            | E::Precondition { .. }
+            | E::NotModified { .. },
+            _,
+        ) => ErrorKind::Invalid,
+        _ if is_out_of_range(&causes) => ErrorKind::Corrupt,
+        _ => ErrorKind::Unavailable,
+    };
+    let detail = detail(&causes);
+    match kind {
+        ErrorKind::NotFound => CubeError::not_found(place, "the object does not exist"),
+        ErrorKind::Denied if file_error.is_some() => {
+            CubeError::new(kind, place, "permission to read the file is denied")
+                .remedy("make it readable for the user who runs this program")
+        }
+        ErrorKind::Denied => CubeError::new(kind, place, format!("access is denied: {detail}"))
+            .remedy("check the credentials of the store; for a public store, set anonymous = true"),
+        ErrorKind::Corrupt => CubeError::corrupt(
+            place,
+            format!("the object is shorter than its metadata say: {detail}"),
+        )
+        .remedy("copy it again from its source"),
+        ErrorKind::Unavailable => {
+            let attempts = attempts(&causes);
+            let times = match attempts {
+                1 => String::new(),
+                more => format!(" {more} times"),
+            };
+            CubeError::new(kind, place, format!("the store failed{times}: {detail}"))
+                .remedy("check the address and the network, or try again later")
+        }
+        _ => CubeError::new(kind, place, detail),
+    }
+}
+
+/// A store at `place` that cannot be set up from its options.
+pub(super) fn setup_error(place: &str, error: &object_store::Error) -> CubeError {
+    let reason = detail(&causes(error));
+    CubeError::invalid(place, format!("the store cannot be set up: {reason}"))
+        .remedy("check the address and the options of the store")
+}
+
+/// The error and its sources, outermost first.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source()).collect()
+}
+
+const STATUS: &str = "Server returned non-2xx status code: ";
+
+/// The status and message of an answer, or the text of the innermost error.
+fn detail(causes: &[&(dyn Error + 'static)]) -> String {
+    let answer = causes
+        .iter()
+        .find_map(|cause| cause.to_string().strip_prefix(STATUS).map(String::from));
+    match answer {
+        Some(answer) => {
+            let (status, body) = answer.split_once(": ").unwrap_or((&answer, ""));
+            let parts = [
+                Some(format!("the server answered {status}")),
+                xml_text(body, "Code"),
+                xml_text(body, "Message"),
+            ];
+            parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+        }
+        None => causes
+            .last()
+            .map(ToString::to_string)
+            .unwrap_or_default()
+            .trim_end_matches('.')
+            .to_string(),
+    }
+}
+
+/// The text of the first element `name` of an XML document, at most 200 characters.
+fn xml_text(document: &str, name: &str) -> Option<String> {
+    let (_, rest) = document.split_once(&format!("<{name}>"))?;
+    let (text, _) = rest.split_once(&format!("</{name}>"))?;
+    let text: String = text
+        .trim()
+        .trim_end_matches('.')
+        .chars()
+        .take(200)
+        .collect();
+    (!text.is_empty()).then_some(text)
+}
+
+/// How often the request was sent, read from `… after 3 retries, …`.
+fn attempts(causes: &[&(dyn Error + 'static)]) -> usize {
+    let retries = causes.iter().find_map(|cause| {
+        let text = cause.to_string();
+        let (_, rest) = text.split_once(", after ")?;
+        let (count, _) = rest.split_once(" retries")?;
+        count.parse::<usize>().ok()
+    });
+    retries.unwrap_or(0) + 1
+}
+
+/// Was a range asked for that lies outside the object? Neither the local nor the remote stores
+/// export a type for it.
+fn is_out_of_range(causes: &[&(dyn Error + 'static)]) -> bool {
+    causes.iter().any(|cause| {
+        let text = cause.to_string();
+        text.starts_with("Out of range of file")
+            || text.starts_with("Wanted range starting at")
+            || text.starts_with(&format!("{STATUS}416"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use object_store::local::LocalFileSystem;
+    use object_store::memory::InMemory;
+    use object_store::path::Path;
+    use object_store::{ObjectStore, ObjectStoreExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn kinds_of_local_errors() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = LocalFileSystem::new_with_prefix(folder.path()).unwrap();
+        let memory = InMemory::new();
+        let path = Path::from("short");
+        for store in [&files as &dyn ObjectStore, &memory] {
+            store.put(&path, "abc".into()).await.unwrap();
+            for (object, range, expected) in [
+                ("absent", 0..1, ErrorKind::NotFound),
+                ("short", 7..9, ErrorKind::Corrupt),
+            ] {
+                let error = store
+                    .get_range(&Path::from(object), range)
+                    .await
+                    .unwrap_err();
+                let error = store_error("place", &error);
+                assert_eq!(error.kind(), expected, "{store}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn file_permissions() {
+        let source = Box::new(io::Error::from(io::ErrorKind::PermissionDenied));
+        let error = object_store::Error::Generic { store: "", source };
+        let error = store_error("/data/cube.zarr", &error);
+        assert_eq!(error.kind(), ErrorKind::Denied);
+        assert_eq!(
+            error.to_string(),
+            "permission to read the file is denied (in /data/cube.zarr); make it readable for the \
+             user who runs this program"
+        );
+    }
+
+    #[test]
+    fn answers_are_summarised_without_urls() {
+        #[derive(Debug, thiserror::Error)]
+        #[error(
+            "Error performing GET https://host/x?sig=s3cr3t in 1s, after 3 retries, max_retries: 3 "
+        )]
+        struct Retries(#[source] Answer);
+        #[derive(Debug, thiserror::Error)]
+        #[error("{0}")]
+        struct Answer(&'static str);
+
+        for (answer, expected) in [
+            (
+                "Server returned non-2xx status code: 503 Service Unavailable: ",
+                "the store failed 4 times: the server answered 503 Service Unavailable (in place)",
+            ),
+            (
+                "Server returned non-2xx status code: 400 Bad Request: <Error><Code>Malformed</Code>\
+                 <Message>The region is wrong.</Message><StringToSign>s3cr3t</StringToSign></Error>",
+                "the server answered 400 Bad Request, Malformed, The region is wrong (in place)",
+            ),
+            (
+                "Connection refused (os error 111)",
+                "the store failed 4 times: Connection refused (os error 111) (in place)",
+            ),
+        ] {
+            let source = Box::new(Retries(Answer(answer)));
+            let error = object_store::Error::Generic {
+                store: "S3",
+                source,
+            };
+            let text = store_error("place", &error).to_string();
+            assert!(text.contains(expected), "{text}");
+            assert!(!text.contains("s3cr3t"), "{text}");
+        }
+    }
+}
