@@ -18,6 +18,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod answers;
 mod client;
 mod netcdf;
 mod oracle;
@@ -25,6 +26,7 @@ mod places;
 mod pruning;
 mod sql;
 mod tidy;
+mod twin_cubes;
 mod values;
 
 use libtest_mimic::{Arguments, Trial};
@@ -37,6 +39,7 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     pruning::trials,
     sql::trials,
     tidy::trials,
+    twin_cubes::trials,
     values::trials,
 ];
 
