@@ -102,7 +102,10 @@ impl ScanGrid {
 
     /// Number of units.
     pub(crate) fn unit_count(&self) -> u64 {
-        self.axes.iter().map(Self::units_along).product()
+        self.axes
+            .iter()
+            .map(Self::units_along)
+            .fold(1, u64::saturating_mul)
     }
 
     /// Cells of the largest unit, at most.
@@ -146,58 +149,75 @@ impl ScanGrid {
 /// directions stays within memory.
 const UNIT_CELLS: u64 = 1 << 26;
 
+/// Axes that no variable runs along are cut so that a unit has at most about this many rows.
+const FREE_ROWS: u64 = 1 << 20;
+
 /// How a scan of `variables` cuts the axes: along each axis like the variable with the longest
-/// chunks, so that as a rule every chunk is decoded once. Axes that no variable runs along are whole.
+/// chunks, so that as a rule every chunk is decoded once.
 pub(crate) fn scan_chunks(cube: &Cube, variables: &[usize]) -> Vec<AxisChunks> {
-    let whole = |axis: usize| {
-        let length = cube.axes[axis].coordinates.len() as u64;
-        AxisChunks::regular(length, length)
-    };
-    let along = |variable: &Variable, axis: usize| {
-        let dimension = variable.axes.iter().position(|other| *other == axis)?;
-        variable.chunks().get(dimension).cloned()
-    };
-    let cut = |variables: &[&Variable]| -> Vec<AxisChunks> {
-        (0..cube.axes.len())
-            .map(|axis| {
-                let candidates = variables
-                    .iter()
-                    .filter_map(|variable| along(variable, axis));
-                candidates
-                    .max_by_key(AxisChunks::size)
-                    .unwrap_or_else(|| whole(axis))
-            })
-            .collect()
-    };
-    let cells = |chunks: &[AxisChunks]| {
-        chunks
-            .iter()
-            .map(AxisChunks::size)
-            .fold(1u64, |product, size| product.saturating_mul(size))
-    };
     let variables: Vec<&Variable> = variables
         .iter()
         .map(|index| &cube.variables[*index])
         .collect();
-    let full_rank = variables
-        .iter()
-        .copied()
-        .filter(|variable| variable.axes.len() == cube.axes.len());
-    let deciding: Vec<&Variable> = full_rank.collect();
-    let chunks = cut(if deciding.is_empty() {
-        &variables
-    } else {
-        &deciding
-    });
-    if cells(&chunks) <= UNIT_CELLS {
-        return chunks;
-    }
-    match deciding
-        .iter()
-        .max_by_key(|variable| cells(variable.chunks()))
+    let is_full_rank = |variable: &&&Variable| variable.axes.len() == cube.axes.len();
+    let full_rank: Vec<&Variable> = variables.iter().filter(is_full_rank).copied().collect();
+    let mut chunks = longest_chunks(
+        cube,
+        if full_rank.is_empty() {
+            &variables
+        } else {
+            &full_rank
+        },
+    );
+    if cells(chunks.iter().flatten()) > UNIT_CELLS
+        && let Some(largest) = full_rank
+            .iter()
+            .max_by_key(|variable| cells(variable.chunks()))
     {
-        Some(largest) => cut(&[*largest]),
-        None => chunks,
+        chunks = longest_chunks(cube, &[*largest]);
+    }
+    let mut room = FREE_ROWS / cells(chunks.iter().flatten()).clamp(1, FREE_ROWS);
+    let mut cut: Vec<AxisChunks> = Vec::with_capacity(chunks.len());
+    for (axis, chunks) in cube.axes.iter().zip(chunks).rev() {
+        cut.push(chunks.unwrap_or_else(|| {
+            let length = axis.coordinates.len() as u64;
+            let size = length.min(room).max(1);
+            room /= size;
+            AxisChunks::regular(length, size)
+        }));
+    }
+    cut.reverse();
+    cut
+}
+
+/// Per axis, the chunks of the variable that cuts it most coarsely; `None` where none runs along it.
+fn longest_chunks(cube: &Cube, variables: &[&Variable]) -> Vec<Option<AxisChunks>> {
+    let along = |variable: &&Variable, axis: usize| {
+        let dimension = variable.axes.iter().position(|other| *other == axis)?;
+        variable.chunks().get(dimension).cloned()
+    };
+    let longest = |axis| {
+        variables
+            .iter()
+            .filter_map(|variable| along(variable, axis))
+            .max_by_key(AxisChunks::size)
+    };
+    (0..cube.axes.len()).map(longest).collect()
+}
+
+fn cells<'a>(chunks: impl IntoIterator<Item = &'a AxisChunks>) -> u64 {
+    chunks
+        .into_iter()
+        .map(AxisChunks::size)
+        .fold(1, u64::saturating_mul)
+}
+
+/// How many chunks hold a selected cell.
+pub(crate) fn touched_count(chunks: &AxisChunks, selection: &AxisSelection) -> u64 {
+    if selection.is_all() {
+        chunks.count()
+    } else {
+        touched_chunks(chunks, selection.runs()).len() as u64
     }
 }
 

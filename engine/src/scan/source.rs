@@ -12,7 +12,7 @@ use arrow::compute::{SortOptions, take};
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::stats::Precision;
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{ColumnStatistics, Result, ScalarValue, Statistics};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column;
@@ -22,6 +22,7 @@ use datafusion::physical_expr::{
     AcrossPartitions, ConstExpr, EquivalenceProperties, LexOrdering, Partitioning, PhysicalExpr,
     PhysicalSortExpr,
 };
+use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::execution_plan::SchedulingType;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::{DisplayFormatType, SortOrderPushdownResult};
@@ -30,7 +31,7 @@ use datafusion_datasource::source::{DataSource, OpenArgs};
 use crate::cache::BlockCache;
 use crate::cube::chunks::AxisChunks;
 use crate::cube::{AxisOrder, Cube};
-use crate::scan::grid::{ScanGrid, scan_chunks, touched_chunks};
+use crate::scan::grid::{ScanGrid, scan_chunks, touched_count};
 use crate::scan::predicate::ScanPredicate;
 use crate::scan::queue::{Claims, UnitQueue};
 use crate::scan::sample::Sample;
@@ -147,14 +148,6 @@ impl CubeScan {
         let variables: Vec<usize> = early.into_iter().chain(late).collect();
         let mut chunks = scan_chunks(&self.cube, &variables);
         let selections = &self.predicate.selections;
-        if variables.is_empty() {
-            // Nothing to decode: cut the slowest axis so that every partition has something to do.
-            if let Some(axis) = selections.iter().position(|selection| selection.len() > 1) {
-                let length = self.cube.axes[axis].coordinates.len() as u64;
-                chunks[axis] =
-                    AxisChunks::regular(length, length.div_ceil(4 * self.partitions as u64));
-            }
-        }
         let Some(reversed) = &self.grid_order else {
             return ScanGrid::new(chunks, selections, &vec![false; selections.len()]);
         };
@@ -173,27 +166,21 @@ impl CubeScan {
     /// Chunks of the scanned variables: in the whole cube, and those that hold a selected cell.
     pub(crate) fn chunk_counts(&self) -> (u64, u64) {
         let (early, late) = self.variables();
-        let mut total = 0u64;
-        let mut selected = 0u64;
-        for variable in early.into_iter().chain(late) {
-            let variable = &self.cube.variables[variable];
-            let along = variable.axes.iter().zip(variable.chunks());
-            total += along
-                .clone()
-                .map(|(_, chunks)| chunks.count())
-                .product::<u64>();
-            selected += along
-                .map(|(axis, chunks)| {
-                    let selection = &self.predicate.selections[*axis];
-                    if selection.is_all() {
-                        chunks.count()
-                    } else {
-                        touched_chunks(chunks, selection.runs()).len() as u64
-                    }
-                })
-                .product::<u64>();
-        }
-        (total, selected)
+        early
+            .into_iter()
+            .chain(late)
+            .fold((0, 0), |(total, selected), variable| {
+                let variable = &self.cube.variables[variable];
+                let along = || variable.axes.iter().zip(variable.chunks());
+                let all = along()
+                    .map(|(_, chunks)| chunks.count())
+                    .fold(1, u64::saturating_mul);
+                let touched = |(axis, chunks): (&usize, &AxisChunks)| {
+                    touched_count(chunks, &self.predicate.selections[*axis])
+                };
+                let touched = along().map(touched).fold(1, u64::saturating_mul);
+                (total.saturating_add(all), selected.saturating_add(touched))
+            })
     }
 
     /// Bytes that decoding all selected chunks would give, limits and predicates on values aside.
@@ -202,23 +189,14 @@ impl CubeScan {
         let bytes = early.into_iter().chain(late).map(|index| {
             let variable = &self.cube.variables[index];
             let width = variable.field.data_type().primitive_width().unwrap_or(16) as u64;
-            variable
-                .axes
-                .iter()
-                .zip(variable.chunks())
-                .fold(width, |bytes, (axis, chunks)| {
-                    let selection = &self.predicate.selections[*axis];
-                    let touched = if selection.is_all() {
-                        chunks.count()
-                    } else {
-                        touched_chunks(chunks, selection.runs()).len() as u64
-                    };
-                    bytes.saturating_mul(
-                        touched
-                            .saturating_mul(chunks.size())
-                            .min(chunks.length().max(chunks.size())),
-                    )
-                })
+            let along = variable.axes.iter().zip(variable.chunks());
+            along.fold(width, |bytes, (axis, chunks)| {
+                let touched = touched_count(chunks, &self.predicate.selections[*axis]);
+                let cells = touched
+                    .saturating_mul(chunks.size())
+                    .min(chunks.length().max(chunks.size()));
+                bytes.saturating_mul(cells)
+            })
         });
         bytes.fold(0, u64::saturating_add)
     }
@@ -489,6 +467,9 @@ impl DataSource for CubeScan {
         &self,
         projection: &ProjectionExprs,
     ) -> Result<Option<Arc<dyn DataSource>>> {
+        if evaluates_again(&self.projection, projection)? {
+            return Ok(None);
+        }
         let merged = self.projection.try_merge(projection)?;
         let schema = Arc::new(merged.project_schema(&self.cube.schema)?);
         let swapped = Self {
@@ -536,6 +517,27 @@ impl DataSource for CubeScan {
         }
         Ok(TreeNodeRecursion::Continue)
     }
+}
+
+/// Would putting `inner` expressions in the place of the columns that `outer` reads evaluate one of
+/// them more than once? Wasteful for a computed one, wrong for a volatile one such as `random()`.
+fn evaluates_again(inner: &ProjectionExprs, outer: &ProjectionExprs) -> Result<bool> {
+    let mut readers = vec![0usize; inner.iter().count()];
+    for expression in outer.expr_iter() {
+        expression.apply(|node| {
+            if let Some(column) = node.downcast_ref::<Column>()
+                && let Some(count) = readers.get_mut(column.index())
+            {
+                *count += 1;
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+    }
+    let is_computed = |expression: &Arc<dyn PhysicalExpr>| {
+        !expression.children().is_empty() || is_volatile(expression)
+    };
+    Ok(std::iter::zip(inner.expr_iter(), readers)
+        .any(|(expression, count)| count > 1 && is_computed(&expression)))
 }
 
 /// Rows in the order of the grid need a whole slab in memory; beyond this a sort that can spill is better.
