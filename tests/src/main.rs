@@ -25,6 +25,7 @@ mod oracle;
 mod places;
 mod pruning;
 mod sql;
+mod stores;
 mod tidy;
 mod twin_cubes;
 mod values;
@@ -38,6 +39,7 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     places::trials,
     pruning::trials,
     sql::trials,
+    stores::trials,
     tidy::trials,
     twin_cubes::trials,
     values::trials,

@@ -53,6 +53,7 @@ use tokio::runtime::Handle;
 
 pub use credentials::OriginCredentials;
 use service::PolicyService;
+pub(crate) use service::Refusal;
 
 /// What we call ourselves.
 const USER_AGENT: &str = concat!("graticule/", env!("CARGO_PKG_VERSION"));

@@ -48,7 +48,7 @@ impl HttpService for PolicyService {
 /// Why we do not go on, in a sentence.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct Refusal(pub(super) String);
+pub(crate) struct Refusal(String);
 
 impl Refusal {
     /// An error that object_store does not retry.

@@ -13,11 +13,13 @@ use std::io;
 
 use graticule_engine::error::{CubeError, ErrorKind};
 
+use crate::http::Refusal;
+
 /// Turns a store's error about `place` (URL of the store or object, without secrets) into ours.
 ///
 /// The kind is `NotFound`, `Denied` (401, 403, file permissions), `Corrupt` (an object shorter than
-/// the range that was asked for), `Unsupported`, `Invalid`, or `Unavailable` for what remains:
-/// the network, the server or the disk failed after all retries.
+/// the range that was asked for), `Unsupported`, `Invalid` (every other 4xx), or `Unavailable` for
+/// what remains: the network, the server or the disk failed after all retries.
 pub fn store_error(place: &str, error: &object_store::Error) -> CubeError {
     use object_store::Error as E;
     let causes = causes(error);
@@ -25,23 +27,29 @@ pub fn store_error(place: &str, error: &object_store::Error) -> CubeError {
         .iter()
         .find_map(|cause| cause.downcast_ref::<io::Error>())
         .map(io::Error::kind);
-    let kind = match (error, file_error) {
-        (E::NotFound { .. }, _) => ErrorKind::NotFound,
-        (E::PermissionDenied { .. } | E::Unauthenticated { .. }, _)
-        | (E::Generic { .. }, Some(io::ErrorKind::PermissionDenied)) => ErrorKind::Denied,
-        (E::Generic { .. }, Some(io::ErrorKind::NotFound)) => ErrorKind::NotFound,
-        (E::NotSupported { .. } | E::NotImplemented { .. }, _) => ErrorKind::Unsupported,
+    let kind = match (error, file_error, status(&causes)) {
+        (E::NotFound { .. }, ..)
+        | (E::Generic { .. }, Some(io::ErrorKind::NotFound), _)
+        | (_, _, Some(404)) => ErrorKind::NotFound,
+        (E::PermissionDenied { .. } | E::Unauthenticated { .. }, ..)
+        | (E::Generic { .. }, Some(io::ErrorKind::PermissionDenied), _)
+        | (_, _, Some(401 | 403)) => ErrorKind::Denied,
+        (E::NotSupported { .. } | E::NotImplemented { .. }, ..) => ErrorKind::Unsupported,
+        _ if is_out_of_range(&causes) => ErrorKind::Corrupt,
+        // The server was asked too often, or too slowly: the request itself is right.
+        (_, _, Some(408 | 429)) => ErrorKind::Unavailable,
         (
             E::InvalidPath { .. }
             | E::AlreadyExists { .. }
             | E::Precondition { .. }
             | E::NotModified { .. },
-            _,
-        ) => ErrorKind::Invalid,
-        _ if is_out_of_range(&causes) => ErrorKind::Corrupt,
+            ..,
+        )
+        | (_, _, Some(400..500)) => ErrorKind::Invalid,
         _ => ErrorKind::Unavailable,
     };
     let detail = detail(&causes);
+    let is_refusal = causes.iter().any(|cause| cause.is::<Refusal>());
     match kind {
         ErrorKind::NotFound => CubeError::not_found(place, "the object does not exist"),
         ErrorKind::Denied if file_error.is_some() => {
@@ -55,6 +63,8 @@ pub fn store_error(place: &str, error: &object_store::Error) -> CubeError {
             format!("the object is shorter than its metadata say: {detail}"),
         )
         .remedy("copy it again from its source"),
+        // Repeating it will not help, and the sentence says all there is to say.
+        ErrorKind::Unavailable if is_refusal => CubeError::new(kind, place, detail),
         ErrorKind::Unavailable => {
             let attempts = attempts(&causes);
             let times = match attempts {
@@ -64,6 +74,8 @@ pub fn store_error(place: &str, error: &object_store::Error) -> CubeError {
             CubeError::new(kind, place, format!("the store failed{times}: {detail}"))
                 .remedy("check the address and the network, or try again later")
         }
+        ErrorKind::Invalid => CubeError::invalid(place, detail)
+            .remedy("check the address and the options of the store"),
         _ => CubeError::new(kind, place, detail),
     }
 }
@@ -81,6 +93,14 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)
 }
 
 const STATUS: &str = "Server returned non-2xx status code: ";
+
+/// The status of the server's answer, if there was one.
+fn status(causes: &[&(dyn Error + 'static)]) -> Option<u16> {
+    causes.iter().find_map(|cause| {
+        let text = cause.to_string();
+        text.strip_prefix(STATUS)?.get(..3)?.parse().ok()
+    })
+}
 
 /// The status and message of an answer, or the text of the innermost error.
 fn detail(causes: &[&(dyn Error + 'static)]) -> String {
@@ -135,10 +155,8 @@ fn attempts(causes: &[&(dyn Error + 'static)]) -> usize {
 fn is_out_of_range(causes: &[&(dyn Error + 'static)]) -> bool {
     causes.iter().any(|cause| {
         let text = cause.to_string();
-        text.starts_with("Out of range of file")
-            || text.starts_with("Wanted range starting at")
-            || text.starts_with(&format!("{STATUS}416"))
-    })
+        text.starts_with("Out of range of file") || text.starts_with("Wanted range starting at")
+    }) || status(causes) == Some(416)
 }
 
 #[cfg(test)]
@@ -198,18 +216,41 @@ mod tests {
         #[error("{0}")]
         struct Answer(&'static str);
 
-        for (answer, expected) in [
+        for (answer, kind, expected) in [
             (
                 "Server returned non-2xx status code: 503 Service Unavailable: ",
+                ErrorKind::Unavailable,
                 "the store failed 4 times: the server answered 503 Service Unavailable (in place)",
             ),
             (
                 "Server returned non-2xx status code: 400 Bad Request: <Error><Code>Malformed</Code>\
                  <Message>The region is wrong.</Message><StringToSign>s3cr3t</StringToSign></Error>",
+                ErrorKind::Invalid,
                 "the server answered 400 Bad Request, Malformed, The region is wrong (in place)",
             ),
             (
+                "Server returned non-2xx status code: 404 Not Found: <Code>NoSuchBucket</Code>",
+                ErrorKind::NotFound,
+                "does not exist",
+            ),
+            (
+                "Server returned non-2xx status code: 403 Forbidden: <Code>AccessDenied</Code>",
+                ErrorKind::Denied,
+                "access is denied: the server answered 403 Forbidden, AccessDenied",
+            ),
+            (
+                "Server returned non-2xx status code: 416 Range Not Satisfiable: ",
+                ErrorKind::Corrupt,
+                "shorter",
+            ),
+            (
+                "Server returned non-2xx status code: 429 Too Many Requests: ",
+                ErrorKind::Unavailable,
+                "failed 4 times: the server answered 429",
+            ),
+            (
                 "Connection refused (os error 111)",
+                ErrorKind::Unavailable,
                 "the store failed 4 times: Connection refused (os error 111) (in place)",
             ),
         ] {
@@ -218,7 +259,9 @@ mod tests {
                 store: "S3",
                 source,
             };
-            let text = store_error("place", &error).to_string();
+            let error = store_error("place", &error);
+            let text = error.to_string();
+            assert_eq!(error.kind(), kind, "{text}");
             assert!(text.contains(expected), "{text}");
             assert!(!text.contains("s3cr3t"), "{text}");
         }

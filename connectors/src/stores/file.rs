@@ -195,7 +195,7 @@ mod tests {
             assert_eq!(error.kind(), kind, "{given}: {error}");
             assert!(error.to_string().contains(part), "{given}: {error}");
         }
-        let denied = file_error("/root", &io::Error::from(io::ErrorKind::PermissionDenied));
+        let denied = file_error("/data", &io::Error::from(io::ErrorKind::PermissionDenied));
         assert_eq!(denied.kind(), ErrorKind::Denied);
     }
 }

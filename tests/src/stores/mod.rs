@@ -1,0 +1,63 @@
+//! Stores against servers: a faulty one of ours, and a real S3 server.
+//!
+//! ```text
+//!  faults.rs, secrets.rs ──▶ connector ──▶ faulty_server.rs: a script of answers, all requests kept
+//!  s3.rs ──────────────────▶ connector ──▶ s3_server.rs: SeaweedFS, keys and an open bucket
+//! ```
+//!
+//! All servers listen on 127.0.0.1 and end with their trial.
+
+mod faults;
+mod faulty_server;
+mod s3;
+mod s3_server;
+mod secrets;
+
+use std::future::Future;
+use std::ops::Range;
+
+use datafusion::object_store::ObjectStoreExt;
+use graticule_connectors::stores::{connector_for, store_error};
+use graticule_engine::error::CubeResult;
+use graticule_engine::source::{Location, Options};
+use libtest_mimic::{Failed, Trial};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let mut trials = faults::trials();
+    trials.extend(secrets::trials());
+    trials.extend(s3::trials());
+    trials
+}
+
+/// The store at `url`, with `options`.
+fn connect(url: &str, options: &[(&str, &str)]) -> CubeResult<Location> {
+    let options: Options = options
+        .iter()
+        .map(|(name, value)| ((*name).to_string(), (*value).to_string()))
+        .collect();
+    connector_for(url)?.connect(url, &options)
+}
+
+/// Reads the object at `location`, whole or in part.
+async fn read(location: &Location, range: Option<Range<u64>>) -> CubeResult<Vec<u8>> {
+    let store = &location.store;
+    let bytes = match range {
+        Some(range) => store.get_range(&location.path, range).await,
+        None => match store.get(&location.path).await {
+            Ok(object) => object.bytes().await,
+            Err(error) => Err(error),
+        },
+    };
+    bytes
+        .map(|bytes| bytes.to_vec())
+        .map_err(|error| store_error(&location.url, &error))
+}
+
+/// Runs a trial's future on a runtime of its own, which ends with it.
+fn run(trial: impl Future<Output = Result<(), Failed>>) -> Result<(), Failed> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?
+        .block_on(trial)
+}

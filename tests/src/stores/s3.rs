@@ -1,0 +1,187 @@
+//! Reading, listing and being refused by a real S3 server.
+
+use std::time::Duration;
+
+use datafusion::object_store::ObjectStoreExt;
+use datafusion::object_store::path::Path;
+use graticule_connectors::stores::store_error;
+use graticule_engine::error::{CubeResult, ErrorKind};
+use graticule_engine::source::Location;
+use libtest_mimic::{Failed, Trial};
+
+use super::s3_server::{ACCESS_KEY_ID, S3Server, SECRET_ACCESS_KEY};
+use super::{connect, read, run};
+
+type Keys = &'static [(&'static str, &'static str)];
+
+const SIGNED: Keys = &[
+    ("access_key_id", ACCESS_KEY_ID),
+    ("secret_access_key", SECRET_ACCESS_KEY),
+];
+const WRONG_SECRET: Keys = &[
+    ("access_key_id", ACCESS_KEY_ID),
+    ("secret_access_key", "s3cr3t"),
+];
+const UNKNOWN_KEY: Keys = &[("access_key_id", "nobody"), ("secret_access_key", "s3cr3t")];
+const ANONYMOUS: Keys = &[("anonymous", "true")];
+
+/// Bucket, path, keys, range, and the object's bytes or the kind of error.
+type Row = (
+    &'static str,
+    Keys,
+    Option<(u64, u64)>,
+    Result<&'static [u8], ErrorKind>,
+);
+
+const ROWS: &[Row] = &[
+    ("open/cube.zarr/0.0", SIGNED, None, Ok(b"0123456789")),
+    ("open/cube.zarr/0.0", ANONYMOUS, None, Ok(b"0123456789")),
+    ("open/cube.zarr/0.0", SIGNED, Some((3, 5)), Ok(b"34")),
+    ("open/cube.zarr/0.0", ANONYMOUS, Some((0, 1)), Ok(b"0")),
+    ("open/cube.zarr/0.0", SIGNED, Some((8, 20)), Ok(b"89")),
+    ("open/a b%20c~d=1/+", SIGNED, None, Ok(b"odd name")),
+    ("open/a b%20c~d=1/+", ANONYMOUS, None, Ok(b"odd name")),
+    ("closed/cube.zarr/0.0", SIGNED, None, Ok(b"0123456789")),
+    (
+        "closed/cube.zarr/0.0",
+        ANONYMOUS,
+        None,
+        Err(ErrorKind::Denied),
+    ),
+    (
+        "closed/cube.zarr/0.0",
+        WRONG_SECRET,
+        None,
+        Err(ErrorKind::Denied),
+    ),
+    (
+        "closed/cube.zarr/0.0",
+        UNKNOWN_KEY,
+        None,
+        Err(ErrorKind::Denied),
+    ),
+    ("open/cube.zarr/9.9", SIGNED, None, Err(ErrorKind::NotFound)),
+    (
+        "open/cube.zarr/9.9",
+        ANONYMOUS,
+        None,
+        Err(ErrorKind::NotFound),
+    ),
+    (
+        "absent/cube.zarr/0.0",
+        SIGNED,
+        None,
+        Err(ErrorKind::NotFound),
+    ),
+    (
+        "open/cube.zarr/0.0",
+        SIGNED,
+        Some((30, 40)),
+        Err(ErrorKind::Corrupt),
+    ),
+];
+
+fn connect_s3(server: &S3Server, path: &str, keys: Keys) -> CubeResult<Location> {
+    let mut options = vec![
+        ("endpoint", server.endpoint.as_str()),
+        ("allow_http", "true"),
+        ("max_retries", "2"),
+    ];
+    options.extend(keys);
+    connect(&format!("s3://{path}"), &options)
+}
+
+/// The server listens before it can store, and makes a bucket when the first object comes.
+async fn put(location: &Location, object: &'static [u8]) -> Result<(), Failed> {
+    for _ in 0..100 {
+        if location
+            .store
+            .put(&location.path, object.into())
+            .await
+            .is_ok()
+        {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    Err(format!("cannot write {}", location.url).into())
+}
+
+async fn check_rows(server: &S3Server) -> Result<(), Failed> {
+    for (path, keys, range, expected) in ROWS {
+        let row = format!("{path} {keys:?} {range:?}");
+        let location = connect_s3(server, path, keys)?;
+        let outcome = read(&location, range.map(|(start, end)| start..end)).await;
+        match (outcome, expected) {
+            (Ok(bytes), Ok(expected)) => assert_eq!(&bytes, expected, "{row}"),
+            (Err(error), Err(kind)) => {
+                assert_eq!(error.kind(), *kind, "{row}: {error}");
+                let text = format!("{error} {error:?} {location:?}");
+                assert!(
+                    !text.contains("s3cr3t") && !text.contains(SECRET_ACCESS_KEY),
+                    "{text}"
+                );
+            }
+            (outcome, _) => panic!("{row}: {outcome:?}"),
+        }
+    }
+    Ok(())
+}
+
+async fn check_listing(server: &S3Server) -> Result<(), Failed> {
+    for keys in [SIGNED, ANONYMOUS] {
+        let location = connect_s3(server, "open", keys)?;
+        for (prefix, folders, objects) in [
+            (None, &["a b%20c~d=1", "cube.zarr"][..], &["top"][..]),
+            (
+                Some("cube.zarr"),
+                &["cube.zarr/t"],
+                &["cube.zarr/.zgroup", "cube.zarr/0.0"],
+            ),
+            (Some("absent"), &[], &[]),
+        ] {
+            let prefix = prefix.map(|prefix| Path::parse(prefix).unwrap());
+            let found = location.store.list_with_delimiter(prefix.as_ref()).await?;
+            let names = |paths: &mut dyn Iterator<Item = Path>| {
+                let mut names: Vec<String> = paths.map(|path| path.to_string()).collect();
+                names.sort();
+                names
+            };
+            let found_objects =
+                names(&mut found.objects.iter().map(|object| object.location.clone()));
+            assert_eq!(
+                names(&mut found.common_prefixes.into_iter()),
+                folders,
+                "{keys:?}"
+            );
+            assert_eq!(found_objects, objects, "{keys:?}");
+        }
+    }
+    let closed = connect_s3(server, "closed", ANONYMOUS)?;
+    let error = closed.store.list_with_delimiter(None).await.unwrap_err();
+    assert_eq!(store_error(&closed.url, &error).kind(), ErrorKind::Denied);
+    Ok(())
+}
+
+async fn real_server() -> Result<(), Failed> {
+    let server = S3Server::start().await?;
+    for (path, object) in [
+        ("open/top", &b"top"[..]),
+        ("open/cube.zarr/.zgroup", b"{}"),
+        ("open/cube.zarr/0.0", b"0123456789"),
+        ("open/cube.zarr/t/0", b"time"),
+        ("open/a b%20c~d=1/+", b"odd name"),
+        ("closed/cube.zarr/0.0", b"0123456789"),
+    ] {
+        put(&connect_s3(&server, path, SIGNED)?, object).await?;
+    }
+    check_rows(&server).await?;
+    check_listing(&server).await
+}
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![Trial::test(
+        "stores::s3::real_server",
+        || run(real_server()),
+    )]
+}
