@@ -1,5 +1,7 @@
 //! What can be wrong with a date, with time units, or with what is asked of a calendar.
 
+use datafusion::error::DataFusionError;
+
 use super::{Calendar, CivilTime};
 
 /// Result of everything that involves a calendar.
@@ -70,4 +72,10 @@ pub enum CalendarError {
         /// What there is instead.
         remedy: String,
     },
+}
+
+impl From<CalendarError> for DataFusionError {
+    fn from(error: CalendarError) -> Self {
+        DataFusionError::Execution(error.to_string())
+    }
 }

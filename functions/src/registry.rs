@@ -1,0 +1,51 @@
+//! Every function that a session gains, one line each.
+//!
+//! ```text
+//!  SessionStateBuilder::new().with_expr_planners(expr_planners()).with_default_features().build()
+//!  then register scalar_functions() and aggregate_functions(): some replace stock functions
+//! ```
+//! The planners have to stand before the default ones.
+
+use std::sync::Arc;
+
+use datafusion::logical_expr::planner::ExprPlanner;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+
+use crate::{flags, space, time};
+
+/// Our own functions of one row. Each has a documented and tested example.
+pub fn own_functions() -> Vec<ScalarUDF> {
+    vec![
+        time::calendar_text(),
+        time::date_bin(),
+        time::date_part(),
+        time::date_trunc(),
+        time::season(),
+        time::time_bucket(),
+        time::year_fraction(),
+        space::in_box(),
+        space::lon_between(),
+        flags::flag_names(),
+        flags::has_flag(),
+    ]
+}
+
+/// All functions of one row: our own, and those of geometry.
+pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
+    let mut functions = space::geometry_functions();
+    functions.extend(own_functions().into_iter().map(Arc::new));
+    functions
+}
+
+/// All aggregates.
+pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
+    space::geometry_aggregates()
+}
+
+/// What makes SQL's own syntax reach our functions.
+pub fn expr_planners() -> Vec<Arc<dyn ExprPlanner>> {
+    vec![Arc::new(time::CalendarPlanner)]
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,9 @@
+//! Functions of place: longitudes that wrap, boxes, and the geometry functions of geodatafusion.
+
+mod geometry;
+mod in_box;
+mod lon_between;
+
+pub use geometry::{geometry_aggregates, geometry_functions};
+pub use in_box::in_box;
+pub use lon_between::lon_between;
