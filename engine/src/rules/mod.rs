@@ -1,3 +1,4 @@
 //! Rules that Graticule adds to the optimizer.
 
+pub mod calendar;
 pub mod distinct_axes;

@@ -291,6 +291,7 @@ async fn answers() {
         // other times
         ("SELECT season(DATE '2024-10-01')", &["SON"]),
         ("SELECT season(NULL)", &[""]),
+        ("SELECT time_bucket(INTERVAL '1 day', NULL)", &[""]),
         (
             "SELECT time_bucket(INTERVAL '1 day', TIMESTAMP '2024-05-01 10:00:00', '2024-04-01 06:00')",
             &["2024-05-01T06:00:00"],
@@ -304,7 +305,35 @@ async fn answers() {
             "SELECT has_flag(quality, 'SUNGLINT') IS NULL FROM scene",
             &["false", "false", "false", "true"],
         ),
-        // geometry
+        // geometry, with the constant on either side
+        (
+            "SELECT ST_Covers(ST_GeomFromText('POLYGON((0 0, 1 0, 1 1, 0 1, 0 0))'), ST_Point(lon, lat)) FROM places",
+            &["true", "false", ""],
+        ),
+        (
+            "SELECT ST_CoveredBy(ST_Point(lon, lat), ST_GeomFromText('POLYGON((0 0, 1 0, 1 1, 0 1, 0 0))')) FROM places",
+            &["true", "false", ""],
+        ),
+        (
+            "SELECT ST_Contains(ST_Point(lon, lat), ST_GeomFromText('POLYGON((0 0, 1 0, 1 1, 0 1, 0 0))')) FROM places",
+            &["false", "false", ""],
+        ),
+        (
+            "SELECT ST_Within(ST_GeomFromText('POINT(0.5 0.5)'), ST_Point(lon, lat)) FROM places",
+            &["true", "false", ""],
+        ),
+        (
+            "SELECT ST_Intersects(ST_GeomFromText('LINESTRING(0 0, 1 1)'), ST_Point(lon, lat)) FROM places",
+            &["true", "false", ""],
+        ),
+        (
+            "SELECT ST_Contains(ST_GeomFromText(NULL), ST_Point(lon, lat)) FROM places",
+            &["", "", ""],
+        ),
+        (
+            "SELECT ST_Contains(ST_GeomFromText('POLYGON((0 0, 1 0, 1 1, 0 1, 0 0))'), ST_GeomFromText('POINT(0.5 0.5)'))",
+            &["true"],
+        ),
         (
             "SELECT ST_Contains(ST_GeomFromText('POLYGON((0 0, 1 0, 1 1, 0 1, 0 0))'), ST_Point(lon, lat)) FROM places WHERE lon IS NOT NULL",
             &["true", "false"],

@@ -3,6 +3,7 @@
 mod geometry;
 mod in_box;
 mod lon_between;
+mod relation;
 
 pub use geometry::{geometry_aggregates, geometry_functions};
 pub use in_box::in_box;

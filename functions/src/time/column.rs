@@ -26,8 +26,8 @@ impl TimeColumn {
     /// The times of an argument that is a timestamp, or an integer with a calendar.
     pub(super) fn of(value: &ColumnarValue, field: &Field) -> Result<Self> {
         let is_scalar = matches!(value, ColumnarValue::Scalar(_));
-        let array = value.to_array(1)?;
-        let data_type = array.data_type().clone();
+        let data_type = time_type(field);
+        let array = cast_exactly(&value.to_array(1)?, &data_type)?;
         let calendar = time_calendar(field)?;
         let micros = match &data_type {
             DataType::Timestamp(_, zone) => cast_exactly(
@@ -117,11 +117,19 @@ pub(super) fn time_calendar(field: &Field) -> Result<Calendar> {
     }
     match (calendar_of(field), field.data_type()) {
         (Some(calendar), _) => Ok(calendar),
-        (None, DataType::Timestamp(..)) => Ok(Calendar::ProlepticGregorian),
+        (None, DataType::Timestamp(..) | DataType::Null) => Ok(Calendar::ProlepticGregorian),
         (None, other) => plan_err!(
             "'{}' is no time: it has the type {other} and no calendar; use a time column or a timestamp",
             field.name()
         ),
+    }
+}
+
+/// The type of a time: that of its column, and a timestamp for NULL.
+pub(super) fn time_type(field: &Field) -> DataType {
+    match field.data_type() {
+        DataType::Null => DataType::Timestamp(TimeUnit::Microsecond, None),
+        data_type => data_type.clone(),
     }
 }
 

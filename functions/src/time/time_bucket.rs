@@ -18,7 +18,7 @@ use datafusion::logical_expr::{
 
 use super::column::{
     TimeColumn, constant_text, interval_argument, origin_argument, step_of, time_arguments,
-    time_calendar,
+    time_calendar, time_type,
 };
 use crate::calendar::DatePart;
 
@@ -89,7 +89,7 @@ impl ScalarUDFImpl for TimeBucket {
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         let time = &args.arg_fields[1];
         time_calendar(time)?;
-        let field = Field::new(self.name(), time.data_type().clone(), time.is_nullable());
+        let field = Field::new(self.name(), time_type(time), time.is_nullable());
         Ok(Arc::new(field.with_metadata(time.metadata().clone())))
     }
 
