@@ -29,6 +29,7 @@ mod stores;
 mod tidy;
 mod twin_cubes;
 mod values;
+mod zarr;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -43,6 +44,7 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     tidy::trials,
     twin_cubes::trials,
     values::trials,
+    zarr::trials,
 ];
 
 fn main() {

@@ -14,6 +14,8 @@ use zarrs::metadata::v2::MetadataV2;
 use zarrs::metadata::v3::MetadataV3;
 
 use super::data_type::ByteOrder;
+use super::filters::Filter;
+use super::lz4::Lz4;
 
 /// One codec as the metadata name it.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,7 +81,9 @@ impl Codec {
             codecs.push(Self::of_v2(filter)?);
         }
         if !codecs.iter().any(Self::makes_bytes_of_an_array) {
-            let endian = match byte_order {
+            // The last filter decides what is stored.
+            let filtered = codecs.iter().filter_map(Self::byte_order_of_filter).last();
+            let endian = match filtered.unwrap_or(byte_order) {
                 ByteOrder::Little => "little",
                 ByteOrder::Big => "big",
             };
@@ -104,6 +108,10 @@ impl Codec {
             configuration,
             is_v2: true,
         })
+    }
+
+    fn byte_order_of_filter(&self) -> Option<ByteOrder> {
+        Filter::of(&self.name, &self.configuration)?.ok()?.order()
     }
 
     fn makes_bytes_of_an_array(&self) -> bool {
@@ -133,12 +141,20 @@ impl Codec {
     }
 
     fn create(&self) -> Result<ZarrsCodec, String> {
+        if let Some(filter) = Filter::of(&self.name, &self.configuration) {
+            return filter.map(|filter| ZarrsCodec::ArrayToArray(Arc::new(filter)));
+        }
+        if matches!(self.name.as_str(), "lz4" | "numcodecs.lz4") {
+            return Ok(ZarrsCodec::BytesToBytes(Arc::new(Lz4)));
+        }
         let mut metadata = self.configuration.clone();
         let codec = if self.is_v2 && self.name == "blosc" {
             // Everything that decoding needs stands in the header of each chunk.
             let any = json!({"name": "blosc", "configuration":
                 {"cname": "lz4", "clevel": 5, "shuffle": "noshuffle", "blocksize": 0}});
             ZarrsCodec::from_metadata(&from_json::<MetadataV3>(any)?)
+        } else if self.is_v2 && self.name == "crc32c" && !metadata.contains_key("location") {
+            ZarrsCodec::from_metadata(&MetadataV3::new("crc32c"))
         } else if self.is_v2 {
             metadata.insert("id".to_string(), json!(self.name));
             ZarrsCodec::from_metadata(&from_json::<MetadataV2>(Value::Object(metadata))?)
@@ -173,7 +189,7 @@ impl Codec {
                 Some(Ok(sharding)) => format!("sharded({})", describe(&sharding.codecs)),
                 _ => "sharded".to_string(),
             },
-            "zstd" | "gzip" | "zlib" | "bz2" => match setting("level") {
+            "zstd" | "gzip" | "zlib" | "bz2" | "lz4" => match setting("level") {
                 Some(level) => format!("{name}:{level}"),
                 None => name.to_string(),
             },

@@ -6,8 +6,8 @@
 //!  array      ArrayReader: fetch and decode          objects, shards, decoding
 //! ```
 //!
-//! Everything that names the crate zarrs is in `codecs`, `decoding`, `metadata` and `array`: the
-//! crate decodes chunks and names them; requests, metadata and errors are ours.
+//! The crate zarrs decodes chunks and makes their keys; requests, metadata, shards and errors are
+//! ours. So are the codecs that zarrs lacks or gets wrong: `filters`, `lz4`.
 //!
 //! An array whose codecs are not known is described like any other and fails when it is read. An
 //! array whose values have no Arrow type (complex numbers, structures) is left out, and the
@@ -29,9 +29,11 @@ mod array;
 mod codecs;
 mod data_type;
 mod decoding;
+mod filters;
 mod grid;
 mod hierarchy;
 pub(crate) mod json;
+mod lz4;
 mod metadata;
 pub(crate) mod objects;
 mod shards;

@@ -1,9 +1,8 @@
-//! Reading objects of a store: whole, a range, or the end of one; and store errors in our words.
+//! Reading objects of a store: whole, a range, or the end of one.
 //!
 //! [`Objects`] wraps the store of a cube and decides what "does not exist" means there: 404
 //! everywhere, also 403 where the store is declared so. Retries and timeouts are the store's.
 
-use std::error::Error;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,6 +10,8 @@ use graticule_engine::error::{CubeError, CubeResult, ErrorKind};
 use graticule_engine::source::Location;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore};
+
+use crate::stores::store_error;
 
 /// No object, and no part of one, larger than this is read into memory.
 pub(crate) const LARGEST_READ: u64 = 2 << 30;
@@ -63,7 +64,7 @@ impl Objects {
             {
                 return Box::pin(self.get_suffix_by_size(path, range, place)).await;
             }
-            Err(error) => return Err(store_error(&error, place)),
+            Err(error) => return Err(store_error(place, &error)),
         };
         let announced = result.range.end.saturating_sub(result.range.start);
         if announced > LARGEST_READ {
@@ -78,7 +79,7 @@ impl Objects {
         let bytes = result
             .bytes()
             .await
-            .map_err(|error| store_error(&error, place))?;
+            .map_err(|error| store_error(place, &error))?;
         if bytes.len() as u64 != announced {
             return Err(CubeError::new(
                 ErrorKind::Unavailable,
@@ -112,7 +113,7 @@ impl Objects {
             Err(object_store::Error::PermissionDenied { .. }) if self.missing_is_403 => {
                 return Ok(None);
             }
-            Err(error) => return Err(store_error(&error, place)),
+            Err(error) => return Err(store_error(place, &error)),
         };
         let range = GetRange::Bounded(size.saturating_sub(length)..size);
         self.get(path, Some(range), place).await
@@ -124,7 +125,7 @@ impl Objects {
             .store
             .list_with_delimiter(Some(path))
             .await
-            .map_err(|error| store_error(&error, place))?;
+            .map_err(|error| store_error(place, &error))?;
         let mut names: Vec<String> = listing
             .common_prefixes
             .iter()
@@ -132,79 +133,5 @@ impl Objects {
             .collect();
         names.sort();
         Ok(names)
-    }
-}
-
-/// A store's error as ours: the kind from its meaning, the text without query strings.
-fn store_error(error: &object_store::Error, place: &str) -> CubeError {
-    use object_store::Error as Store;
-    let cause = without_query(&error.to_string());
-    match error {
-        Store::NotFound { .. } => CubeError::not_found(place, cause),
-        Store::PermissionDenied { .. } | Store::Unauthenticated { .. } => denied(place, cause),
-        _ if is_denied_by_the_system(error) => denied(place, cause),
-        Store::NotSupported { .. } | Store::NotImplemented { .. } => {
-            CubeError::unsupported(place, cause)
-        }
-        _ => CubeError::new(ErrorKind::Unavailable, place, cause),
-    }
-}
-
-fn denied(place: &str, cause: String) -> CubeError {
-    CubeError::new(ErrorKind::Denied, place, cause).remedy(
-        "check the credentials of the store, or, if it answers 403 for objects that do not exist, \
-         set its option missing_is_403",
-    )
-}
-
-/// The local file system reports a refused permission as a generic error around an I/O error.
-fn is_denied_by_the_system(error: &object_store::Error) -> bool {
-    let mut source = error.source();
-    while let Some(inner) = source {
-        if let Some(io) = inner.downcast_ref::<std::io::Error>() {
-            return io.kind() == std::io::ErrorKind::PermissionDenied;
-        }
-        source = inner.source();
-    }
-    false
-}
-
-/// Signed URLs carry their secret in the query string.
-fn without_query(text: &str) -> String {
-    let mut result = String::with_capacity(text.len());
-    let mut inside_query = false;
-    for character in text.chars() {
-        match character {
-            '?' => inside_query = true,
-            ' ' | '"' | '\'' | ')' | '>' | '\n' => inside_query = false,
-            _ => {}
-        }
-        if !inside_query {
-            result.push(character);
-        }
-    }
-    result
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn errors_never_show_a_query_string() {
-        let cases = [
-            (
-                "GET https://h/a?sig=s3cr3t&x=1 failed",
-                "GET https://h/a failed",
-            ),
-            (
-                "url \"https://h/a?sig=s3cr3t\" refused",
-                "url \"https://h/a\" refused",
-            ),
-            ("no query at all", "no query at all"),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(without_query(text), expected);
-        }
     }
 }
