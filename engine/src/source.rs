@@ -17,7 +17,7 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 use async_trait::async_trait;
 use datafusion::object_store::ObjectStore;
-use datafusion::object_store::path::Path;
+use datafusion::object_store::path::{Path, PathPart};
 
 use crate::cube::chunks::AxisChunks;
 use crate::error::CubeResult;
@@ -51,7 +51,11 @@ impl Location {
         let mut path = self.path.clone();
         let mut url = self.url.trim_end_matches('/').to_string();
         for segment in relative.split('/').filter(|segment| !segment.is_empty()) {
-            path = path.join(segment);
+            // As it is stored: `join` would percent-encode `~`, `[`, `#` and others in a text.
+            path = match PathPart::parse(segment) {
+                Ok(part) => path.join(part),
+                Err(_) => path.join(segment),
+            };
             url.push('/');
             url.push_str(segment);
         }

@@ -19,8 +19,8 @@ impl Address {
     /// Reads `address`.
     ///
     /// # Errors
-    /// No scheme, no container, a query string (which may be a secret, so it is not repeated), or
-    /// a path with empty segments or `..`.
+    /// No scheme, no container or one with odd characters, a query string (which may be a secret, so
+    /// it is not repeated), or a path with empty segments or `..`.
     pub(super) fn parse(address: &str) -> CubeResult<Self> {
         let shown = address.split('?').next().unwrap_or_default();
         let invalid = |cause: String| {
@@ -38,6 +38,12 @@ impl Address {
         let (container, path) = rest.split_once('/').unwrap_or((rest, ""));
         if container.is_empty() {
             return Err(invalid("the address has no bucket or name".into()));
+        }
+        let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.:@$".contains(c);
+        if !container.chars().all(is_name) {
+            return Err(invalid(
+                "the bucket has characters that no bucket may have".into(),
+            ));
         }
         let path = Path::parse(path).map_err(|error| invalid(error.to_string()))?;
         Ok(Self {
@@ -65,6 +71,8 @@ mod tests {
             ),
             ("gs://b.c-d_e/x~y=1", Ok(("b.c-d_e", "x~y=1"))),
             ("s3:///key", Err("no bucket")),
+            ("s3://a b/key", Err("characters")),
+            ("s3://bücket", Err("characters")),
             ("bucket/key", Err("no scheme")),
             ("s3://bucket/a//b", Err("empty")),
             ("s3://bucket/../b", Err("..")),

@@ -57,7 +57,10 @@ pub fn store_error(place: &str, error: &object_store::Error) -> CubeError {
                 .remedy("make it readable for the user who runs this program")
         }
         ErrorKind::Denied => CubeError::new(kind, place, format!("access is denied: {detail}"))
-            .remedy("check the credentials of the store; for a public store, set anonymous = true"),
+            .remedy(
+                "check the credentials; set anonymous = true for a public store, and \
+                 missing_is_403 = true for one that says this of what does not exist",
+            ),
         ErrorKind::Corrupt => CubeError::corrupt(
             place,
             format!("the object is shorter than its metadata say: {detail}"),

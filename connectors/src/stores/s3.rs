@@ -15,7 +15,6 @@ use std::sync::{Arc, LazyLock};
 use graticule_engine::error::{CubeError, CubeResult};
 use graticule_engine::source::{Location, Options, StoreConnector};
 use object_store::aws::AmazonS3Builder;
-use url::Url;
 
 use super::address::Address;
 use super::error::setup_error;
@@ -78,12 +77,21 @@ impl StoreConnector for S3Store {
             .flag("path_style")?
             .unwrap_or(endpoint.is_some() || bucket.contains(['.', ':']));
         let region = options.text("region").map(String::from);
-        let region = region.or_else(|| environment("AWS_REGION"));
+        let region = region
+            .or_else(|| environment("AWS_REGION"))
+            .unwrap_or_else(|| DEFAULT_REGION.to_string());
+        if !region
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '-')
+        {
+            return Err(CubeError::invalid(url, "the region is not a name")
+                .remedy("use letters, digits and hyphens, as in eu-central-1"));
+        }
         let policy = options.http_policy(MAX_OBJECT_STORE_CONNECTIONS, allow_http)?;
 
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(&bucket)
-            .with_region(region.as_deref().unwrap_or(DEFAULT_REGION))
+            .with_region(region)
             .with_virtual_hosted_style_request(!in_path)
             .with_request_payer(options.flag("request_payer")?.unwrap_or(false))
             .with_retry(policy.retries())
@@ -100,13 +108,19 @@ impl StoreConnector for S3Store {
                 }
             }
         };
+        if !in_path && bucket.contains(':') {
+            return Err(
+                CubeError::invalid(url, format!("{bucket} cannot be part of a host name"))
+                    .remedy("set path_style = true"),
+            );
+        }
         let root = match &endpoint {
             None => format!("s3://{bucket}"),
             Some(server) => {
                 let server = server.as_str().trim_end_matches('/');
                 builder = builder.with_endpoint(match in_path {
                     true => server.to_string(),
-                    false => bucket_host(url, server, &bucket)?,
+                    false => server.replacen("://", &format!("://{bucket}."), 1),
                 });
                 // Two servers may have buckets of the same name: their cubes must not look alike.
                 format!("{server}/{bucket}")
@@ -154,6 +168,10 @@ fn keys(place: &str, options: &StoreOptions, is_other_provider: bool) -> CubeRes
             secret_access_key,
             session_token,
         })),
+        (None, None) if session_token.is_some() => invalid(
+            "there is a session_token, but no key",
+            "set access_key_id and secret_access_key as well",
+        ),
         (None, None) if anonymous == Some(true) => Ok(None),
         (None, None) => {
             let environment_keys = || {
@@ -180,19 +198,6 @@ fn keys(place: &str, options: &StoreOptions, is_other_provider: bool) -> CubeRes
             "a key has two parts and only one is given",
             "set both access_key_id and secret_access_key",
         ),
-    }
-}
-
-/// `https://server` with the bucket in front of the host name.
-fn bucket_host(place: &str, server: &str, bucket: &str) -> CubeResult<String> {
-    let with_bucket = server.replacen("://", &format!("://{bucket}."), 1);
-    match Url::parse(&with_bucket) {
-        Ok(_) => Ok(with_bucket),
-        Err(_) => Err(CubeError::invalid(
-            place,
-            format!("{bucket:?} cannot be part of a host name"),
-        )
-        .remedy("set path_style = true")),
     }
 }
 
@@ -270,6 +275,13 @@ mod tests {
                     &[MINIO, ("path_style", "false")],
                     "path_style = true",
                 ),
+                Case::bad(
+                    "s3://tenant:era5",
+                    &[("path_style", "false")],
+                    "path_style = true",
+                ),
+                Case::bad("s3://era5", &[("region", "a b/c")], "region is not a name"),
+                Case::bad("s3://era5", &[("session_token", "s3cr3t")], "no key"),
             ],
         );
     }

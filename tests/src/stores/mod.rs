@@ -26,7 +26,26 @@ pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = faults::trials();
     trials.extend(secrets::trials());
     trials.extend(s3::trials());
+    trials.push(Trial::test("stores::names_are_kept", || {
+        run(names_are_kept())
+    }));
     trials
+}
+
+/// Below a location, names are those of the files, whatever characters they have.
+async fn names_are_kept() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let root = connect(&folder.path().display().to_string(), &[])?;
+    for name in [
+        "plain", "a b", "a~b", "100%", "a%20b", "[1]", "#2", "{x}", "t=1", "ä",
+    ] {
+        std::fs::create_dir(folder.path().join(name))?;
+        std::fs::write(folder.path().join(name).join("0.0"), name)?;
+        let chunk = root.child(name).child("0.0");
+        assert_eq!(read(&chunk, None).await?, name.as_bytes());
+        assert_eq!(chunk.url, format!("{}/{name}/0.0", root.url));
+    }
+    Ok(())
 }
 
 /// The store at `url`, with `options`.

@@ -105,26 +105,140 @@ async fn forbidden_means_missing() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Object stores without keys: the request they send, with nothing that authorises it.
-async fn anonymous() -> Result<(), Failed> {
-    const ENDPOINT: [(&str, &str); 2] = [("allow_http", "true"), ("anonymous", "true")];
-    for (url, more, target) in [
-        ("s3://era5/a/0.0", None, "/era5/a/0.0"),
-        ("s3://tenant:era5/a", None, "/tenant:era5/a"),
-        ("gs://era5/a/0.0", None, "/era5/a%2F0%2E0"),
-        ("az://era5/a/0.0", Some(("account", "lake")), "/era5/a/0.0"),
-    ] {
+/// Address, further options, the target of the request, and a header with part of its value, which
+/// is absent if that is empty.
+type Sent = (
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    &'static str,
+    (&'static str, &'static str),
+);
+
+const KEYS: [(&str, &str); 2] = [("access_key_id", "AK"), ("secret_access_key", SECRET)];
+
+const SENT: &[Sent] = &[
+    // Neither keys in the options, nor a metadata service that is asked for them.
+    ("s3://era5/a/0.0", &[], "/era5/a/0.0", ("authorization", "")),
+    (
+        "gs://era5/a/0.0",
+        &[],
+        "/era5/a%2F0%2E0",
+        ("authorization", ""),
+    ),
+    (
+        "az://era5/a/0.0",
+        &[("account", "lake")],
+        "/era5/a/0.0",
+        ("authorization", ""),
+    ),
+    (
+        "s3://era5/a",
+        &[("anonymous", "true")],
+        "/era5/a",
+        ("authorization", ""),
+    ),
+    (
+        "s3://tenant:era5/a",
+        &[],
+        "/tenant:era5/a",
+        ("authorization", ""),
+    ),
+    (
+        "s3://era5/a",
+        &[KEYS[0], KEYS[1], ("region", "eu-west-1")],
+        "/era5/a",
+        ("authorization", "/eu-west-1/s3/aws4_request"),
+    ),
+    (
+        "s3://era5/a",
+        &[KEYS[0], KEYS[1], ("session_token", "temporary")],
+        "/era5/a",
+        ("x-amz-security-token", "temporary"),
+    ),
+    (
+        "s3://era5/a",
+        &[KEYS[0], KEYS[1], ("request_payer", "true")],
+        "/era5/a",
+        ("x-amz-request-payer", "requester"),
+    ),
+    (
+        "az://era5/a",
+        &[("account", "lake"), ("access_key", "czNjcjN0")],
+        "/era5/a",
+        ("authorization", "SharedKey lake:"),
+    ),
+];
+
+/// What object stores send: one request, authorised as the options say.
+async fn sent() -> Result<(), Failed> {
+    for (url, more, target, (name, part)) in SENT {
         let server = FaultyServer::start(b"object", &["\"v1\""], &[Answer::Object]).await;
-        let mut options = vec![("endpoint", server.url.as_str())];
-        options.extend(ENDPOINT);
-        options.extend(more);
+        let mut options = vec![("endpoint", server.url.as_str()), ("allow_http", "true")];
+        options.extend(*more);
         let location = connect(url, &options)?;
         assert_eq!(read(&location, None).await?, b"object");
         let requests = server.requests();
         assert_eq!(requests.len(), 1, "{requests:?}");
-        assert_eq!(requests[0].target(), target);
-        assert_eq!(requests[0].header("authorization"), None, "{url}");
+        assert_eq!(requests[0].target(), *target);
+        match (requests[0].header(name), part.is_empty()) {
+            (Some(value), false) => assert!(value.contains(part), "{url}: {value}"),
+            (value, _) => assert_eq!(value, None, "{url}"),
+        }
+        assert!(!carries_secret(&requests[0]));
     }
+    Ok(())
+}
+
+/// A signed request that is redirected elsewhere goes there without its signature.
+async fn signed_redirect() -> Result<(), Failed> {
+    let other = FaultyServer::start(b"object", &["\"v1\""], &[Answer::Object]).await;
+    let elsewhere = Answer::Status(307, format!("Location: {}/era5/a", other.url));
+    let server = FaultyServer::start(b"object", &[""], &[elsewhere]).await;
+    let mut options = vec![("endpoint", server.url.as_str()), ("allow_http", "true")];
+    options.extend(KEYS);
+    options.push(("session_token", "temporary"));
+    let location = connect("s3://era5/a", &options)?;
+    assert_eq!(read(&location, None).await?, b"object");
+    assert!(server.requests()[0].header("authorization").is_some());
+    let leaked = &other.requests()[0];
+    assert_eq!(leaked.header("authorization"), None);
+    assert!(!leaked.text.contains("x-amz-"), "{}", leaked.text);
+    assert_eq!(leaked.header("host"), other.url.strip_prefix("http://"));
+    Ok(())
+}
+
+/// Amazon redirects without an address to the region of the bucket; the error names it.
+async fn other_region() -> Result<(), Failed> {
+    let answer = Answer::Status(301, "x-amz-bucket-region: eu-west-1".into());
+    let server = FaultyServer::start(b"object", &[""], &[answer]).await;
+    let options = [("endpoint", server.url.as_str()), ("allow_http", "true")];
+    let error = read(&connect("s3://era5/a", &options)?, None)
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("set region = 'eu-west-1'"),
+        "{error}"
+    );
+    assert_eq!(server.requests().len(), 1);
+    Ok(())
+}
+
+/// A listing that breaks off is asked for again: half a listing would be half a cube.
+async fn broken_listing() -> Result<(), Failed> {
+    const LISTING: &[u8] = b"<?xml version=\"1.0\"?><ListBucketResult>\
+        <IsTruncated>false</IsTruncated><Contents><Key>a/0.0</Key><Size>6</Size>\
+        <LastModified>1994-11-06T08:49:37Z</LastModified><ETag>x</ETag></Contents>\
+        </ListBucketResult>";
+    let answers = [Answer::Break(60), Answer::Object];
+    let server = FaultyServer::start(LISTING, &[""], &answers).await;
+    let options = [("endpoint", server.url.as_str()), ("allow_http", "true")];
+    let location = connect("s3://era5/a", &options)?;
+    let found = location
+        .store
+        .list_with_delimiter(Some(&location.path))
+        .await?;
+    assert_eq!(found.objects.len(), 1);
+    assert_eq!(server.requests().len(), 2);
     Ok(())
 }
 
@@ -179,7 +293,13 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test("stores::secrets::forbidden_means_missing", || {
             run(forbidden_means_missing())
         }),
-        Trial::test("stores::secrets::anonymous", || run(anonymous())),
+        Trial::test("stores::secrets::sent", || run(sent())),
+        Trial::test(
+            "stores::secrets::signed_redirect",
+            || run(signed_redirect()),
+        ),
+        Trial::test("stores::secrets::other_region", || run(other_region())),
+        Trial::test("stores::secrets::broken_listing", || run(broken_listing())),
         Trial::test("stores::secrets::shared_access_signature", || {
             run(shared_access_signature())
         }),

@@ -24,6 +24,8 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::stores::store_error;
+
 /// Metadata are read in blocks of this many bytes and kept for the duration of one library run.
 const BLOCK_BYTES: usize = 64 * 1024;
 /// Blocks kept at most: 16 MiB per run.
@@ -49,7 +51,7 @@ impl StoredFile {
             .store
             .head(&location.path)
             .await
-            .map_err(|error| store_error(location, &error))?;
+            .map_err(|error| store_error(&location.url, &error))?;
         let version = object.e_tag.unwrap_or_else(|| {
             format!(
                 "{}-{}",
@@ -78,7 +80,7 @@ impl StoredFile {
             .store
             .get_ranges(&self.location.path, ranges)
             .await
-            .map_err(|error| store_error(&self.location, &error))?;
+            .map_err(|error| store_error(&self.location.url, &error))?;
         let bytes = match <[Bytes; 1]>::try_from(parts) {
             Ok([only]) => only,
             Err(parts) => Bytes::from(parts.concat()),
@@ -198,22 +200,6 @@ impl Storage for ObjectRanges {
                 Err(stopped(cause))
             }
         }
-    }
-}
-
-/// What a failure of the object store means.
-fn store_error(location: &Location, error: &object_store::Error) -> CubeError {
-    use object_store::Error;
-    let url = &location.url;
-    match error {
-        Error::NotFound { .. } => CubeError::not_found(url, "the file does not exist")
-            .remedy("check the path; SHOW TABLES lists what an attached store holds"),
-        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
-            CubeError::new(ErrorKind::Denied, url, "the store refuses access")
-                .remedy("check the credentials of the store, or the permissions of the file")
-        }
-        error => CubeError::new(ErrorKind::Unavailable, url, format!("cannot read: {error}"))
-            .remedy("try again later"),
     }
 }
 
