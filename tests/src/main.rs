@@ -20,6 +20,7 @@
 
 mod answers;
 mod client;
+mod conventions;
 mod netcdf;
 mod oracle;
 mod places;
@@ -35,6 +36,7 @@ use libtest_mimic::{Arguments, Trial};
 
 /// The modules with trials, one line each, in alphabetical order.
 const MODULES: &[fn() -> Vec<Trial>] = &[
+    conventions::trials,
     netcdf::trials,
     oracle::trials,
     places::trials,
