@@ -81,6 +81,13 @@ impl MemoryArray {
         self
     }
 
+    /// Claims another length of the first dimension than there are values.
+    #[cfg(test)]
+    pub(crate) fn with_length(mut self, length: u64) -> Self {
+        self.description.shape[0] = length;
+        self
+    }
+
     /// The array as formats give it.
     pub fn shared(self) -> Arc<dyn ArrayReader> {
         Arc::new(self)

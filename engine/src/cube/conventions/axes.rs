@@ -21,6 +21,20 @@ use crate::error::{CubeError, CubeResult};
 /// Chunks of one coordinate that are fetched at the same time.
 const CONCURRENT_CHUNKS: usize = 32;
 
+/// Most cells of an axis: its coordinates are in memory as long as the cube is open.
+const MAX_CELLS: u64 = 1 << 28;
+
+/// # Errors
+/// The axis is so long that its coordinates would not fit in memory.
+pub(super) fn check_length(name: &str, length: u64) -> CubeResult<()> {
+    if length <= MAX_CELLS {
+        return Ok(());
+    }
+    let cause = format!("an axis of {length} cells is longer than {MAX_CELLS}");
+    Err(CubeError::unsupported(name, cause)
+        .remedy("leave its variables out with the option drop_variables"))
+}
+
 /// The axis named `name` with the coordinates of `column`.
 ///
 /// A fill value that masks cells of a coordinate which is in strict order without it is taken for a

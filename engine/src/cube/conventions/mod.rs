@@ -9,6 +9,7 @@
 //! axis that counts from 0; if a variable has its name, it is called `x_index`. Names that differ only
 //! by case are different columns; SQL needs quotes for those with capitals.
 
+mod affine;
 mod axes;
 pub(super) mod classify;
 mod dimensions;
@@ -16,12 +17,15 @@ mod fields;
 mod options;
 mod roles;
 mod sets;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 use arrow::datatypes::{FieldRef, Schema};
 use futures::future::try_join_all;
 
+use self::affine::Affine;
 use self::classify::{Column, Contents, Purpose};
 use self::options::Reading;
 use self::sets::{DimensionSet, dimension_sets};
@@ -45,7 +49,7 @@ pub async fn interpret(group: &Group, table: &str, options: &Options) -> CubeRes
         let reading = Reading::parse(options)?;
         let contents = Contents::of(group, &reading.drop_variables);
         let sets = dimension_sets(&contents, table);
-        let axes = read_axes(&contents, &sets, &reading).await?;
+        let axes = read_axes(group, &contents, &sets, &reading).await?;
         let cube = |set| build(group, &contents, set, &axes, &reading);
         sets.into_iter().map(cube).collect::<CubeResult<_>>()
     };
@@ -54,22 +58,28 @@ pub async fn interpret(group: &Group, table: &str, options: &Options) -> CubeRes
 
 /// The axis of every dimension that a table has.
 async fn read_axes(
+    group: &Group,
     contents: &Contents,
     sets: &[DimensionSet],
     reading: &Reading,
 ) -> CubeResult<Vec<Option<Axis>>> {
     let names = axis_names(contents);
+    let affine = Affine::of(group, contents);
     let axes = names.iter().enumerate().map(async |(dimension, name)| {
         if !sets.iter().any(|set| set.dimensions.contains(&dimension)) {
             return Ok(None);
         }
-        let length = contents.dimensions.list[dimension].length;
-        match contents.coordinate(dimension) {
-            Some(column) => axes::read_axis(name, column, length, reading)
-                .await
-                .map(Some),
-            None => Ok(Some(axes::counting_axis(name, length))),
+        let stored = &contents.dimensions.list[dimension];
+        axes::check_length(name, stored.length)?;
+        if let Some(column) = contents.coordinate(dimension) {
+            let axis = axes::read_axis(name, column, stored.length, reading).await;
+            return axis.map(Some);
         }
+        let affine = affine.as_ref();
+        affine
+            .and_then(|affine| affine.axis(name, &stored.stored_name, stored.length))
+            .unwrap_or_else(|| Ok(axes::counting_axis(name, stored.length)))
+            .map(Some)
     });
     try_join_all(axes).await
 }
