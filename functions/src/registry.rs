@@ -16,6 +16,7 @@ use crate::{flags, space, time};
 /// Our own functions of one row. Each has a documented and tested example.
 pub fn own_functions() -> Vec<ScalarUDF> {
     vec![
+        time::calendar_add(),
         time::calendar_text(),
         time::date_bin(),
         time::date_part(),
@@ -37,9 +38,11 @@ pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     functions
 }
 
-/// All aggregates.
+/// All aggregates: `min` and `max` that keep a time's calendar, and those of geometry.
 pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
-    space::geometry_aggregates()
+    let mut functions = space::geometry_aggregates();
+    functions.extend([time::max(), time::min()].map(Arc::new));
+    functions
 }
 
 /// What makes SQL's own syntax reach our functions.

@@ -26,10 +26,10 @@ use crate::source::{ArrayReader, Attributes};
 
 /// Keys of the Arrow field metadata that carry CF attributes.
 pub mod metadata {
+    pub use graticule_functions::metadata::CALENDAR;
+
     /// Units as the data have them once decoded.
     pub const UNITS: &str = "units";
-    /// CF calendar of an integer time column: microseconds since 1970-01-01 in that calendar.
-    pub const CALENDAR: &str = "calendar";
     /// Name of the coordinate reference system of a variable with a grid mapping, see [`super::Crs`].
     pub const CRS: &str = "crs";
 }

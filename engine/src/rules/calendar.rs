@@ -246,7 +246,7 @@ mod tests {
     use datafusion::optimizer::Analyzer;
     use datafusion::prelude::SessionContext;
     use graticule_functions::metadata::CALENDAR;
-    use graticule_functions::registry::{expr_planners, scalar_functions};
+    use graticule_functions::registry::{aggregate_functions, expr_planners, scalar_functions};
 
     use super::*;
 
@@ -275,6 +275,9 @@ mod tests {
         let session = SessionContext::new_with_state(state);
         for function in scalar_functions() {
             session.register_udf(function.as_ref().clone());
+        }
+        for function in aggregate_functions() {
+            session.register_udaf(function.as_ref().clone());
         }
         let dates = ["2010-01-30", "2010-02-29 06:00", "2010-02-30", "2010-03-01"];
         table(&session, "model", Calendar::Day360, &dates);
@@ -378,6 +381,19 @@ mod tests {
             (
                 "SELECT count(*) FROM model a JOIN model b ON a.time = b.time AND b.time < '2010-02-30'",
                 "2",
+            ),
+            ("SELECT max(time)::text FROM model", "2010-03-01T00:00:00"),
+            (
+                "SELECT max(row) FROM model GROUP BY row HAVING max(time) = '2010-02-30'",
+                "3.0",
+            ),
+            (
+                "SELECT (time + INTERVAL '1 day')::text FROM model WHERE row = 3",
+                "2010-03-01T00:00:00",
+            ),
+            (
+                "SELECT row FROM model WHERE time + INTERVAL '1 day' = '2010-03-01'",
+                "3.0",
             ),
             ("SELECT time FROM model WHERE row = 1", "1246665600000000"),
         ];

@@ -102,6 +102,15 @@ impl TimeUnits {
         }
     }
 
+    /// The calendar that a column of these times has to name, as `metadata::CALENDAR` says; `None`
+    /// where they are timestamps of the real world.
+    pub fn column_calendar(&self) -> Option<Calendar> {
+        match self.calendar {
+            Calendar::NoLeap | Calendar::AllLeap | Calendar::Day360 => Some(self.calendar),
+            Calendar::Standard | Calendar::ProlepticGregorian | Calendar::Julian => None,
+        }
+    }
+
     /// Times of floating-point offsets; NaN is `None`.
     ///
     /// # Errors

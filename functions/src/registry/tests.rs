@@ -207,6 +207,9 @@ async fn stock_behaviour_stays() {
         "SELECT datetrunc('month', TIMESTAMP '2024-05-01T10:00:00+02:00')",
         "SELECT date_bin(INTERVAL '1 day', '2024-05-01T10:00:00')",
         "SELECT date_bin(INTERVAL '7 days', time, '2024-01-01T06:00:00') FROM times",
+        "SELECT max(time), min(time) FROM times GROUP BY time ORDER BY max(time)",
+        "SELECT max(time) OVER (ORDER BY time ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM times",
+        "EXPLAIN SELECT max(time), min(time) FROM times",
         "EXPLAIN SELECT time FROM times WHERE date_part('year', time) = 2024 AND date_trunc('month', time) >= '2023-01-01'",
     ];
     for query in cases {
@@ -263,6 +266,35 @@ async fn answers() {
             "SELECT year_fraction(date_trunc('month', time)) FROM model LIMIT 1",
             &["2010.0"],
         ),
+        (
+            "SELECT calendar_text(time + INTERVAL '1 month 1 day') FROM model",
+            &[
+                "2010-03-01T12:00:00",
+                "2010-04-01T12:00:00",
+                "2010-05-01T12:00:00",
+            ],
+        ),
+        (
+            "SELECT calendar_text(INTERVAL '1 year' + time) FROM model LIMIT 1",
+            &["2011-01-30T12:00:00"],
+        ),
+        (
+            "SELECT calendar_text(time - INTERVAL '36 hours') FROM model LIMIT 1",
+            &["2010-01-29T00:00:00"],
+        ),
+        (
+            "SELECT calendar_text(min(time)) FROM model",
+            &["2010-01-30T12:00:00"],
+        ),
+        (
+            "SELECT calendar_text(max(time)) AS last FROM model GROUP BY season(time) ORDER BY last",
+            &["2010-02-30T12:00:00", "2010-03-30T12:00:00"],
+        ),
+        (
+            "SELECT calendar_text(max(time) OVER (ORDER BY time)) FROM model LIMIT 1",
+            &["2010-01-30T12:00:00"],
+        ),
+        ("SELECT max(number) - min(number) FROM model", &["2"]),
         // noleap is a timestamp with shorter years
         (
             "SELECT date_part('doy', time) FROM noleap",

@@ -4,21 +4,25 @@
 //! [`crate::metadata::CALENDAR`]. Functions that DataFusion has too keep their name and, on
 //! timestamps, their stock behaviour.
 
+mod calendar_add;
 mod calendar_text;
 mod column;
 mod date_bin;
 mod date_part;
 mod date_trunc;
+mod extremum;
 mod planner;
 mod season;
 mod stock;
 mod time_bucket;
 mod year_fraction;
 
+pub use calendar_add::calendar_add;
 pub use calendar_text::calendar_text;
 pub use date_bin::date_bin;
 pub use date_part::date_part;
 pub use date_trunc::date_trunc;
+pub use extremum::{max, min};
 pub use planner::CalendarPlanner;
 pub use season::season;
 pub use time_bucket::time_bucket;

@@ -104,7 +104,8 @@ impl Decoding {
         &self.data_type
     }
 
-    /// The CF calendar of integer time: microseconds since 1970-01-01 in that calendar.
+    /// The CF calendar that the column names: that in which integer time counts microseconds since
+    /// 1970-01-01, or `noleap` for timestamps that have its dates.
     pub fn calendar(&self) -> Option<Calendar> {
         self.calendar
     }

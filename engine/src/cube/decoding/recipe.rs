@@ -71,11 +71,9 @@ impl Decoding {
         if let Some(units) = times {
             self.data_type = match units.kind() {
                 TimeKind::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
-                TimeKind::Calendar(calendar) => {
-                    self.calendar = Some(calendar);
-                    DataType::Int64
-                }
+                TimeKind::Calendar(_) => DataType::Int64,
             };
+            self.calendar = units.column_calendar();
             let Scaling { scale, offset } = scaling.unwrap_or(Scaling::NONE);
             self.transform = Transform::Time {
                 units,
