@@ -2,7 +2,8 @@
 
 Run as `python calendar_table.py > calendar_table.csv` with cftime >= 1.6.
 Columns: calendar, units, type (int or float), offset, fields of the date in its own calendar,
-microseconds as the column of a cube holds them. `error` instead of a date: cftime refuses.
+microseconds as the column of a cube holds them, day of the year, days of the month. `error` instead
+of a date: cftime refuses.
 """
 
 import itertools
@@ -61,7 +62,7 @@ def fields_of(date):
     return date.year, date.month, date.day, date.hour, date.minute, date.second, date.microsecond
 
 
-print("calendar,units,type,offset,date,microseconds")
+print("calendar,units,type,offset,date,microseconds,day_of_year,days_in_month")
 for calendar, reference, (unit, offsets) in itertools.product(CALENDARS, REFERENCES, OFFSETS.items()):
     units = f"{unit} since {reference}"
     for offset in offsets:
@@ -69,8 +70,9 @@ for calendar, reference, (unit, offsets) in itertools.product(CALENDARS, REFEREN
         try:
             date = cftime.num2date(offset, units, calendar, only_use_cftime_datetimes=True)
         except ValueError:
-            print(f"{row},error,")
+            print(f"{row},error,,,")
             continue
         if date.year < 1 and calendar in ("standard", "julian"):
             continue  # cftime has no year zero there; instants do not care
-        print(f"{row},{' '.join(map(str, fields_of(date)))},{microseconds(date, calendar)}")
+        facts = microseconds(date, calendar), date.dayofyr, date.daysinmonth
+        print(",".join([row, " ".join(map(str, fields_of(date))), *map(str, facts)]))

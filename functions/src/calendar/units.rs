@@ -270,7 +270,7 @@ fn divide_rounded(numerator: i128, denominator: i128) -> i128 {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
-    use crate::calendar::CivilTime;
+    use crate::calendar::{CivilTime, DatePart};
 
     /// Rows that cftime computed, see `tests_data/calendar_table.py`.
     #[test]
@@ -279,7 +279,7 @@ mod tests {
         let mut rows = 0;
         for row in table.lines().skip(1) {
             let columns: Vec<&str> = row.split(',').collect();
-            let [name, text, dtype, offset, date, micros] = columns[..] else {
+            let [name, text, dtype, offset, date, micros, day, length] = columns[..] else {
                 panic!("{row}");
             };
             let calendar = Calendar::parse(name).expect(row);
@@ -313,6 +313,14 @@ mod tests {
                 microsecond: fields[6] as u32,
             };
             assert_eq!(civil, expected, "{row}");
+            let own = calendar.micros(&civil).expect(row);
+            // In 1582 cftime counts the ten days that the standard calendar left out.
+            if calendar != Calendar::Standard || civil.year != 1582 {
+                let day_of_year = calendar.part(DatePart::DayOfYear, own);
+                assert_eq!(day_of_year, Ok(day.parse().unwrap()), "{row}");
+            }
+            let days = calendar.days_in_month(civil.year, civil.month);
+            assert_eq!(days, length.parse::<u32>().unwrap(), "{row}");
         }
         assert!(rows > 500, "only {rows} rows");
     }

@@ -383,6 +383,14 @@ async fn answers() {
             &["1"],
         ),
         (
+            "SELECT year_fraction(time) FROM model WHERE number = 2",
+            &["2010.1652777777779"],
+        ),
+        (
+            "SELECT year_fraction(TIMESTAMP '2000-03-01T06:00:00')",
+            &["2000.1646174863388"],
+        ),
+        (
             "SELECT lon_between(lon, 0, 1) FROM places",
             &["true", "false", ""],
         ),
@@ -461,6 +469,11 @@ async fn refusals_say_why() {
         (
             "SELECT in_box(lon, lat, 0, 50, 10, 40) FROM places",
             "southern bound",
+        ),
+        ("SELECT ST_GeomFromText('POLYGON(')", "WKT"),
+        (
+            "SELECT ST_Simplify(ST_GeomFromText('POINT(1 1)'), NULL)",
+            "st_simplify cannot take these arguments",
         ),
     ];
     for (query, expected) in cases {

@@ -7,7 +7,7 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use datafusion::prelude::SessionContext;
 
-use super::relation::{CONVERSES, Relation};
+use super::geometry_function::{CONVERSES, GeometryFunction};
 
 /// A session with geodatafusion's functions and no others: it offers no list of them.
 fn geometry_session() -> SessionContext {
@@ -16,38 +16,36 @@ fn geometry_session() -> SessionContext {
     session
 }
 
-/// Every geometry function of one row, sorted by name. The session lists a function under each of
-/// its aliases, too.
+/// Every geometry function of one row, sorted by name.
 pub fn geometry_functions() -> Vec<Arc<ScalarUDF>> {
     let state = geometry_session().state();
-    let mut functions: BTreeMap<String, Arc<ScalarUDF>> = state
+    // The session lists a function under each of its aliases, too.
+    let functions: BTreeMap<&str, &Arc<ScalarUDF>> = state
         .scalar_functions()
         .values()
-        .map(|function| (function.name().to_string(), Arc::clone(function)))
+        .map(|function| (function.name(), function))
         .collect();
-    let relations: Vec<Arc<ScalarUDF>> = CONVERSES
+    let converse_of = |name: &str| {
+        let (_, converse) = CONVERSES.iter().find(|(relation, _)| *relation == name)?;
+        functions.get(converse).copied().map(Arc::clone)
+    };
+    functions
         .iter()
-        .filter_map(|(relation, converse)| {
-            Some(Relation {
-                relation: Arc::clone(functions.get(*relation)?),
-                converse: Arc::clone(functions.get(*converse)?),
-            })
+        .map(|(name, function)| GeometryFunction {
+            function: Arc::clone(function),
+            converse: converse_of(name),
         })
-        .map(|relation| Arc::new(relation.into()))
-        .collect();
-    for relation in relations {
-        functions.insert(relation.name().to_string(), relation);
-    }
-    functions.into_values().collect()
+        .map(|function| Arc::new(function.into()))
+        .collect()
 }
 
 /// Every geometry aggregate, sorted by name.
 pub fn geometry_aggregates() -> Vec<Arc<AggregateUDF>> {
     let state = geometry_session().state();
-    let functions: BTreeMap<_, _> = state
+    let functions: BTreeMap<&str, &Arc<AggregateUDF>> = state
         .aggregate_functions()
         .values()
-        .map(|function| (function.name().to_string(), Arc::clone(function)))
+        .map(|function| (function.name(), function))
         .collect();
-    functions.into_values().collect()
+    functions.into_values().cloned().collect()
 }

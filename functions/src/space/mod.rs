@@ -1,9 +1,9 @@
 //! Functions of place: longitudes that wrap, boxes, and the geometry functions of geodatafusion.
 
 mod geometry;
+mod geometry_function;
 mod in_box;
 mod lon_between;
-mod relation;
 
 pub use geometry::{geometry_aggregates, geometry_functions};
 pub use in_box::in_box;
