@@ -4,13 +4,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::types::{Float32Type, Int16Type};
+use arrow::array::types::{Float32Type, Float64Type, Int16Type, Int64Type};
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, FixedSizeBinaryArray, Float32Array, Int16Array,
-    StringArray, TimestampNanosecondArray,
+    Array, ArrayRef, AsArray, BooleanArray, FixedSizeBinaryArray, Float32Array, Float64Array,
+    Int16Array, Int64Array, StringArray, TimestampNanosecondArray,
 };
-use arrow::compute::cast;
-use arrow::datatypes::DataType;
+use arrow::compute::{cast, concat};
+use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::ScalarValue;
 use futures::executor::block_on;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ use crate::cube::block::BlockValues;
 use crate::cube::memory::MemoryArray;
 use crate::cube::{AxisOrder, AxisRole, Cube};
 use crate::error::CubeResult;
-use crate::source::{Group, Options};
+use crate::source::{EncodedChunk, Group, Options, Payload, RawChunk};
 
 fn group(attributes: Value, arrays: Vec<MemoryArray>) -> Group {
     Group {
@@ -148,7 +148,7 @@ fn masks_share_the_buffer_of_values() {
     let array = MemoryArray::new("v", &["x"], &[4], stored.clone());
     let array = array.with_attributes(json!({"_FillValue": -9}));
     let cubes = read(json!({}), vec![array]).unwrap();
-    let raw = crate::source::RawChunk {
+    let raw = RawChunk {
         values: stored,
         shape: vec![4],
     };
@@ -293,9 +293,9 @@ fn chunks_must_fit_their_metadata() {
         (floats, vec![4], "is declared as Int16"),
     ];
     for (values, shape, expected) in cases {
-        let chunk = crate::source::EncodedChunk {
+        let chunk = EncodedChunk {
             bytes_fetched: 0,
-            payload: crate::source::Payload::Values(crate::source::RawChunk { values, shape }),
+            payload: Payload::Values(RawChunk { values, shape }),
         };
         let message = variable.decode(&[0], Some(chunk)).unwrap_err().to_string();
         assert!(
@@ -303,10 +303,10 @@ fn chunks_must_fit_their_metadata() {
             "{message}"
         );
     }
-    let padded = arrow::compute::concat(&[&stored, &stored]).unwrap();
-    let chunk = crate::source::EncodedChunk {
+    let padded = concat(&[&stored, &stored]).unwrap();
+    let chunk = EncodedChunk {
         bytes_fetched: 0,
-        payload: crate::source::Payload::Values(crate::source::RawChunk {
+        payload: Payload::Values(RawChunk {
             values: padded,
             shape: vec![8],
         }),
@@ -433,4 +433,102 @@ fn senseless_attributes_do_no_harm() {
         }
     }
     assert!(opened > 1000, "only {opened} cubes opened");
+}
+
+/// Units and calendars that no date can be computed from leave the numbers as they are, with their
+/// units; what cannot be a date in an honest calendar is missing.
+#[test]
+fn times_that_are_no_dates() {
+    let micros = DataType::Timestamp(TimeUnit::Microsecond, None);
+    let cases = [
+        (
+            "months since 2000-01-01",
+            "",
+            DataType::Float64,
+            vec![Some(1.0), None],
+        ),
+        (
+            "days since yesterday",
+            "",
+            DataType::Float64,
+            vec![Some(1.0), None],
+        ),
+        (
+            "days since 2000-01-01",
+            "none",
+            DataType::Float64,
+            vec![Some(1.0), None],
+        ),
+        (
+            "days since 2000-01-01",
+            "lunar",
+            DataType::Float64,
+            vec![Some(1.0), None],
+        ),
+        (
+            "days since 2000-02-30",
+            "",
+            DataType::Float64,
+            vec![Some(1.0), None],
+        ),
+        ("days", "360_day", DataType::Float64, vec![Some(1.0), None]),
+        (
+            "months since 1970-01-01",
+            "360_day",
+            DataType::Int64,
+            vec![Some(2.592e12), None],
+        ),
+        (
+            "days since 1970-01-01",
+            "",
+            micros,
+            vec![Some(8.64e10), None],
+        ),
+    ];
+    for (units, calendar, data_type, expected) in cases {
+        let stored = Float64Array::from(vec![1.0, f64::NAN]);
+        let array = MemoryArray::new("v", &["x"], &[2], Arc::new(stored))
+            .with_attributes(json!({"units": units, "calendar": calendar}));
+        let cubes = read(json!({}), vec![array]).unwrap();
+        let field = &cubes[0].variables[0].field;
+        assert_eq!(field.data_type(), &data_type, "{units} {calendar}");
+        let is_number = data_type == DataType::Float64;
+        assert_eq!(field.metadata().contains_key("units"), is_number, "{units}");
+        let is_counted = data_type == DataType::Int64;
+        assert_eq!(
+            field.metadata().contains_key("calendar"),
+            is_counted,
+            "{units}"
+        );
+        let numbers = cast(&values(&cubes[0], 0), &DataType::Int64).unwrap();
+        let numbers = cast(&numbers, &DataType::Float64).unwrap();
+        let numbers = numbers.as_primitive::<Float64Type>();
+        assert_eq!(
+            numbers.iter().collect::<Vec<_>>(),
+            expected,
+            "{units} {calendar}"
+        );
+    }
+}
+
+#[test]
+fn undeclared_fill_values_are_no_dates() {
+    for calendar in ["standard", "noleap", "360_day"] {
+        let stored = Float64Array::from(vec![9.969_209_968_386_869e36, 0.0, f64::INFINITY]);
+        let array = MemoryArray::new("v", &["x"], &[3], Arc::new(stored))
+            .with_attributes(json!({"units": "days since 1970-01-01", "calendar": calendar}));
+        let integers = Int64Array::from(vec![i64::MIN, 0, i64::MAX]);
+        let exact = MemoryArray::new("w", &["x"], &[3], Arc::new(integers))
+            .with_attributes(json!({"units": "days since 1970-01-01", "calendar": calendar}));
+        let cubes = read(json!({}), vec![array, exact]).unwrap();
+        for variable in 0..2 {
+            let times = cast(&values(&cubes[0], variable), &DataType::Int64).unwrap();
+            let times = times.as_primitive::<Int64Type>();
+            assert_eq!(
+                times.iter().collect::<Vec<_>>(),
+                [None, Some(0), None],
+                "{calendar}"
+            );
+        }
+    }
 }
