@@ -58,8 +58,8 @@ struct Script {
     tags: Vec<String>,
     answers: Vec<Answer>,
     requests: Vec<Request>,
-    open: usize,
-    most_open: usize,
+    silent: usize,
+    most_silent: usize,
 }
 
 /// A running server.
@@ -71,7 +71,7 @@ pub(super) struct FaultyServer {
 }
 
 /// No trial needs more requests; a client that repeats without end is stopped.
-const MOST_REQUESTS: usize = 50;
+const MOST_REQUESTS: usize = 500;
 
 impl FaultyServer {
     /// Serves `object` by the script of `answers`. The entity tag of answer *i* is `tags[i]` (the
@@ -84,8 +84,8 @@ impl FaultyServer {
             tags: tags.iter().map(ToString::to_string).collect(),
             answers: answers.to_vec(),
             requests: Vec::new(),
-            open: 0,
-            most_open: 0,
+            silent: 0,
+            most_silent: 0,
         }));
         let mut task = JoinSet::new();
         task.spawn(accept(listener, Arc::clone(&script)));
@@ -101,9 +101,9 @@ impl FaultyServer {
         self.script.lock().unwrap().requests.clone()
     }
 
-    /// The largest number of requests that were open at once.
-    pub(super) fn most_open(&self) -> usize {
-        self.script.lock().unwrap().most_open
+    /// The largest number of requests that waited for a late answer at once.
+    pub(super) fn most_silent(&self) -> usize {
+        self.script.lock().unwrap().most_silent
     }
 }
 
@@ -117,19 +117,13 @@ async fn accept(listener: TcpListener, script: Arc<Mutex<Script>>) {
         connections.spawn(async move {
             // A client that goes away is no failure of the server.
             let _ = serve(connection, &script).await;
-            script.lock().unwrap().open -= 1;
         });
     }
     connections.join_all().await;
 }
 
 async fn serve(mut connection: TcpStream, script: &Mutex<Script>) -> std::io::Result<()> {
-    let opened = {
-        let mut script = script.lock().unwrap();
-        script.open += 1;
-        script.most_open = script.most_open.max(script.open);
-        Instant::now()
-    };
+    let opened = Instant::now();
     let mut text = Vec::new();
     let mut buffer = [0; 4096];
     while !text.windows(4).any(|window| window == b"\r\n\r\n") {
@@ -179,7 +173,13 @@ async fn serve(mut connection: TcpStream, script: &Mutex<Script>) -> std::io::Re
             send(connection, status, &with_length(part.len()), sent).await
         }
         Answer::Late(silence) => {
+            {
+                let mut script = script.lock().unwrap();
+                script.silent += 1;
+                script.most_silent = script.most_silent.max(script.silent);
+            }
             tokio::time::sleep(silence).await;
+            script.lock().unwrap().silent -= 1;
             send(connection, status, &with_length(part.len()), part).await
         }
         Answer::Chunked => {

@@ -1,12 +1,13 @@
 //! Stores against servers: a faulty one of ours, and a real S3 server.
 //!
 //! ```text
-//!  faults.rs, secrets.rs ──▶ connector ──▶ faulty_server.rs: a script of answers, all requests kept
-//!  s3.rs ──────────────────▶ connector ──▶ s3_server.rs: SeaweedFS, keys and an open bucket
+//!  cubes, faults, secrets ──▶ connector ──▶ faulty_server: a script of answers, all requests kept
+//!  s3 ──────────────────────▶ connector ──▶ s3_server: SeaweedFS, keys and an open bucket
 //! ```
 //!
 //! All servers listen on 127.0.0.1 and end with their trial.
 
+mod cubes;
 mod faults;
 mod faulty_server;
 mod s3;
@@ -23,7 +24,8 @@ use graticule_engine::source::{Location, Options};
 use libtest_mimic::{Failed, Trial};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let mut trials = faults::trials();
+    let mut trials = cubes::trials();
+    trials.extend(faults::trials());
     trials.extend(secrets::trials());
     trials.extend(s3::trials());
     trials.push(Trial::test("stores::names_are_kept", || {

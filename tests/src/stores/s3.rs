@@ -9,6 +9,7 @@ use graticule_engine::error::{CubeResult, ErrorKind};
 use graticule_engine::source::Location;
 use libtest_mimic::{Failed, Trial};
 
+use super::cubes::{check_same, cube_file};
 use super::s3_server::{ACCESS_KEY_ID, S3Server, SECRET_ACCESS_KEY};
 use super::{connect, read, run};
 
@@ -176,7 +177,15 @@ async fn real_server() -> Result<(), Failed> {
         put(&connect_s3(&server, path, SIGNED)?, object).await?;
     }
     check_rows(&server).await?;
-    check_listing(&server).await
+    check_listing(&server).await?;
+
+    let cube = connect_s3(&server, "open/ostia.nc", SIGNED)?;
+    let object = std::fs::read(cube_file())?;
+    cube.store.put(&cube.path, object.into()).await?;
+    for keys in [SIGNED, ANONYMOUS] {
+        check_same(&connect_s3(&server, "open/ostia.nc", keys)?).await?;
+    }
+    Ok(())
 }
 
 pub(crate) fn trials() -> Vec<Trial> {
