@@ -4,6 +4,7 @@ Writes into the folder given as the argument:
 - generated/*.nc: a file per format, layout, filter and feature;
 - unpacked/*: members of the archives among the fixtures;
 - expected.json: for every file its groups, variables, dimensions, types, attributes;
+- cubes.json: several files as one cube along time;
 - raw/N.bin: the values of one variable, not masked, not scaled, little-endian, in C order.
 """
 
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import netCDF4
 import numpy as np
+import xarray
 
 out = Path(sys.argv[1])
 data = os.environ.get("GRATICULE_TEST_DATA")
@@ -247,7 +249,29 @@ def coordinates():
         nc.createVariable("v", "i4", ("y", "x"))[:] = np.arange(12).reshape(3, 4)
 
 
-for make in [formats, one_record_variable, large_rows, layouts, unequal_records, empty_dimensions,
+def days():
+    """A file per day, counted from its own midnight; written so that names are not in order."""
+    for folder, name in [("days3", "NETCDF3_CLASSIC"), ("days4", "NETCDF4")]:
+        (generated / folder).mkdir()
+        for day, hours in [(9, 3), (1, 2), (28, 1)]:
+            with netCDF4.Dataset(generated / folder / f"{97 - day}.nc", "w", format=name) as nc:
+                nc.createDimension("time", hours if day == 1 else None)
+                nc.createDimension("nv", 2)
+                nc.createDimension("lat", 3)
+                time = nc.createVariable("time", "i4", ("time",))
+                time.units = f"seconds since 2020-02-{day:02} 00:00:00"
+                time.bounds = "time_bnds"
+                time[:] = np.arange(hours) * 3600
+                bounds = nc.createVariable("time_bnds", "f8", ("time", "nv"))
+                bounds[:] = np.arange(hours)[:, None] * 3600 + [0, 3600]
+                nc.createVariable("lat", "f4", ("lat",))[:] = [10, 0, -10]
+                v = nc.createVariable("v", "i2", ("time", "lat"), fill_value=-1)
+                v.scale_factor = 0.5
+                v.set_auto_maskandscale(False)
+                v[:] = values("i2", (hours, 3))
+
+
+for make in [formats, days, one_record_variable, large_rows, layouts, unequal_records, empty_dimensions,
              groups, types, coordinates]:
     make()
 
@@ -355,4 +379,36 @@ if data:
             expect(f"{folder}/{path.name}", path)
     for path in sorted((fixtures / "kerchunk/hdf5").glob("*.h5")):
         expect(f"kerchunk/{path.name}", path)
+
+
+def cube(paths, names):
+    """The raw values of `names` in all files, by time, and the times in microseconds."""
+    global number
+
+    def first_time(path):
+        with xarray.open_dataset(path) as dataset:
+            return dataset.time.values[0]
+
+    paths = sorted(paths, key=first_time)
+    with xarray.open_mfdataset(paths, combine="by_coords") as dataset:
+        times = dataset.time.values.astype("datetime64[us]").astype("i8").tolist()
+    variables = {}
+    for name in names:
+        parts = []
+        for path in paths:
+            with netCDF4.Dataset(path) as nc:
+                nc.set_auto_maskandscale(False)
+                parts.append(np.asarray(nc.variables[name][...]))
+        raw = np.concatenate(parts)
+        (out / "raw" / f"{number}.bin").write_bytes(raw.astype(raw.dtype.newbyteorder("<")).tobytes())
+        variables[name] = {"shape": list(raw.shape), "raw": f"raw/{number}.bin"}
+        number += 1
+    shown = [str(path.relative_to(out)) if path.is_relative_to(out) else str(path) for path in paths]
+    return {"paths": sorted(shown), "times": times, "variables": variables}
+
+
+cubes = {folder: cube(list((generated / folder).glob("*.nc")), ["v"]) for folder in ["days3", "days4"]}
+if data:
+    cubes["ostia"] = cube(list((Path(data) / "ostia").glob("*.nc")), ["sst_anomaly"])
+(out / "cubes.json").write_text(json.dumps(cubes, indent=1))
 (out / "expected.json").write_text(json.dumps(files, indent=1))

@@ -22,6 +22,8 @@ mod answers;
 mod client;
 mod conventions;
 mod netcdf;
+mod netcdf_cubes;
+mod netcdf_faults;
 mod oracle;
 mod places;
 mod pruning;
@@ -38,6 +40,8 @@ use libtest_mimic::{Arguments, Trial};
 const MODULES: &[fn() -> Vec<Trial>] = &[
     conventions::trials,
     netcdf::trials,
+    netcdf_cubes::trials,
+    netcdf_faults::trials,
     oracle::trials,
     places::trials,
     pruning::trials,

@@ -2,16 +2,21 @@
 //! raw, neither masked nor scaled.
 
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::DataType;
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type};
 use datafusion::object_store::local::LocalFileSystem;
 use datafusion::object_store::path::Path as ObjectPath;
 use graticule_connectors::formats::netcdf::Netcdf;
+use graticule_engine::cube::decoding::{Decoding, DecodingRules};
 use graticule_engine::error::CubeResult;
-use graticule_engine::source::{ArrayReader, CubeFormat, Group, Location, Options};
+use graticule_engine::source::{
+    ArrayDescription, ArrayReader, CubeFormat, Group, Location, Options,
+};
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Map, Value};
 
@@ -31,14 +36,31 @@ pub(crate) fn location(file: &Path) -> Location {
 
 /// The values of a whole array.
 #[derive(Debug, PartialEq)]
-enum Whole {
+pub(crate) enum Whole {
     /// Little-endian, in C order.
     Bytes(Vec<u8>),
     Strings(Vec<String>),
 }
 
+/// The chunk `number` in C order over the grid of chunks: its index and its cells.
+fn chunk(
+    description: &ArrayDescription,
+    counts: &[u64],
+    number: u64,
+) -> (Vec<u64>, Vec<Range<u64>>) {
+    let mut rest = number;
+    let mut index = vec![0; counts.len()];
+    for axis in (0..counts.len()).rev() {
+        index[axis] = rest % counts[axis];
+        rest /= counts[axis];
+    }
+    let chunks = description.chunks.iter().zip(&index);
+    let region = chunks.map(|(axis, i)| axis.range(*i)).collect();
+    (index, region)
+}
+
 /// Reads all chunks of an array and puts them together.
-async fn read_whole(reader: &dyn ArrayReader) -> CubeResult<Whole> {
+pub(crate) async fn read_whole(reader: &dyn ArrayReader) -> CubeResult<Whole> {
     let description = reader.description();
     let shape: Vec<usize> = description.shape.iter().map(|n| *n as usize).collect();
     let cells: usize = shape.iter().product();
@@ -52,21 +74,11 @@ async fn read_whole(reader: &dyn ArrayReader) -> CubeResult<Whole> {
     let mut strings = vec![String::new(); if width == 0 { cells } else { 0 }];
     let chunks: u64 = counts.iter().product();
     for number in 0..chunks {
-        let mut rest = number;
-        let mut index = vec![0; counts.len()];
-        for axis in (0..counts.len()).rev() {
-            index[axis] = rest % counts[axis];
-            rest /= counts[axis];
-        }
+        let (index, region) = chunk(description, &counts, number);
         let Some(encoded) = reader.fetch(&index).await? else {
             continue;
         };
         let chunk = reader.decode(&index, encoded)?;
-        let region: Vec<_> = index
-            .iter()
-            .zip(&description.chunks)
-            .map(|(i, axis)| axis.range(*i))
-            .collect();
         let values = plain_bytes(&chunk.values);
         let inside: usize = region
             .iter()
@@ -100,7 +112,7 @@ async fn read_whole(reader: &dyn ArrayReader) -> CubeResult<Whole> {
 }
 
 /// The bytes of the fill value, which cells of chunks that do not exist have.
-fn fill_bytes(description: &graticule_engine::source::ArrayDescription, width: usize) -> Vec<u8> {
+fn fill_bytes(description: &ArrayDescription, width: usize) -> Vec<u8> {
     let fill = &description.fill_value;
     let float = match fill.as_str() {
         Some("NaN") => Some(f64::NAN),
@@ -342,6 +354,117 @@ fn check(prefix: &str) -> Result<(), Failed> {
         return Ok(());
     }
     Err(found.join("\n").into())
+}
+
+/// Valid count, mean, minimum and maximum after masking and scaling, from a file of golden values
+/// that the C library's own masking gave. Decoding is the engine's.
+fn check_golden() -> Result<(), Failed> {
+    let folder = oracle::oracle("netcdf.py")?;
+    let files: Map<String, Value> =
+        serde_json::from_slice(&fs::read(folder.join("expected.json"))?)?;
+    let runtime = runtime();
+    let mut found = Vec::new();
+    let mut compared = 0;
+    for (name, file) in &files {
+        let Some(golden) = file["golden"].as_object() else {
+            continue;
+        };
+        let path = folder.join(file["path"].as_str().unwrap_or_default());
+        let groups = runtime.block_on(Netcdf.open(&location(&path), &Options::new()))?;
+        for (variable, golden) in golden {
+            let reader = groups[0]
+                .arrays
+                .iter()
+                .find(|array| array.description().name == *variable);
+            let (Some(reader), Some(_)) = (reader, golden["mean"].as_f64()) else {
+                continue;
+            };
+            let statistics = runtime.block_on(statistics(reader.as_ref()))?;
+            let wanted = ["valid", "mean", "min", "max"].map(|key| golden[key].as_f64());
+            let close = statistics
+                .iter()
+                .zip(wanted)
+                .all(|(a, b)| b.is_some_and(|b| (a - b).abs() <= 1e-6 * b.abs().max(1e-3)));
+            if !close {
+                found.push(format!(
+                    "{name}, {variable}: {statistics:?}, not {wanted:?}"
+                ));
+            }
+            compared += 1;
+        }
+    }
+    assert!(compared > 150, "only {compared} variables compared");
+    match found.is_empty() {
+        true => Ok(()),
+        false => Err(found.join("\n").into()),
+    }
+}
+
+async fn statistics(reader: &dyn ArrayReader) -> CubeResult<[f64; 4]> {
+    let description = reader.description();
+    let rules = DecodingRules {
+        mask_and_scale: true,
+        times: false,
+    };
+    let decoding = Decoding::new(description, rules)?;
+    let counts: Vec<u64> = description.chunks.iter().map(|axis| axis.count()).collect();
+    let (mut count, mut sum) = (0.0, 0.0);
+    let (mut least, mut most) = (f64::INFINITY, f64::NEG_INFINITY);
+    for number in 0..counts.iter().product() {
+        let (index, region) = chunk(description, &counts, number);
+        let Some(encoded) = reader.fetch(&index).await? else {
+            continue;
+        };
+        let raw = reader.decode(&index, encoded)?;
+        let shape = raw.shape.clone();
+        let (values, _) = decoding.apply(raw)?;
+        let values = cast(&values, &DataType::Float64).expect("numbers");
+        let values = values.as_primitive::<Float64Type>();
+        for cell in 0..values.len() {
+            let mut rest = cell;
+            let inside = (0..shape.len()).rev().all(|axis| {
+                let at = (rest % shape[axis]) as u64;
+                rest /= shape[axis];
+                at < region[axis].end - region[axis].start
+            });
+            if inside && values.is_valid(cell) && !values.value(cell).is_nan() {
+                let value = values.value(cell);
+                count += 1.0;
+                sum += value;
+                least = least.min(value);
+                most = most.max(value);
+            }
+        }
+    }
+    Ok([count, sum / count, least, most])
+}
+
+/// Files with the same values under filters that the C library here cannot undo.
+fn check_plugins(data: &Path) -> Result<(), Failed> {
+    let folder = data.join("store-fixtures/kerchunk/hdf5");
+    let runtime = runtime();
+    let read = |name: &str, variable: &str| -> Result<Whole, Failed> {
+        let file = folder.join(format!("hdf5_{name}.h5"));
+        let groups = runtime.block_on(Netcdf.open(&location(&file), &Options::new()))?;
+        let mut arrays = groups.iter().flat_map(|group| &group.arrays);
+        let array = arrays
+            .find(|array| array.description().name == variable)
+            .ok_or(format!("{name} has no {variable}"))?;
+        Ok(runtime.block_on(read_whole(array.as_ref()))?)
+    };
+    let zstd = read("compression_zstd", "data")?;
+    for name in ["bitshuffle", "lz4", "blosc_lz4_bitshuffle"] {
+        assert_eq!(
+            read(&format!("compression_{name}"), "data")?,
+            zstd,
+            "{name}"
+        );
+    }
+    let zstd = read("mini_zstd", "data")?;
+    for name in ["blosc", "lz4", "shuffle_blosc", "shuffle_zstd"] {
+        assert_eq!(read(&format!("mini_{name}"), "data")?, zstd, "{name}");
+    }
+    Ok(())
 }
 
 pub(crate) fn trials() -> Vec<Trial> {

@@ -10,6 +10,7 @@
 
 pub mod block;
 pub mod chunks;
+pub mod concatenate;
 pub mod conventions;
 pub mod crs;
 pub mod decoding;

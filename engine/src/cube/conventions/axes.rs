@@ -137,7 +137,7 @@ fn map_longitudes(coordinates: &ArrayRef, range: Longitudes) -> CubeResult<Array
 }
 
 /// How the coordinates run. One cell or none is ascending.
-pub(super) fn order_of(coordinates: &ArrayRef) -> CubeResult<AxisOrder> {
+pub(in crate::cube) fn order_of(coordinates: &ArrayRef) -> CubeResult<AxisOrder> {
     if coordinates.null_count() > 0 {
         return Ok(AxisOrder::Unordered);
     }

@@ -35,6 +35,7 @@ use super::{Axis, Cube, Variable};
 use crate::error::CubeResult;
 use crate::source::{Group, Options};
 
+pub(super) use self::axes::order_of;
 pub use self::options::INTERPRET_OPTIONS;
 
 /// Reads the cubes of a group: one per set of dimensions, the main one first under the name `table`,

@@ -38,6 +38,7 @@ use crate::error::{CubeError, CubeResult};
 use crate::source::RawChunk;
 
 pub use self::recipe::DecodingRules;
+pub(super) use self::recipe::stored_scalar;
 
 /// How the stored numbers of one variable become values. Made by [`Decoding::new`] from the
 /// attributes, applied to every chunk.

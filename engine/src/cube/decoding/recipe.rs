@@ -276,7 +276,7 @@ fn wrap(number: Number, stored: &DataType, read_as: &DataType) -> Number {
 }
 
 /// The fill value as one cell of the stored type; `None` if it is no value of that type.
-fn stored_scalar(fill: &Value, stored: &DataType) -> Option<ArrayRef> {
+pub(in crate::cube) fn stored_scalar(fill: &Value, stored: &DataType) -> Option<ArrayRef> {
     macro_rules! number {
         ($type:ty) => {{
             let number = Stored::from_number(Number::parse(fill)?)?;

@@ -1,0 +1,284 @@
+//! One variable of several files as one array: a chunk of it is a chunk of one of the files.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef};
+use arrow::compute::concat;
+use async_trait::async_trait;
+use serde_json::Value;
+
+use super::Member;
+use super::agreement::check_same_variable;
+use super::axis::RULES;
+use super::rechunked::Rechunked;
+use super::recounted::{Recounted, microseconds, with_units};
+use crate::cube::chunks::AxisChunks;
+use crate::cube::decoding::Decoding;
+use crate::cube::memory::MemoryArray;
+use crate::error::{CubeError, CubeResult};
+use crate::source::{ArrayDescription, ArrayReader, Attributes, EncodedChunk, RawChunk};
+
+/// Arrays of several files, one after the other along one axis.
+#[derive(Debug)]
+struct Concatenated {
+    description: ArrayDescription,
+    axis: usize,
+    /// The arrays, and the number of each one's first chunk along the axis.
+    parts: Vec<(u64, Arc<dyn ArrayReader>)>,
+}
+
+#[async_trait]
+impl ArrayReader for Concatenated {
+    fn description(&self) -> &ArrayDescription {
+        &self.description
+    }
+
+    async fn fetch(&self, index: &[u64]) -> CubeResult<Option<EncodedChunk>> {
+        let (part, index) = self.locate(index)?;
+        part.fetch(&index).await
+    }
+
+    fn decode(&self, index: &[u64], chunk: EncodedChunk) -> CubeResult<RawChunk> {
+        let (part, index) = self.locate(index)?;
+        part.decode(&index, chunk)
+    }
+}
+
+impl Concatenated {
+    /// Puts `arrays`, of which there is at least one, together along `axis`.
+    fn new(arrays: Vec<Arc<dyn ArrayReader>>, axis: usize) -> CubeResult<Self> {
+        let Some(first) = arrays.first() else {
+            return Err(CubeError::invalid(
+                "",
+                "there are no arrays to put together",
+            ));
+        };
+        let mut description = first.description().clone();
+        let mut parts = Vec::with_capacity(arrays.len());
+        let mut bounds = vec![0];
+        let (mut chunks, mut cells) = (0, 0);
+        let mut stored_bytes = Some(0);
+        for array in arrays {
+            let array = Rechunked::like(array, &description.chunks, axis);
+            let part = array.description();
+            stored_bytes = stored_bytes
+                .zip(part.stored_bytes)
+                .map(|(sum, more)| sum + more);
+            if let Some(along) = part.chunks.get(axis) {
+                bounds.extend((0..along.count()).map(|chunk| cells + along.range(chunk).end));
+                parts.push((chunks, array.clone()));
+                chunks += along.count();
+                cells += along.length();
+            }
+        }
+        if let (Some(length), Some(along)) = (
+            description.shape.get_mut(axis),
+            description.chunks.get_mut(axis),
+        ) {
+            *length = cells;
+            *along = join_chunks(bounds);
+        }
+        description.shard_shape = None;
+        description.stored_bytes = stored_bytes;
+        Ok(Self {
+            description,
+            axis,
+            parts,
+        })
+    }
+
+    /// The array that has the chunk at `index`, and the chunk's index in it.
+    fn locate(&self, index: &[u64]) -> CubeResult<(&dyn ArrayReader, Vec<u64>)> {
+        let missing = || {
+            CubeError::invalid(
+                format!("{}, chunk {index:?}", self.description.name),
+                "the variable has no such chunk",
+            )
+        };
+        let number = *index.get(self.axis).ok_or_else(missing)?;
+        let after = self.parts.partition_point(|(first, _)| *first <= number);
+        let (first, part) = after
+            .checked_sub(1)
+            .and_then(|position| self.parts.get(position))
+            .ok_or_else(missing)?;
+        let mut index = index.to_vec();
+        if let Some(along) = index.get_mut(self.axis) {
+            *along = number - first;
+        }
+        Ok((part.as_ref(), index))
+    }
+}
+
+/// Chunks that end at the cells `bounds`, at equal steps if they are.
+fn join_chunks(bounds: Vec<u64>) -> AxisChunks {
+    let size = bounds.get(1).copied().unwrap_or(1);
+    let length = bounds.last().copied().unwrap_or(0);
+    let regular = AxisChunks::regular(length, size);
+    let steps = bounds.len() as u64 - 1;
+    let even = regular.count() == steps
+        && (0..steps)
+            .zip(bounds.iter().skip(1))
+            .all(|(chunk, end)| regular.range(chunk).end == *end);
+    if even {
+        regular
+    } else {
+        AxisChunks::Irregular {
+            bounds: bounds.into(),
+        }
+    }
+}
+
+/// The array of all `members` for the first one's array that `description` describes. Without
+/// `dimension`, or if the array does not have it, it is the first member's own.
+///
+/// # Errors
+/// The members' arrays do not agree, see [`super::agreement`].
+pub(super) fn concatenate_array(
+    members: &[Member],
+    description: &ArrayDescription,
+    dimension: Option<&str>,
+) -> CubeResult<Arc<dyn ArrayReader>> {
+    let name = &description.name;
+    let arrays: Vec<&Arc<dyn ArrayReader>> = members
+        .iter()
+        .filter_map(|member| member.array(name))
+        .collect();
+    let described: Vec<ArrayDescription> = members
+        .iter()
+        .zip(&arrays)
+        .map(|(member, array)| with_units(array.description(), bounded_by(member, name)))
+        .collect();
+    let (Some(first), Some(first_array)) = (described.first(), arrays.first()) else {
+        return Err(CubeError::invalid(name, "the variable is missing"));
+    };
+    let position = |dimension: &str| description.dimensions.iter().position(|d| d == dimension);
+    let axis = dimension.and_then(position);
+    let recount = axis.is_some() && need_recounting(&described)?;
+    for (member, other) in members.iter().zip(&described).skip(1) {
+        check_same_variable(
+            (&members[0].url, first),
+            (&member.url, other),
+            dimension,
+            recount,
+        )?;
+    }
+    let (Some(axis), Some(dimension)) = (axis, dimension) else {
+        return Ok(Arc::clone(first_array));
+    };
+    let mut parts: Vec<Arc<dyn ArrayReader>> = Vec::with_capacity(arrays.len());
+    for (array, described) in arrays.iter().zip(&described) {
+        parts.push(if recount {
+            Arc::new(Recounted::new(Arc::clone(array), described)?)
+        } else {
+            Arc::clone(array)
+        });
+    }
+    match coordinate(members, name, dimension, recount)? {
+        Some(values) => Ok(in_memory(parts[0].description(), values)),
+        None => Ok(Arc::new(Concatenated::new(parts, axis)?)),
+    }
+}
+
+/// The attributes of the array whose bounds are called `name`.
+fn bounded_by<'a>(member: &'a Member, name: &str) -> Option<&'a Attributes> {
+    member
+        .group
+        .arrays
+        .iter()
+        .map(|array| &array.description().attributes)
+        .find(|attributes| {
+            ["bounds", "climatology"]
+                .iter()
+                .any(|link| attributes.get(*link).and_then(Value::as_str) == Some(name))
+        })
+}
+
+/// Are these times that count from different dates, or in different units?
+fn need_recounting(described: &[ArrayDescription]) -> CubeResult<bool> {
+    let units = |d: &ArrayDescription| {
+        (
+            d.attributes.get("units").cloned(),
+            d.attributes.get("calendar").cloned(),
+        )
+    };
+    let differ = described
+        .windows(2)
+        .any(|pair| units(&pair[0]) != units(&pair[1]));
+    if !differ {
+        return Ok(false);
+    }
+    for description in described {
+        if !Decoding::new(description, RULES)?.is_time() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// All coordinates along `dimension`, when the array `name` holds them: they were read already.
+fn coordinate(
+    members: &[Member],
+    name: &str,
+    dimension: &str,
+    recount: bool,
+) -> CubeResult<Option<ArrayRef>> {
+    if name != dimension {
+        return Ok(None);
+    }
+    let mut pieces: Vec<ArrayRef> = Vec::with_capacity(members.len());
+    for member in members {
+        let Some(coordinate) = member.coordinates.get(dimension) else {
+            return Ok(None);
+        };
+        pieces.push(if recount {
+            microseconds(&coordinate.values)?
+        } else {
+            Arc::clone(&coordinate.stored)
+        });
+    }
+    let pieces: Vec<&dyn Array> = pieces.iter().map(AsRef::as_ref).collect();
+    let values = concat(&pieces).map_err(|error| CubeError::corrupt(name, error))?;
+    Ok(Some(values))
+}
+
+fn in_memory(description: &ArrayDescription, values: ArrayRef) -> Arc<dyn ArrayReader> {
+    let dimensions: Vec<&str> = description.dimensions.iter().map(String::as_str).collect();
+    MemoryArray::new(
+        &description.name,
+        &dimensions,
+        &[values.len() as u64],
+        values,
+    )
+    .with_attributes(Value::Object(description.attributes.clone()))
+    .with_fill(description.fill_value.clone(), &[])
+    .shared()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_of_equal_steps_are_regular() {
+        let cases: &[(&[u64], bool)] = &[
+            (&[0], true),
+            (&[0, 1, 2, 3], true),
+            (&[0, 4, 8, 9], true),
+            (&[0, 4, 5, 9], false),
+            (&[0, 31, 59, 90], false),
+        ];
+        for (bounds, regular) in cases {
+            let chunks = join_chunks(bounds.to_vec());
+            assert_eq!(
+                matches!(chunks, AxisChunks::Regular { .. }),
+                *regular,
+                "{bounds:?}"
+            );
+            assert_eq!(chunks.length(), *bounds.last().unwrap_or(&0));
+            for chunk in 0..chunks.count() {
+                let at = chunk as usize;
+                assert_eq!(chunks.range(chunk), bounds[at]..bounds[at + 1]);
+            }
+        }
+    }
+}
