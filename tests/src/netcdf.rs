@@ -478,5 +478,12 @@ pub(crate) fn trials() -> Vec<Trial> {
             move |_| check(&format!("{prefix}/")),
         ));
     }
+    trials.push(places::with_data("netcdf::golden_statistics", |_| {
+        check_golden()
+    }));
+    trials.push(places::with_data(
+        "netcdf::filters_of_plugins",
+        check_plugins,
+    ));
     trials
 }

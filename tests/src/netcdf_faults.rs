@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use datafusion::object_store::memory::InMemory;
 use datafusion::object_store::path::Path as ObjectPath;
-use datafusion::object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use datafusion::object_store::{ObjectStoreExt, PutPayload};
 use graticule_connectors::formats::netcdf::Netcdf;
 use graticule_engine::error::{CubeError, CubeResult, ErrorKind};
 use graticule_engine::source::{CubeFormat, Location, Options};
