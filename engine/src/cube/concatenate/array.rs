@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef};
 use arrow::compute::concat;
 use async_trait::async_trait;
+use graticule_functions::calendar::Calendar;
 use serde_json::Value;
 
 use super::Member;
@@ -139,29 +140,14 @@ pub(super) fn concatenate_array(
     dimension: Option<&str>,
 ) -> CubeResult<Arc<dyn ArrayReader>> {
     let name = &description.name;
-    let arrays: Vec<&Arc<dyn ArrayReader>> = members
-        .iter()
-        .filter_map(|member| member.array(name))
-        .collect();
-    let described: Vec<ArrayDescription> = members
-        .iter()
-        .zip(&arrays)
-        .map(|(member, array)| with_units(array.description(), bounded_by(member, name)))
-        .collect();
-    let (Some(first), Some(first_array)) = (described.first(), arrays.first()) else {
+    let (described, recount) = agree(members, name, dimension)?;
+    let arrays = members.iter().filter_map(|member| member.array(name));
+    let arrays: Vec<&Arc<dyn ArrayReader>> = arrays.collect();
+    let Some(first_array) = arrays.first() else {
         return Err(CubeError::invalid(name, "the variable is missing"));
     };
     let position = |dimension: &str| description.dimensions.iter().position(|d| d == dimension);
     let axis = dimension.and_then(position);
-    let recount = axis.is_some() && need_recounting(&described)?;
-    for (member, other) in members.iter().zip(&described).skip(1) {
-        check_same_variable(
-            (&members[0].url, first),
-            (&member.url, other),
-            dimension,
-            recount,
-        )?;
-    }
     let (Some(axis), Some(dimension)) = (axis, dimension) else {
         return Ok(Arc::clone(first_array));
     };
@@ -179,6 +165,36 @@ pub(super) fn concatenate_array(
     }
 }
 
+/// Checks that the arrays `name` of all `members` agree. Returns their descriptions, with units, and
+/// whether they are times that have to be recounted.
+///
+/// # Errors
+/// The first difference, see [`super::agreement`].
+pub(super) fn agree(
+    members: &[Member],
+    name: &str,
+    dimension: Option<&str>,
+) -> CubeResult<(Vec<ArrayDescription>, bool)> {
+    let described: Vec<ArrayDescription> = members
+        .iter()
+        .filter_map(|member| {
+            let description = member.array(name)?.description();
+            Some(with_units(description, bounded_by(member, name)))
+        })
+        .collect();
+    let recount = match (described.first(), dimension) {
+        (Some(first), Some(dimension)) => {
+            first.dimensions.iter().any(|d| d == dimension) && need_recounting(&described)?
+        }
+        _ => false,
+    };
+    for (member, other) in members.iter().zip(&described).skip(1) {
+        let first = (members[0].url.as_str(), &described[0]);
+        check_same_variable(first, (&member.url, other), dimension, recount)?;
+    }
+    Ok((described, recount))
+}
+
 /// The attributes of the array whose bounds are called `name`.
 fn bounded_by<'a>(member: &'a Member, name: &str) -> Option<&'a Attributes> {
     member
@@ -193,18 +209,16 @@ fn bounded_by<'a>(member: &'a Member, name: &str) -> Option<&'a Attributes> {
         })
 }
 
-/// Are these times that count from different dates, or in different units?
+/// Are these times that count from different dates, or in different units, in one calendar?
 fn need_recounting(described: &[ArrayDescription]) -> CubeResult<bool> {
-    let units = |d: &ArrayDescription| {
-        (
-            d.attributes.get("units").cloned(),
-            d.attributes.get("calendar").cloned(),
-        )
+    let attributes = |description: &ArrayDescription| {
+        ["units", "calendar"].map(|name| description.attributes.get(name).cloned())
     };
-    let differ = described
-        .windows(2)
-        .any(|pair| units(&pair[0]) != units(&pair[1]));
-    if !differ {
+    let pairs = described.windows(2);
+    if pairs
+        .clone()
+        .all(|pair| attributes(&pair[0]) == attributes(&pair[1]))
+    {
         return Ok(false);
     }
     for description in described {
@@ -212,7 +226,23 @@ fn need_recounting(described: &[ArrayDescription]) -> CubeResult<bool> {
             return Ok(false);
         }
     }
-    Ok(true)
+    Ok(pairs
+        .into_iter()
+        .all(|pair| calendar(&pair[0]) == calendar(&pair[1])))
+}
+
+/// The calendar; those of the real world count as one, because they name the same instants.
+fn calendar(description: &ArrayDescription) -> Option<Calendar> {
+    let name = description
+        .attributes
+        .get("calendar")
+        .and_then(Value::as_str);
+    match Calendar::parse(name.unwrap_or_default())? {
+        Calendar::Standard | Calendar::ProlepticGregorian | Calendar::Julian => {
+            Some(Calendar::Standard)
+        }
+        model => Some(model),
+    }
 }
 
 /// All coordinates along `dimension`, when the array `name` holds them: they were read already.

@@ -10,6 +10,7 @@ use futures::future::try_join_all;
 
 use super::Member;
 use super::agreement::same_axis;
+use super::array::agree;
 use crate::cube::AxisOrder;
 use crate::cube::conventions::order_of;
 use crate::cube::decoding::{Decoding, DecodingRules, stored_scalar};
@@ -195,6 +196,7 @@ pub(super) fn put_in_order(members: Vec<Member>, dimension: &str) -> CubeResult<
     if filled.is_empty() {
         return Ok(empty.into_iter().take(1).collect());
     }
+    agree(&filled, dimension, Some(dimension))?;
     let coordinates = filled
         .iter()
         .map(|member| {

@@ -383,7 +383,12 @@ fn what_is_refused() {
         (
             other(|f| f.calendar = "360_day"),
             &[],
-            &["same type and calendar"],
+            &["variable time", "calendar is \"360_day\", but \"standard\""],
+        ),
+        (
+            other(|f| f.calendar = "noleap"),
+            &[],
+            &["variable time", "calendar is \"noleap\", but \"standard\""],
         ),
         (
             File::at(&[1]),
