@@ -153,12 +153,18 @@ impl File {
             .is_some_and(|rest| rest.starts_with('/'))
     }
 
-    /// A manifest without what only its tests use.
-    fn without_dev_dependencies(&self) -> File {
-        let text = self.text.split("[dev-dependencies]").next();
+    /// What is not only for tests: test modules stand at the end of a file or in `tests.rs`.
+    fn without_tests(&self) -> File {
+        let marks = ["#[cfg(test)]", "[dev-dependencies]"];
+        let ends = marks.iter().filter_map(|mark| self.text.find(mark)).min();
+        let text = match ends {
+            _ if self.path.ends_with("tests.rs") => "",
+            Some(end) => &self.text[..end],
+            None => &self.text,
+        };
         File {
             path: self.path.clone(),
-            text: text.unwrap_or_default().to_string(),
+            text: text.to_string(),
         }
     }
 
@@ -234,13 +240,14 @@ fn absent(files: &[File]) -> Vec<String> {
     let mut offences = Vec::new();
     for (folder, names) in ABSENT {
         for file in files.iter().filter(|file| file.is_of(folder)) {
+            let file = file.without_tests();
             offences.extend(if file.is_rust() {
                 file.lines_where(|line| {
                     let code = !line.trim_start().starts_with("//");
                     code && words(line).any(|word| names.contains(&word))
                 })
             } else if file.path.ends_with("Cargo.toml") {
-                file.without_dev_dependencies().lines_where(|line| {
+                file.lines_where(|line| {
                     let dependency = line.split(['.', ' ', '=']).next().unwrap_or_default();
                     names.contains(&dependency.replace('-', "_").as_str())
                 })

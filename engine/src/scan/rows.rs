@@ -249,13 +249,10 @@ impl RowMaker {
         let first = self.position(unit, piece, &column.axes);
         // Positions of one inside of the split axis, then of the whole piece.
         let mut inside = vec![0u32];
-        for axis in piece.split + 1..unit.counts.len() {
-            let stride = strides[axis];
+        for (count, stride) in unit.counts.iter().zip(&strides).skip(piece.split + 1) {
             inside = inside
                 .iter()
-                .flat_map(|base| {
-                    (0..unit.counts[axis]).map(move |cell| base + (cell * stride) as u32)
-                })
+                .flat_map(|base| (0..*count).map(move |cell| base + (cell * stride) as u32))
                 .collect();
         }
         let along_stride = strides.get(piece.split).copied().unwrap_or(0);

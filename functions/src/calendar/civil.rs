@@ -157,7 +157,7 @@ impl Calendar {
             return Err(no_such_date("a day ends at 23:59:59.999999".to_string()));
         }
         let date = (civil.year, civil.month, civil.day);
-        if self == Self::Standard && (1582, 10, 5) <= date && date < (1582, 10, 15) {
+        if self == Self::Standard && ((1582, 10, 5)..(1582, 10, 15)).contains(&date) {
             return Err(no_such_date(
                 "1582-10-04 is followed by 1582-10-15".to_string(),
             ));

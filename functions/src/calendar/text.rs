@@ -118,7 +118,7 @@ impl Reader<'_> {
         }
         let sign = if self.take(b"-") { -1 } else { 1 };
         let signed = sign < 0 || self.take(b"+");
-        if !signed && !(had_space && self.starts_with_digit()) {
+        if !(signed || had_space && self.starts_with_digit()) {
             return Some(0);
         }
         let (number, digits) = self.number()?;

@@ -239,7 +239,7 @@ fn layout(
                 fill,
                 index: OnceCell::new(),
             };
-            Ok((Layout::Chunks(storage), chunks, None))
+            Ok((Layout::Chunks(Box::new(storage)), chunks, None))
         }
     }
 }

@@ -33,7 +33,7 @@ pub(super) enum Layout {
         stride: u64,
     },
     /// In chunks that an index finds.
-    Chunks(ChunkedStorage),
+    Chunks(Box<ChunkedStorage>),
     /// Nowhere: no cell was ever written.
     Unwritten,
     /// Text of variable length, which the library reads, all of the array at once. The value is

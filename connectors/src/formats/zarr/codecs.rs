@@ -82,7 +82,7 @@ impl Codec {
         }
         if !codecs.iter().any(Self::makes_bytes_of_an_array) {
             // The last filter decides what is stored.
-            let filtered = codecs.iter().filter_map(Self::byte_order_of_filter).last();
+            let filtered = codecs.iter().rev().find_map(Self::byte_order_of_filter);
             let endian = match filtered.unwrap_or(byte_order) {
                 ByteOrder::Little => "little",
                 ByteOrder::Big => "big",

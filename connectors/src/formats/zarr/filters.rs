@@ -126,39 +126,39 @@ impl Filter {
         match (self.operation, from, to) {
             (Operation::Convert, _, _) if from == to => stored.to_vec(),
             (Operation::Convert, F32 | F64, _) | (Operation::Convert, _, F32 | F64) => {
-                to.from_floats(from.floats(stored))
+                to.bytes_of_floats(from.floats(stored))
             }
-            (Operation::Convert, _, _) => to.from_integers(from.integers(stored)),
+            (Operation::Convert, _, _) => to.bytes_of_integers(from.integers(stored)),
             (Operation::Unpack { scale, offset }, F32, _) => {
                 // NumPy keeps single precision here.
                 let (scale, offset) = (scale as f32, offset as f32);
                 let singles = from.floats(stored);
                 let unpack = |value| f64::from(value as f32 / scale + offset);
-                to.from_floats(singles.map(unpack))
+                to.bytes_of_floats(singles.map(unpack))
             }
             (Operation::Unpack { scale, offset }, _, _) => {
-                to.from_floats(from.floats(stored).map(|value| value / scale + offset))
+                to.bytes_of_floats(from.floats(stored).map(|value| value / scale + offset))
             }
             (Operation::Sum, _, F32) => {
                 let sums = from.floats(stored).scan(0.0_f32, |sum, difference| {
                     *sum += difference as f32;
                     Some(f64::from(*sum))
                 });
-                to.from_floats(sums)
+                to.bytes_of_floats(sums)
             }
             (Operation::Sum, _, F64) => {
                 let sums = from.floats(stored).scan(0.0_f64, |sum, difference| {
                     *sum += difference;
                     Some(*sum)
                 });
-                to.from_floats(sums)
+                to.bytes_of_floats(sums)
             }
             (Operation::Sum, _, _) => {
                 let sums = from.integers(stored).scan(0_i64, |sum, difference| {
                     *sum = sum.wrapping_add(difference);
                     Some(*sum)
                 });
-                to.from_integers(sums)
+                to.bytes_of_integers(sums)
             }
         }
     }
@@ -241,11 +241,11 @@ impl Numbers {
         ))
     }
 
-    fn from_floats(self, values: impl Iterator<Item = f64>) -> Vec<u8> {
+    fn bytes_of_floats(self, values: impl Iterator<Item = f64>) -> Vec<u8> {
         with_native!(self, Native => values.flat_map(|value| (value as Native).to_ne_bytes()).collect())
     }
 
-    fn from_integers(self, values: impl Iterator<Item = i64>) -> Vec<u8> {
+    fn bytes_of_integers(self, values: impl Iterator<Item = i64>) -> Vec<u8> {
         with_native!(self, Native => values.flat_map(|value| (value as Native).to_ne_bytes()).collect())
     }
 }
