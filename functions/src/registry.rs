@@ -23,6 +23,7 @@ pub fn own_functions() -> Vec<ScalarUDF> {
         time::date_trunc(),
         time::season(),
         time::time_bucket(),
+        time::to_char(),
         time::year_fraction(),
         space::in_box(),
         space::lon_between(),

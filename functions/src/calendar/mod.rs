@@ -14,6 +14,7 @@
 mod arithmetic;
 mod civil;
 mod error;
+mod format;
 mod text;
 mod units;
 

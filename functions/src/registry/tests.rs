@@ -206,6 +206,8 @@ async fn stock_behaviour_stays() {
         "SELECT date_trunc('week', time) FROM times",
         "SELECT datetrunc('month', TIMESTAMP '2024-05-01T10:00:00+02:00')",
         "SELECT date_bin(INTERVAL '1 day', '2024-05-01T10:00:00')",
+        "SELECT to_char(time, '%A %d'), date_format(time, '%Y') FROM times",
+        "SELECT to_char(DATE '2024-05-01', NULL), to_char(arrow_cast(5, 'Duration(Second)'), 'pretty')",
         "SELECT date_bin(INTERVAL '7 days', time, '2024-01-01T06:00:00') FROM times",
         "SELECT max(time), min(time) FROM times GROUP BY time ORDER BY max(time)",
         "SELECT max(time) OVER (ORDER BY time ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM times",
@@ -295,6 +297,14 @@ async fn answers() {
             &["2010-01-30T12:00:00"],
         ),
         ("SELECT max(number) - min(number) FROM model", &["2"]),
+        (
+            "SELECT date_format(time, '%j') FROM model",
+            &["030", "060", "090"],
+        ),
+        (
+            "SELECT to_char(time, '%m-%d %j') FROM noleap",
+            &["02-28 059", "03-01 060", "12-31 365"],
+        ),
         // noleap is a timestamp with shorter years
         (
             "SELECT date_part('doy', time) FROM noleap",

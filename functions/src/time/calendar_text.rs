@@ -63,7 +63,7 @@ impl ScalarUDFImpl for CalendarText {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let times = TimeColumn::of(&args.args[0], &args.arg_fields[0])?;
-        times.texts(|micros| times.calendar.civil(micros).to_string())
+        times.texts(|micros| Ok(times.calendar.civil(micros).to_string()))
     }
 
     fn documentation(&self) -> Option<&Documentation> {

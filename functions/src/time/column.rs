@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use arrow::array::types::{Int64Type, TimestampMicrosecondType};
-use arrow::array::{ArrayRef, ArrowPrimitiveType, AsArray, Int64Array, PrimitiveArray};
+use arrow::array::{
+    ArrayRef, ArrowPrimitiveType, AsArray, Int64Array, PrimitiveArray, StringArray,
+};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
 use datafusion::common::types::{NativeType, logical_date, logical_int64, logical_string};
@@ -85,9 +87,15 @@ impl TimeColumn {
     }
 
     /// A text for each time.
-    pub(super) fn texts<S: AsRef<str>>(&self, text: impl Fn(i64) -> S) -> Result<ColumnarValue> {
-        let texts: arrow::array::StringArray =
-            self.micros.iter().map(|micros| micros.map(&text)).collect();
+    pub(super) fn texts<S: AsRef<str>>(
+        &self,
+        text: impl Fn(i64) -> CalendarResult<S>,
+    ) -> Result<ColumnarValue> {
+        let texts: StringArray = self
+            .micros
+            .iter()
+            .map(|micros| micros.map(&text).transpose())
+            .collect::<CalendarResult<_>>()?;
         self.columnar(Arc::new(texts))
     }
 

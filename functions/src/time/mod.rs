@@ -15,6 +15,7 @@ mod planner;
 mod season;
 mod stock;
 mod time_bucket;
+mod to_char;
 mod year_fraction;
 
 pub use calendar_add::calendar_add;
@@ -26,4 +27,5 @@ pub use extremum::{max, min};
 pub use planner::CalendarPlanner;
 pub use season::season;
 pub use time_bucket::time_bucket;
+pub use to_char::to_char;
 pub use year_fraction::year_fraction;

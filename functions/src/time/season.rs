@@ -63,11 +63,13 @@ impl ScalarUDFImpl for Season {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let times = TimeColumn::of(&args.args[0], &args.arg_fields[0])?;
-        times.texts(|micros| match times.calendar.civil(micros).month {
-            12 | 1 | 2 => "DJF",
-            3..=5 => "MAM",
-            6..=8 => "JJA",
-            _ => "SON",
+        times.texts(|micros| {
+            Ok(match times.calendar.civil(micros).month {
+                12 | 1 | 2 => "DJF",
+                3..=5 => "MAM",
+                6..=8 => "JJA",
+                _ => "SON",
+            })
         })
     }
 

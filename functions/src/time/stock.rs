@@ -24,8 +24,13 @@ use datafusion::scalar::ScalarValue;
 use super::column::{TimeColumn, is_noleap, time_calendar};
 use crate::metadata::calendar_of;
 
-/// What a function computes on times of a calendar. The time is the function's second argument.
+/// What a function of a time and something else computes on times of a calendar.
 pub(super) trait CalendarKernel: Debug + Send + Sync {
+    /// Index of the argument that is a time.
+    fn time(&self) -> usize {
+        1
+    }
+
     /// Whether `noleap` dates, which are timestamps, need the kernel: where days are counted.
     fn counts_days(&self, first: Option<&ScalarValue>) -> bool;
 
@@ -35,9 +40,6 @@ pub(super) trait CalendarKernel: Debug + Send + Sync {
     /// The result for all rows.
     fn compute(&self, times: &TimeColumn, args: &[ColumnarValue]) -> Result<ColumnarValue>;
 }
-
-/// Index of the argument that is a time.
-const TIME: usize = 1;
 
 /// A stock function beside what it does on calendars.
 #[derive(Debug)]
@@ -119,7 +121,7 @@ impl ScalarUDFImpl for CalendarAware {
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         let first = args.scalar_arguments.first().copied().flatten();
-        let Some(time) = args.arg_fields.get(TIME) else {
+        let Some(time) = args.arg_fields.get(self.kernel.time()) else {
             return self.stock.return_field_from_args(args);
         };
         if self.needs_kernel(time, first) {
@@ -151,7 +153,10 @@ impl ScalarUDFImpl for CalendarAware {
             Some(ColumnarValue::Scalar(scalar)) => Some(scalar),
             _ => None,
         };
-        match (args.arg_fields.get(TIME), args.args.get(TIME)) {
+        match (
+            args.arg_fields.get(self.kernel.time()),
+            args.args.get(self.kernel.time()),
+        ) {
             (Some(field), Some(time)) if self.needs_kernel(field, first) => {
                 let times = TimeColumn::of(time, field)?;
                 self.kernel.compute(&times, &args.args)
