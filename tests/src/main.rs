@@ -21,6 +21,7 @@
 mod answers;
 mod client;
 mod conventions;
+mod conventions_in_sql;
 mod netcdf;
 mod netcdf_cubes;
 mod netcdf_faults;
@@ -39,6 +40,7 @@ use libtest_mimic::{Arguments, Trial};
 /// The modules with trials, one line each, in alphabetical order.
 const MODULES: &[fn() -> Vec<Trial>] = &[
     conventions::trials,
+    conventions_in_sql::trials,
     netcdf::trials,
     netcdf_cubes::trials,
     netcdf_faults::trials,
