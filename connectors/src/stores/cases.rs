@@ -1,5 +1,7 @@
 //! Tables of connections for the tests of each store: an address, options, and what comes of them.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use graticule_engine::source::StoreConnector;
 
 /// No output of a test case may contain this; tables use it wherever a secret stands.

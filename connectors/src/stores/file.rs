@@ -78,12 +78,15 @@ fn file_path(url: &str) -> CubeResult<PathBuf> {
 
 /// The absolute path. `..` is looked up, not cut off: after a symbolic link it means another folder.
 fn resolve(path: &FilePath) -> io::Result<PathBuf> {
-    if path.components().any(|part| part == Component::ParentDir) {
+    let absolute = if path.components().any(|part| part == Component::ParentDir) {
         let existing = without_wildcards(path);
         let wildcards = path.strip_prefix(&existing).unwrap_or(FilePath::new(""));
-        return Ok(existing.canonicalize()?.join(wildcards));
-    }
-    std::path::absolute(path)
+        existing.canonicalize()?.join(wildcards)
+    } else {
+        std::path::absolute(path)?
+    };
+    // Collecting the components drops a trailing slash.
+    Ok(absolute.components().collect())
 }
 
 /// The longest part of the path without `*`, `?`, `[` or `{`.
@@ -146,7 +149,7 @@ mod tests {
             (format!("{root}/link/../real/*"), format!("{root}/real/*")),
         ] {
             let location = FileStore.connect(&given, &Options::new()).unwrap();
-            assert_eq!(location.url.trim_end_matches('/'), shown, "{given}");
+            assert_eq!(location.url, shown, "{given}");
             assert!(location.listable);
         }
 
