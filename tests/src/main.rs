@@ -34,6 +34,10 @@ mod tidy;
 mod twin_cubes;
 mod values;
 mod zarr;
+mod zarr_faults;
+mod zarr_fuzz;
+mod zarr_real;
+mod zarr_store;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -53,6 +57,9 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     twin_cubes::trials,
     values::trials,
     zarr::trials,
+    zarr_faults::trials,
+    zarr_fuzz::trials,
+    zarr_real::trials,
 ];
 
 fn main() {

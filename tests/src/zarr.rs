@@ -24,7 +24,7 @@ use serde_json::Value;
 use crate::netcdf::location;
 use crate::oracle;
 
-const SCRIPT: &str = "zarr_matrix.py";
+pub(crate) const SCRIPT: &str = "zarr_matrix.py";
 
 /// Opens the cube at `place`.
 pub(crate) fn open(place: &Location, options: &[(&str, &str)]) -> CubeResult<Vec<Group>> {
@@ -102,7 +102,7 @@ pub(crate) async fn read(array: &dyn ArrayReader) -> CubeResult<ArrayRef> {
     Ok(interleave(&decoded, &cells).unwrap())
 }
 
-fn unravel(mut number: u64, shape: &[u64]) -> Vec<u64> {
+pub(crate) fn unravel(mut number: u64, shape: &[u64]) -> Vec<u64> {
     let mut index = vec![0; shape.len()];
     for (at, length) in index.iter_mut().zip(shape).rev() {
         *at = number % length;

@@ -17,6 +17,9 @@ pub(super) type Float16 = <Float16Type as ArrowPrimitiveType>::Native;
 /// "Not a time" of NumPy's datetime64 and timedelta64.
 pub(super) const NOT_A_TIME: i64 = i64::MIN;
 
+/// Characters or bytes in a text of fixed size, at most: more is a damaged type.
+const LONGEST_FIXED_TEXT: usize = 1 << 20;
+
 /// The type of the cells of an array.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum CellType {
@@ -64,10 +67,10 @@ impl CellType {
             ('b', "1") => Self::Boolean,
             ('O', "") if is_text => Self::Text,
             ('S', _) => Self::FixedBytes {
-                bytes: positive(size)?,
+                bytes: text_length(size)?,
             },
             ('U', _) => Self::FixedText {
-                characters: positive(size)?,
+                characters: text_length(size)?,
             },
             ('i', "1") => Self::Number(ArrowType::Int8),
             ('i', "2") => Self::Number(ArrowType::Int16),
@@ -109,11 +112,12 @@ impl CellType {
             "fixed_length_utf32" => {
                 let bytes = length("length_bytes")?;
                 Self::FixedText {
-                    characters: (bytes > 0 && bytes % 4 == 0).then_some(bytes / 4)?,
+                    characters: Some(bytes / 4)
+                        .filter(|characters| bytes % 4 == 0 && is_text_length(characters))?,
                 }
             }
             "null_terminated_bytes" => Self::FixedBytes {
-                bytes: length("length_bytes").filter(|bytes| *bytes > 0)?,
+                bytes: length("length_bytes").filter(is_text_length)?,
             },
             "numpy.datetime64" | "numpy.timedelta64" => {
                 let scale = setting("scale_factor").map_or(Some(1), Value::as_i64)?;
@@ -199,8 +203,13 @@ impl CellType {
     }
 }
 
-fn positive(digits: &str) -> Option<usize> {
-    digits.parse().ok().filter(|number| *number > 0)
+/// The length of a text of fixed size, if it is possible.
+fn text_length(digits: &str) -> Option<usize> {
+    digits.parse().ok().filter(is_text_length)
+}
+
+fn is_text_length(length: &usize) -> bool {
+    (1..=LONGEST_FIXED_TEXT).contains(length)
 }
 
 /// A NumPy unit as its count and its name: `25s` is `(25, "s")`, `ns` is `(1, "ns")`.

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The crate zarrs decodes chunks and makes their keys; requests, metadata, shards and errors are
-//! ours. So are the codecs that zarrs lacks or gets wrong: `filters`, `lz4`.
+//! ours. So are the codecs that zarrs lacks or gets wrong: `filters`, `compressors`.
 //!
 //! An array whose codecs are not known is described like any other and fails when it is read. An
 //! array whose values have no Arrow type (complex numbers, structures) is left out, and the
@@ -27,13 +27,13 @@ use metadata::ArrayMetadata;
 
 mod array;
 mod codecs;
+mod compressors;
 mod data_type;
 mod decoding;
 mod filters;
 mod grid;
 mod hierarchy;
 pub(crate) mod json;
-mod lz4;
 mod metadata;
 pub(crate) mod objects;
 mod shards;

@@ -1,0 +1,222 @@
+//! The compressors that have to be told where to stop: [`Compressor`].
+//!
+//! A damaged zstd frame may claim any length, and zarrs allocates what it claims; a few kilobytes
+//! of gzip can hold gigabytes. These decoders stop at the length that the metadata promise.
+//! [`register`] gives them to zarrs as well, for the codecs inside of nested shards.
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::io::Read;
+use std::sync::{Arc, LazyLock};
+
+use zarrs::array::codec::api::{
+    ArrayBytesRaw, BytesRepresentation, BytesToBytesCodecTraits, Codec, CodecError,
+    CodecMetadataOptions, CodecOptions, CodecRuntimePluginV3, CodecRuntimeRegistryHandleV3,
+    CodecTraits, PartialDecoderCapability, PartialEncoderCapability, RecommendedConcurrency,
+    register_codec_v3,
+};
+use zarrs::metadata::Configuration;
+use zarrs::plugin::{ExtensionName, ZarrVersion};
+
+use super::decoding::LARGEST_CHUNK;
+
+/// Decompresses up to the length that is expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Compressor {
+    Zstd,
+    Gzip,
+    Zlib,
+    Bzip2,
+    /// numcodecs' LZ4: the decoded length in 4 bytes, little-endian, then one LZ4 block.
+    Lz4,
+}
+
+impl Compressor {
+    /// The compressor that Zarr calls `name`, with or without the prefix `numcodecs.`.
+    pub(super) fn of(name: &str) -> Option<Self> {
+        Some(match name.strip_prefix("numcodecs.").unwrap_or(name) {
+            "zstd" => Self::Zstd,
+            "gzip" => Self::Gzip,
+            "zlib" => Self::Zlib,
+            "bz2" => Self::Bzip2,
+            "lz4" => Self::Lz4,
+            _ => return None,
+        })
+    }
+
+    fn decompress(self, encoded: &[u8], expected: Option<u64>) -> Result<Vec<u8>, CodecError> {
+        let limit = expected.unwrap_or(LARGEST_CHUNK).min(LARGEST_CHUNK);
+        match self {
+            Self::Zstd if expected.is_some() => {
+                Ok(zstd::bulk::decompress(encoded, limit as usize)?)
+            }
+            Self::Zstd => read_up_to(limit, expected, zstd::stream::read::Decoder::new(encoded)?),
+            Self::Gzip => read_up_to(limit, expected, flate2::read::MultiGzDecoder::new(encoded)),
+            Self::Zlib => read_up_to(limit, expected, flate2::read::ZlibDecoder::new(encoded)),
+            Self::Bzip2 => read_up_to(limit, expected, bzip2::read::BzDecoder::new(encoded)),
+            Self::Lz4 => {
+                let (length, block) = encoded.split_first_chunk().ok_or_else(too_short)?;
+                let length = u64::from(u32::from_le_bytes(*length));
+                if length > limit {
+                    return Err(too_long(limit));
+                }
+                lz4_flex::block::decompress(block, length as usize)
+                    .map_err(|error| CodecError::Other(error.to_string()))
+            }
+        }
+    }
+}
+
+fn read_up_to(limit: u64, expected: Option<u64>, reader: impl Read) -> Result<Vec<u8>, CodecError> {
+    let mut decoded = Vec::with_capacity(expected.map_or(0, |_| limit as usize));
+    reader.take(limit + 1).read_to_end(&mut decoded)?;
+    match decoded.len() as u64 > limit {
+        true => Err(too_long(limit)),
+        false => Ok(decoded),
+    }
+}
+
+fn too_long(limit: u64) -> CodecError {
+    CodecError::Other(format!("it decompresses to more than {limit} bytes"))
+}
+
+fn too_short() -> CodecError {
+    CodecError::Other("it is too short to be compressed data".to_string())
+}
+
+/// Lets zarrs use these decoders wherever it makes codecs itself. Once per process.
+pub(super) fn register() {
+    static HANDLE: LazyLock<CodecRuntimeRegistryHandleV3> = LazyLock::new(|| {
+        register_codec_v3(CodecRuntimePluginV3::new(
+            |name| Compressor::of(name).is_some(),
+            |metadata| match Compressor::of(metadata.name()) {
+                Some(compressor) => Ok(Codec::BytesToBytes(Arc::new(compressor))),
+                None => Err(metadata.name().into()),
+            },
+        ))
+    });
+    LazyLock::force(&HANDLE);
+}
+
+impl ExtensionName for Compressor {
+    fn name(&self, _version: ZarrVersion) -> Option<Cow<'static, str>> {
+        None
+    }
+}
+
+impl CodecTraits for Compressor {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn configuration(
+        &self,
+        _version: ZarrVersion,
+        _options: &CodecMetadataOptions,
+    ) -> Option<Configuration> {
+        None
+    }
+
+    fn partial_decoder_capability(&self) -> PartialDecoderCapability {
+        PartialDecoderCapability {
+            partial_read: false,
+            partial_decode: false,
+        }
+    }
+
+    fn partial_encoder_capability(&self) -> PartialEncoderCapability {
+        PartialEncoderCapability {
+            partial_encode: false,
+        }
+    }
+}
+
+impl BytesToBytesCodecTraits for Compressor {
+    fn into_dyn(self: Arc<Self>) -> Arc<dyn BytesToBytesCodecTraits> {
+        self
+    }
+
+    fn recommended_concurrency(
+        &self,
+        _decoded: &BytesRepresentation,
+    ) -> Result<RecommendedConcurrency, CodecError> {
+        Ok(RecommendedConcurrency::new_maximum(1))
+    }
+
+    fn encoded_representation(&self, _decoded: &BytesRepresentation) -> BytesRepresentation {
+        BytesRepresentation::UnboundedSize
+    }
+
+    fn encode<'a>(
+        &self,
+        _decoded: ArrayBytesRaw<'a>,
+        _options: &CodecOptions,
+    ) -> Result<ArrayBytesRaw<'a>, CodecError> {
+        Err(CodecError::Other("compressors are only undone".to_string()))
+    }
+
+    fn decode<'a>(
+        &self,
+        encoded: ArrayBytesRaw<'a>,
+        decoded: &BytesRepresentation,
+        _options: &CodecOptions,
+    ) -> Result<ArrayBytesRaw<'a>, CodecError> {
+        self.decompress(&encoded, decoded.size()).map(Cow::Owned)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::io::Write;
+
+    use super::*;
+
+    /// A frame that holds `length` zeros.
+    fn compressed(compressor: Compressor, length: usize) -> Vec<u8> {
+        let zeros = vec![0; length];
+        let level = flate2::Compression::default();
+        match compressor {
+            Compressor::Zstd => zstd::bulk::compress(&zeros, 1).unwrap(),
+            Compressor::Gzip => {
+                let mut writer = flate2::write::GzEncoder::new(Vec::new(), level);
+                writer.write_all(&zeros).unwrap();
+                writer.finish().unwrap()
+            }
+            Compressor::Zlib => {
+                let mut writer = flate2::write::ZlibEncoder::new(Vec::new(), level);
+                writer.write_all(&zeros).unwrap();
+                writer.finish().unwrap()
+            }
+            Compressor::Bzip2 => {
+                let level = bzip2::Compression::default();
+                let mut writer = bzip2::write::BzEncoder::new(Vec::new(), level);
+                writer.write_all(&zeros).unwrap();
+                writer.finish().unwrap()
+            }
+            Compressor::Lz4 => lz4_flex::block::compress_prepend_size(&zeros),
+        }
+    }
+
+    #[test]
+    fn nothing_decompresses_to_more_than_was_promised() {
+        let all = ["zstd", "gzip", "numcodecs.zlib", "bz2", "lz4"];
+        for compressor in all.map(|name| Compressor::of(name).unwrap()) {
+            let frame = compressed(compressor, 1_000_000);
+            let decode = |expected| compressor.decompress(&frame, expected);
+            assert_eq!(
+                decode(Some(1_000_000)).unwrap().len(),
+                1_000_000,
+                "{compressor:?}"
+            );
+            assert_eq!(decode(None).unwrap().len(), 1_000_000, "{compressor:?}");
+            assert!(decode(Some(999_999)).is_err(), "{compressor:?}");
+        }
+        // A zstd header that claims 2^62 bytes.
+        let mut lie = vec![0x28, 0xb5, 0x2f, 0xfd, 0xe0];
+        lie.extend((1_u64 << 62).to_le_bytes());
+        lie.extend([1, 0, 0]);
+        assert!(Compressor::Zstd.decompress(&lie, Some(8)).is_err());
+        assert!(Compressor::Zstd.decompress(&lie, None).is_err());
+    }
+}
