@@ -15,6 +15,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import cftime
 import netCDF4
 import numpy as np
 import xarray
@@ -381,17 +382,20 @@ if data:
         expect(f"kerchunk/{path.name}", path)
 
 
-def cube(paths, names):
+def cube(paths, names, time="time"):
     """The raw values of `names` in all files, by time, and the times in microseconds."""
     global number
 
-    def first_time(path):
+    def times_in(path):
         with xarray.open_dataset(path) as dataset:
-            return dataset.time.values[0]
+            found = dataset[time]
+            if found.dtype.kind == "M":
+                return found.values.astype("datetime64[us]").astype("i8").tolist()
+            units = "microseconds since 1970-01-01"
+            return [int(cftime.date2num(t, units, calendar=t.calendar)) for t in found.values]
 
-    paths = sorted(paths, key=first_time)
-    with xarray.open_mfdataset(paths, combine="by_coords") as dataset:
-        times = dataset.time.values.astype("datetime64[us]").astype("i8").tolist()
+    paths = sorted(paths, key=times_in)
+    times = [moment for path in paths for moment in times_in(path)]
     variables = {}
     for name in names:
         parts = []
@@ -404,10 +408,11 @@ def cube(paths, names):
         variables[name] = {"shape": list(raw.shape), "raw": f"raw/{number}.bin"}
         number += 1
     shown = [str(path.relative_to(out)) if path.is_relative_to(out) else str(path) for path in paths]
-    return {"paths": sorted(shown), "times": times, "variables": variables}
+    return {"paths": sorted(shown), "time": time, "times": times, "variables": variables}
 
 
 cubes = {folder: cube(list((generated / folder).glob("*.nc")), ["v"]) for folder in ["days3", "days4"]}
+cubes["nemo"] = cube(list((samples / "NEMO").glob("*.nc")), ["tos", "time_counter"], "time_centered")
 if data:
     cubes["ostia"] = cube(list((Path(data) / "ostia").glob("*.nc")), ["sst_anomaly"])
 (out / "cubes.json").write_text(json.dumps(cubes, indent=1))

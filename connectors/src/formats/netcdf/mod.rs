@@ -24,7 +24,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use graticule_engine::error::{CubeError, CubeResult};
-use graticule_engine::source::{ArrayReader, CubeFormat, Group, Location, Options};
+use graticule_engine::source::{
+    ArrayDescription, ArrayReader, CubeFormat, Group, Location, Options,
+};
 use hdf5_reader::Hdf5File;
 use hdf5_reader::storage::DynStorage;
 use netcdf_reader::{NcFile, NcFormat, NcGroup};
@@ -140,12 +142,29 @@ fn with_inherited(
             let found = inherited
                 .iter()
                 .rev()
-                .find(|above| above.description().name == name);
-            arrays.extend(found.cloned());
+                .find(|above| above.description().name == name)
+                .filter(|above| fits(above.as_ref(), &arrays))
+                .cloned();
+            arrays.extend(found);
         }
         next += 1;
     }
     arrays
+}
+
+/// Are the dimensions of `above` those of `arrays`? A group may have its own dimension of that name.
+fn fits(above: &dyn ArrayReader, arrays: &[Arc<dyn ArrayReader>]) -> bool {
+    let lengths = |description: &ArrayDescription| -> Vec<(String, u64)> {
+        let names = description.dimensions.iter().cloned();
+        names.zip(description.shape.iter().copied()).collect()
+    };
+    let own: Vec<(String, u64)> = arrays
+        .iter()
+        .flat_map(|array| lengths(array.description()))
+        .collect();
+    lengths(above.description())
+        .iter()
+        .all(|(name, length)| own.iter().all(|(other, n)| other != name || n == length))
 }
 
 fn group(

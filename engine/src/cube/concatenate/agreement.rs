@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use arrow::array::ArrayRef;
 use serde_json::Value;
 
 use super::Member;
@@ -28,8 +29,14 @@ const UNIT_ATTRIBUTES: &[&str] = &["units", "calendar"];
 
 /// Do two files have the same cells along `dimension`?
 pub(super) fn same_axis(a: &Member, b: &Member, dimension: &str) -> bool {
-    let coordinates = |member: &Member| member.coordinates.get(dimension).map(|c| c.values.clone());
-    a.length(dimension) == b.length(dimension) && coordinates(a) == coordinates(b)
+    let along = |member: &Member| -> Vec<(String, ArrayRef)> {
+        let coordinates = member.coordinates.iter();
+        coordinates
+            .filter(|(_, coordinate)| coordinate.dimension == dimension)
+            .map(|(name, coordinate)| (name.clone(), coordinate.values.clone()))
+            .collect()
+    };
+    a.length(dimension) == b.length(dimension) && along(a) == along(b)
 }
 
 /// All files have the same variables.

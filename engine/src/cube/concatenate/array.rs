@@ -148,7 +148,7 @@ pub(super) fn concatenate_array(
     };
     let position = |dimension: &str| description.dimensions.iter().position(|d| d == dimension);
     let axis = dimension.and_then(position);
-    let (Some(axis), Some(dimension)) = (axis, dimension) else {
+    let Some(axis) = axis else {
         return Ok(Arc::clone(first_array));
     };
     let mut parts: Vec<Arc<dyn ArrayReader>> = Vec::with_capacity(arrays.len());
@@ -159,7 +159,7 @@ pub(super) fn concatenate_array(
             Arc::clone(array)
         });
     }
-    match coordinate(members, name, dimension, recount)? {
+    match coordinate(members, name, recount)? {
         Some(values) => Ok(in_memory(parts[0].description(), values)),
         None => Ok(Arc::new(Concatenated::new(parts, axis)?)),
     }
@@ -245,19 +245,11 @@ fn calendar(description: &ArrayDescription) -> Option<Calendar> {
     }
 }
 
-/// All coordinates along `dimension`, when the array `name` holds them: they were read already.
-fn coordinate(
-    members: &[Member],
-    name: &str,
-    dimension: &str,
-    recount: bool,
-) -> CubeResult<Option<ArrayRef>> {
-    if name != dimension {
-        return Ok(None);
-    }
+/// All values of the array `name`, when it is a coordinate: they were read already.
+fn coordinate(members: &[Member], name: &str, recount: bool) -> CubeResult<Option<ArrayRef>> {
     let mut pieces: Vec<ArrayRef> = Vec::with_capacity(members.len());
     for member in members {
-        let Some(coordinate) = member.coordinates.get(dimension) else {
+        let Some(coordinate) = member.coordinates.get(name) else {
             return Ok(None);
         };
         pieces.push(if recount {

@@ -20,13 +20,15 @@ use crate::source::{ArrayDescription, ArrayReader, Group, RawChunk};
 /// A one-dimensional coordinate of one file.
 #[derive(Debug, Clone)]
 pub(super) struct Coordinate {
+    /// The dimension along which it runs.
+    pub(super) dimension: String,
     /// As stored.
     pub(super) stored: ArrayRef,
     /// Decoded by CF: comparable between files whatever their units of time.
     pub(super) values: ArrayRef,
 }
 
-/// The coordinates of one file by dimension.
+/// The coordinates of one file by the names of their arrays.
 pub(super) type Coordinates = BTreeMap<String, Coordinate>;
 
 /// How coordinates are decoded for comparison.
@@ -35,11 +37,13 @@ pub(super) const RULES: DecodingRules = DecodingRules {
     times: true,
 };
 
-/// Reads the one-dimensional arrays that are named like their dimension.
+/// Reads the one-dimensional arrays that are named like their dimension, and those of times: some
+/// models number every file's steps from 0 and keep the time apart.
 pub(super) async fn read_coordinates(group: &Group) -> CubeResult<Coordinates> {
     let arrays = group.arrays.iter().filter(|array| {
         let description = array.description();
-        matches!(description.dimensions.as_slice(), [only] if *only == description.name)
+        matches!(description.dimensions.as_slice(), [only]
+            if *only == description.name || is_time(description))
     });
     let read = arrays.map(async |array| {
         let name = array.description().name.clone();
@@ -53,6 +57,7 @@ pub(super) async fn read_coordinates(group: &Group) -> CubeResult<Coordinates> {
 
 async fn read_coordinate(array: &dyn ArrayReader) -> CubeResult<Coordinate> {
     let description = array.description();
+    let dimension = description.dimensions.first().cloned();
     let chunks = description
         .chunks
         .first()
@@ -76,7 +81,11 @@ async fn read_coordinate(array: &dyn ArrayReader) -> CubeResult<Coordinate> {
         // CF coordinates have no missing values: a fill value among them is the writer's default.
         (values, _) = decode(&decoding.without_sentinels())?;
     }
-    Ok(Coordinate { stored, values })
+    Ok(Coordinate {
+        dimension: dimension.unwrap_or_default(),
+        stored,
+        values,
+    })
 }
 
 async fn read_chunk(array: &dyn ArrayReader, chunk: u64) -> CubeResult<ArrayRef> {
@@ -156,7 +165,7 @@ pub(super) fn choose_dimension(
             [only] => only,
             several => several
                 .iter()
-                .find(|dimension| is_time(first, dimension))
+                .find(|dimension| is_time_axis(first, dimension))
                 .unwrap_or(&several[0]),
         },
     };
@@ -178,10 +187,32 @@ pub(super) fn choose_dimension(
     Ok(Some(chosen.to_string()))
 }
 
-fn is_time(member: &Member, dimension: &str) -> bool {
-    member.array(dimension).is_some_and(|array| {
-        Decoding::new(array.description(), RULES).is_ok_and(|decoding| decoding.is_time())
-    })
+fn is_time(description: &ArrayDescription) -> bool {
+    Decoding::new(description, RULES).is_ok_and(|decoding| decoding.is_time())
+}
+
+/// Does any array that runs along `dimension` alone hold times?
+fn is_time_axis(member: &Member, dimension: &str) -> bool {
+    let mut arrays = member.group.arrays.iter().map(|array| array.description());
+    arrays.any(|d| matches!(d.dimensions.as_slice(), [only] if only == dimension) && is_time(d))
+}
+
+/// The array by which files are put in order along `dimension`: the coordinate, unless it is the
+/// same in all files and times tell them apart.
+fn sorting_array(members: &[Member], dimension: &str) -> Option<String> {
+    let (first, others) = members.split_first()?;
+    let names = first
+        .coordinates
+        .iter()
+        .filter(|(_, c)| c.dimension == dimension);
+    let mut names: Vec<&String> = names.map(|(name, _)| name).collect();
+    names.sort_by_key(|name| *name != dimension);
+    let differs = |name: &str| {
+        let values = |member: &Member| member.coordinates.get(name).map(|c| c.values.clone());
+        others.iter().any(|other| values(other) != values(first))
+    };
+    let telling = names.iter().find(|name| differs(name.as_str()));
+    telling.or(names.first()).map(ToString::to_string)
 }
 
 /// Sorts files by their coordinates along `dimension`; without coordinates they stay as they are.
@@ -196,21 +227,24 @@ pub(super) fn put_in_order(members: Vec<Member>, dimension: &str) -> CubeResult<
     if filled.is_empty() {
         return Ok(empty.into_iter().take(1).collect());
     }
-    agree(&filled, dimension, Some(dimension))?;
+    let Some(sorting) = sorting_array(&filled, dimension) else {
+        return Ok(filled);
+    };
+    agree(&filled, &sorting, Some(dimension))?;
     let coordinates = filled
         .iter()
         .map(|member| {
             member
                 .coordinates
-                .get(dimension)
+                .get(&sorting)
                 .map(|found| found.values.clone())
         })
         .collect::<Option<Vec<ArrayRef>>>();
     let Some(coordinates) = coordinates else {
         return Ok(filled);
     };
-    let descending = is_descending(&filled, &coordinates, dimension)?;
-    let seams = Seams::of(&coordinates, dimension, descending)?;
+    let descending = is_descending(&filled, &coordinates, &sorting)?;
+    let seams = Seams::of(&coordinates, &sorting, descending)?;
     let mut order: Vec<usize> = (0..filled.len()).collect();
     order.sort_by(|a, b| (seams.compare)(2 * a, 2 * b));
     for pair in order.windows(2) {

@@ -410,6 +410,28 @@ fn what_is_refused() {
     }
 }
 
+/// NEMO writes `time_counter` 0 into every file, and the time into an auxiliary coordinate.
+#[test]
+fn an_auxiliary_time_puts_files_in_order() {
+    let file = |number: usize, day: i32| {
+        let mut group = File::at(&[0]).group(number);
+        let steps = MemoryArray::new("time", &["time"], &[1], Arc::new(Int32Array::from(vec![0])));
+        let days = Arc::new(Int32Array::from(vec![day]));
+        let centred = MemoryArray::new("centred", &["time"], &[1], days)
+            .with_attributes(json!({"units": "days since 2000-01-01"}));
+        group.arrays[0] = steps.shared();
+        group.arrays[1] = centred.shared();
+        (format!("f{number}.nc"), vec![group])
+    };
+    let members = vec![file(0, 20), file(1, 10)];
+    let groups = block_on(concatenate(members, &Options::new())).unwrap();
+    assert_eq!(values(&groups[0], "centred"), [10, 20]);
+    assert_eq!(values(&groups[0], "time"), [0, 0]);
+    assert_eq!(values(&groups[0], "sst"), [100, 101, 0, 1]);
+    let error = block_on(concatenate(vec![file(0, 20), file(1, 20)], &Options::new()));
+    assert!(error.unwrap_err().to_string().contains("do not differ"));
+}
+
 #[test]
 fn files_that_run_in_opposite_directions_are_refused() {
     let error = put_together(&[File::at(&[0, 1]), File::at(&[5, 4])], &[]).unwrap_err();
