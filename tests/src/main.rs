@@ -17,6 +17,8 @@
 //! `cargo test --workspace --test all -- module::case`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+// Test servers run in tasks of their own.
+#![allow(clippy::disallowed_methods)]
 
 mod answers;
 mod client;
@@ -28,6 +30,8 @@ mod netcdf_faults;
 mod oracle;
 mod places;
 mod pruning;
+mod readme;
+mod samples;
 mod sql;
 mod stores;
 mod tidy;
@@ -51,6 +55,8 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     oracle::trials,
     places::trials,
     pruning::trials,
+    readme::trials,
+    samples::trials,
     sql::trials,
     stores::trials,
     tidy::trials,
