@@ -67,6 +67,7 @@ EXACT = "integers stay integers, xarray rounds them to doubles"
 ROUNDED = "a missing value has the precision of its array, or it would never occur"
 EMPTY = "an empty text is a text, also where it is the fill value"
 NO_DATE = "xarray turns missing dates of this calendar into the reference date"
+UNDEFINED = "Zarr 2 calls cells undefined whose fill value is null; zarr-python makes them 0"
 PACKED = "floats are valid_range in units of the unpacked data, says the NetCDF User Guide"
 
 LAT = axis("lat", [50.5, 49.5, 48.5], standard_name="latitude", units="degrees_north")
@@ -186,6 +187,9 @@ CASES = {
                                   formats="zarr3"),
     "absent_chunk_scaled": Case({"v": on_x([1, 2, 3, 4, 5], "i2", (2,), 7, ((2,),),
                                            scale_factor=0.5)}, formats="zarr3"),
+    "absent_chunk_undefined": Case({"v": on_x([1, 2, 3, 4, 5], "i2", (2,), None, ((1,),))},
+                                   formats="zarr2",
+                                   differs={"v": ([1, 2, None, None, 5], UNDEFINED)}),
     "fill_zero_of_zarr_2": Case({"v": on_x([1, 0, 3, 4], "i2", (2,), 0, ((1,),))},
                                 formats="zarr2"),
     "coordinate_with_fill_zero": Case(

@@ -417,7 +417,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         let title = format!("conventions::{name}");
         trials.push(Trial::test(title, move || check_case(&name)));
     }
-    for files in ["olci-sns", "olci-swath", "ostia"] {
+    for files in ["olci-sns", "olci-swath", "ostia", "store-fixtures"] {
         let prefix = format!("data/{files}");
         trials.push(places::with_data(
             format!("conventions::{files}"),
