@@ -7,21 +7,47 @@
 //!                                              Query { schema, stream, progress }; dropping it cancels
 //! ```
 
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::error::Result;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 
+use crate::cache::BlockCache;
+use crate::catalog::Catalog;
+use crate::catalog::definitions_file::DefinitionsFile;
+use crate::catalog::opener::Opener;
+use crate::catalog::public::PublicSchema;
+use crate::configuration::StoreDefinition;
+use crate::cube::Cube;
+use crate::error::CubeResult;
 use crate::progress::QueryProgress;
-use crate::source::{CubeFormat, StoreConnector};
+use crate::runtime::IoThreads;
+use crate::session::Rules;
+pub use crate::session::Session;
+use crate::source::{CubeFormat, Options, StoreConnector};
+
+/// Memory for decoded chunks unless the builder says otherwise, in bytes.
+const DEFAULT_CACHE: u64 = 1 << 30;
+
+/// Operators that an out-of-memory error names.
+const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4);
 
 /// Collects what an [`Engine`] is made of.
 #[derive(Debug, Default)]
 pub struct EngineBuilder {
     store_connectors: Vec<Arc<dyn StoreConnector>>,
     formats: Vec<Arc<dyn CubeFormat>>,
+    stores: Vec<StoreDefinition>,
+    catalogue_file: Option<PathBuf>,
+    memory: Option<usize>,
+    cache: Option<u64>,
+    threads: Option<usize>,
 }
 
 impl EngineBuilder {
@@ -32,28 +58,102 @@ impl EngineBuilder {
         self
     }
 
-    /// Adds formats.
+    /// Adds formats. A listing asks them in this order.
     #[must_use]
     pub fn formats(mut self, formats: Vec<Arc<dyn CubeFormat>>) -> Self {
         self.formats.extend(formats);
         self
     }
 
-    /// Builds the engine.
+    /// Attaches stores. Nothing is connected before it is used.
+    #[must_use]
+    pub fn stores(mut self, stores: Vec<StoreDefinition>) -> Self {
+        self.stores.extend(stores);
+        self
+    }
+
+    /// Keeps views and external tables in this file, an SQL script that need not exist yet. Without
+    /// it they live as long as the engine.
+    #[must_use]
+    pub fn catalogue_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.catalogue_file = Some(file.into());
+        self
+    }
+
+    /// Limits the memory of all queries together, in bytes; what can spill to disk does so.
+    #[must_use]
+    pub fn memory(mut self, bytes: usize) -> Self {
+        self.memory = Some(bytes);
+        self
+    }
+
+    /// Memory for decoded chunks, in bytes, 1 GiB unless said otherwise. It counts as memory of queries.
+    #[must_use]
+    pub fn cache(mut self, bytes: u64) -> Self {
+        self.cache = Some(bytes);
+        self
+    }
+
+    /// Threads that compute one query, as many as there are cores unless said otherwise.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// Builds the engine. Reads the catalogue's file, and touches nothing else.
     ///
     /// # Errors
-    /// A setting that makes no sense.
+    /// Two stores of one name, or a catalogue that cannot be read.
     pub fn build(self) -> Result<Engine> {
-        Ok(Engine {
-            parts: Arc::new(self),
-        })
+        let pool = self.memory.map(|bytes| {
+            let pool = TrackConsumersPool::new(FairSpillPool::new(bytes), NAMED_CONSUMERS);
+            Arc::new(pool) as Arc<dyn MemoryPool>
+        });
+        let mut runtime = RuntimeEnvBuilder::new();
+        if let Some(pool) = &pool {
+            runtime = runtime.with_memory_pool(Arc::clone(pool));
+        }
+        let blocks = BlockCache::new(self.cache.unwrap_or(DEFAULT_CACHE), pool.as_ref());
+        let opener = Arc::new(Opener {
+            store_connectors: self.store_connectors,
+            formats: self.formats,
+            blocks: Arc::new(blocks),
+        });
+        let file = self.catalogue_file.map(DefinitionsFile::new);
+        let public = PublicSchema::new(Arc::clone(&opener), file)?;
+        let catalog = Catalog::new(Arc::clone(&opener), public);
+        for store in self.stores {
+            catalog.attach(store)?;
+        }
+        let shared = Arc::new(Shared {
+            opener,
+            catalog,
+            runtime: runtime.build_arc()?,
+            threads: self.threads,
+            io: IoThreads::start()?,
+            rules: Rules::new()?,
+        });
+        shared.catalog.public.belongs_to(Arc::downgrade(&shared));
+        Ok(Engine { shared })
     }
+}
+
+/// What all sessions of an engine share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) opener: Arc<Opener>,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) runtime: Arc<RuntimeEnv>,
+    pub(crate) threads: Option<usize>,
+    pub(crate) io: IoThreads,
+    pub(crate) rules: Rules,
 }
 
 /// The database: shared by all sessions, cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Engine {
-    parts: Arc<EngineBuilder>,
+    shared: Arc<Shared>,
 }
 
 impl Engine {
@@ -64,32 +164,26 @@ impl Engine {
 
     /// Kinds of stores the engine can attach.
     pub fn store_connectors(&self) -> &[Arc<dyn StoreConnector>] {
-        &self.parts.store_connectors
+        &self.shared.opener.store_connectors
     }
 
     /// Formats the engine can open.
     pub fn formats(&self) -> &[Arc<dyn CubeFormat>] {
-        &self.parts.formats
+        &self.shared.opener.formats
     }
 
     /// Opens a session with settings of its own.
     pub fn session(&self) -> Session {
-        Session {
-            context: SessionContext::new_with_config(
-                SessionConfig::new().with_information_schema(true),
-            ),
-        }
+        Session::new(Arc::clone(&self.shared))
     }
-}
 
-/// One client's view of the engine.
-pub struct Session {
-    context: SessionContext,
-}
-
-impl std::fmt::Debug for Session {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").finish_non_exhaustive()
+    /// Opens the cubes at a URL or path, or those that a pattern of paths makes together: metadata only.
+    ///
+    /// # Errors
+    /// An unknown suffix or option, nothing there, or metadata that make no sense.
+    pub async fn open(&self, url: &str, options: &Options) -> CubeResult<Vec<Arc<Cube>>> {
+        let opened = self.shared.opener.open_url(url, options).await?;
+        Ok(opened.into_iter().map(|opened| opened.cube).collect())
     }
 }
 
@@ -103,48 +197,10 @@ pub struct Query {
     pub progress: Arc<QueryProgress>,
 }
 
-impl std::fmt::Debug for Query {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Query")
             .field("schema", &self.schema)
             .finish_non_exhaustive()
-    }
-}
-
-impl Session {
-    /// Splits a script into statements, leaving each as text; comments and quotes are understood.
-    ///
-    /// # Errors
-    /// Text that no statement can be made of, with its position.
-    pub fn split(&self, script: &str) -> Result<Vec<String>> {
-        Ok(script
-            .split(';')
-            .map(str::trim)
-            .filter(|text| !text.is_empty())
-            .map(str::to_string)
-            .collect())
-    }
-
-    /// Plans one statement and starts it.
-    ///
-    /// # Errors
-    /// The statement does not parse, names something unknown, or breaks a limit.
-    pub async fn run(&self, statement: &str) -> Result<Query> {
-        let frame = self.context.sql(statement).await?;
-        let progress = Arc::new(QueryProgress::default());
-        let stream = frame.execute_stream().await?;
-        Ok(Query {
-            schema: stream.schema(),
-            stream,
-            progress,
-        })
-    }
-
-    /// Names a shell can complete: tables, columns, functions, keywords, each as one would type it.
-    pub async fn completions(&self) -> Vec<String> {
-        let state = self.context.state();
-        let mut names: Vec<String> = state.scalar_functions().keys().cloned().collect();
-        names.sort();
-        names
     }
 }

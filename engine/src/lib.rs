@@ -1,6 +1,8 @@
 //! The Graticule engine: cells are rows, grids are tables, blocks are what flows.
 
 pub mod cache;
+mod catalog;
+pub mod configuration;
 pub mod cube;
 pub mod engine;
 pub mod error;
@@ -9,6 +11,8 @@ pub mod progress;
 pub mod rules;
 pub mod runtime;
 pub mod scan;
+mod session;
 pub mod source;
+mod sql;
 
 pub use engine::{Engine, EngineBuilder, Query, Session};

@@ -1,8 +1,13 @@
 //! Where waiting happens: fetches run on a runtime of their own, so that a partition that is busy
-//! decoding never keeps a network connection waiting.
+//! decoding never keeps a network connection waiting. What computes runs where the caller polls it.
+
+use std::io;
 
 use datafusion::prelude::SessionConfig;
-use tokio::runtime::Handle;
+use tokio::runtime::{Builder, Handle, Runtime};
+
+/// Threads for fetches; they wait most of the time.
+const IO_THREADS: usize = 2;
 
 /// The runtime for input and output, carried in the session's configuration.
 #[derive(Debug, Clone)]
@@ -13,4 +18,39 @@ pub(crate) fn io_handle(config: &SessionConfig) -> Handle {
     config
         .get_extension::<IoRuntime>()
         .map_or_else(Handle::current, |io| io.0.clone())
+}
+
+/// The threads behind an [`IoRuntime`]; they end when this is dropped.
+#[derive(Debug)]
+pub(crate) struct IoThreads(Option<Runtime>);
+
+impl IoThreads {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// The operating system gives no more threads.
+    pub(crate) fn start() -> io::Result<Self> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(IO_THREADS)
+            .thread_name("graticule-io")
+            .enable_all()
+            .build()?;
+        Ok(Self(Some(runtime)))
+    }
+
+    /// The runtime, to be carried in the configuration of sessions.
+    pub(crate) fn runtime(&self) -> Option<IoRuntime> {
+        self.0
+            .as_ref()
+            .map(|runtime| IoRuntime(runtime.handle().clone()))
+    }
+}
+
+impl Drop for IoThreads {
+    /// Waits for nothing: waiting for a runtime is forbidden inside of another one.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }

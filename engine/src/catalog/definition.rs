@@ -1,0 +1,117 @@
+//! A view or an external table: a name and the statement that makes it. Nothing is resolved before it is used.
+
+use datafusion::common::Result;
+use datafusion::sql::parser::{CreateExternalTable, Statement as SqlStatement};
+use datafusion::sql::sqlparser::ast::{CreateView, ObjectName, Statement as AstStatement};
+
+use crate::error::CubeError;
+use crate::sql::names::{CATALOG, PUBLIC_SCHEMA, quoted};
+use crate::sql::parser::{Statement, fold, parse};
+
+/// A view or an external table.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Definition {
+    /// Name in the schema `public`.
+    pub(crate) name: String,
+    /// The statement as it was written, without its semicolon.
+    pub(crate) text: String,
+    /// What it makes.
+    pub(crate) made: Made,
+}
+
+/// What a [`Definition`] makes.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Made {
+    /// A view.
+    View(Box<CreateView>),
+    /// A table over cubes or other files.
+    ExternalTable(Box<CreateExternalTable>),
+}
+
+impl Definition {
+    /// Reads a definition. `None` when the statement makes neither a view nor an external table.
+    ///
+    /// # Errors
+    /// A syntax error, or a name in another schema than `public`.
+    pub(crate) fn parse(text: &str) -> Result<Option<Self>> {
+        let Statement::Sql(statement) = parse(text)? else {
+            return Ok(None);
+        };
+        Self::of(*statement, text)
+    }
+
+    /// The definition in a parsed statement, see [`Definition::parse`].
+    ///
+    /// # Errors
+    /// A name in another schema than `public`.
+    pub(crate) fn of(statement: SqlStatement, text: &str) -> Result<Option<Self>> {
+        let (name, made) = match statement {
+            SqlStatement::CreateExternalTable(table) => (
+                public_name(&table.name)?,
+                Made::ExternalTable(Box::new(table)),
+            ),
+            SqlStatement::Statement(statement) => match *statement {
+                AstStatement::CreateView(view) => {
+                    (public_name(&view.name)?, Made::View(Box::new(view)))
+                }
+                _ => return Ok(None),
+            },
+            _ => return Ok(None),
+        };
+        let text = text.trim().trim_end_matches(';').trim_end().to_string();
+        Ok(Some(Self { name, text, made }))
+    }
+
+    /// Does the statement say `OR REPLACE`?
+    pub(crate) fn replaces(&self) -> bool {
+        match &self.made {
+            Made::View(view) => view.or_replace,
+            Made::ExternalTable(table) => table.or_replace,
+        }
+    }
+
+    /// Does the statement say `IF NOT EXISTS`?
+    pub(crate) fn only_if_new(&self) -> bool {
+        match &self.made {
+            Made::View(view) => view.if_not_exists,
+            Made::ExternalTable(table) => table.if_not_exists,
+        }
+    }
+
+    /// `view` or `table`, for messages.
+    pub(crate) fn noun(&self) -> &'static str {
+        match self.made {
+            Made::View(_) => "view",
+            Made::ExternalTable(_) => "table",
+        }
+    }
+}
+
+/// The name of something in the schema `public`, where views and external tables live.
+///
+/// # Errors
+/// The name stands in another schema.
+pub(crate) fn public_name(name: &ObjectName) -> Result<String> {
+    let parts: Vec<String> = name
+        .0
+        .iter()
+        .filter_map(|part| part.as_ident())
+        .map(fold)
+        .collect();
+    match parts.as_slice() {
+        [table] => Ok(table.clone()),
+        [schema, table] if schema == PUBLIC_SCHEMA => Ok(table.clone()),
+        [catalog, schema, table] if catalog == CATALOG && schema == PUBLIC_SCHEMA => {
+            Ok(table.clone())
+        }
+        [.., table] => Err(
+            CubeError::invalid("", format!("{name} is not in the schema public"))
+                .remedy(format!(
+                    "views and external tables live there; write {}",
+                    quoted(table)
+                ))
+                .into(),
+        ),
+        [] => Err(CubeError::invalid("", "a name is missing").into()),
+    }
+}

@@ -1,0 +1,332 @@
+//! From a URL to tables: finds the connector and the format, opens metadata, interprets the conventions.
+//!
+//! ```text
+//!  'dir/2017*.nc' ── connector ──▶ Locations ── format ──▶ Groups ── CF ──▶ Cubes ──▶ tables
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+use datafusion::object_store::ObjectStore;
+use futures::TryStreamExt;
+use globset::GlobBuilder;
+
+use crate::cache::BlockCache;
+use crate::configuration::STORE_OPTIONS;
+use crate::cube::{Cube, concatenate, conventions};
+use crate::error::{CubeError, CubeResult, ErrorKind};
+use crate::scan::CubeTable;
+use crate::source::{CubeFormat, Group, Location, Options, StoreConnector};
+use crate::sql::suggestions::nearest;
+
+use super::listing::store_error;
+
+/// Characters that make a path a pattern.
+const GLOB_CHARACTERS: [char; 4] = ['*', '?', '[', '{'];
+
+/// A cube and the table that scans it.
+#[derive(Debug, Clone)]
+pub(crate) struct OpenedCube {
+    /// The cube; its name is the table's.
+    pub(crate) cube: Arc<Cube>,
+    /// What queries scan.
+    pub(crate) table: Arc<dyn TableProvider>,
+}
+
+/// Knows every connector and format. Opens metadata only.
+#[derive(Debug)]
+pub(crate) struct Opener {
+    pub(crate) store_connectors: Vec<Arc<dyn StoreConnector>>,
+    pub(crate) formats: Vec<Arc<dyn CubeFormat>>,
+    pub(crate) blocks: Arc<BlockCache>,
+}
+
+/// A store that is connected, and the options that are meant for the cubes in it.
+#[derive(Debug, Clone)]
+pub(crate) struct Connection {
+    pub(crate) root: Location,
+    pub(crate) cube_options: Options,
+}
+
+impl Opener {
+    /// Connects to `url`. Does no I/O. `kind` is the value of `type`; without it the scheme decides.
+    ///
+    /// # Errors
+    /// An unknown kind, scheme or option, or what the connector refuses.
+    pub(crate) fn connect(
+        &self,
+        kind: Option<&str>,
+        url: &str,
+        options: &Options,
+    ) -> CubeResult<Connection> {
+        let connector = match kind {
+            Some(kind) => self.connector_of_kind(kind)?,
+            None => self.connector_of_url(url)?,
+        };
+        let known = connector.options();
+        let (store_options, cube_options): (Options, Options) = options
+            .clone()
+            .into_iter()
+            .partition(|(name, _)| known.iter().any(|(known, _)| known == name));
+        check_cube_options(&cube_options, known.iter().map(|(name, _)| *name))?;
+        Ok(Connection {
+            root: connector.connect(url, &store_options)?,
+            cube_options,
+        })
+    }
+
+    /// The format of a file or folder by its suffix, and the name without it. Formats that come
+    /// first in the registry win; longer suffixes win within one.
+    pub(crate) fn recognise<'a>(
+        &self,
+        name: &'a str,
+        is_directory: bool,
+    ) -> Option<(usize, &'a str)> {
+        self.formats
+            .iter()
+            .enumerate()
+            .filter(|(_, format)| format.is_directory() == is_directory)
+            .find_map(|(at, format)| Some((at, stem(name, format.as_ref())?)))
+    }
+
+    /// The format whose name stands in `STORED AS`.
+    pub(crate) fn format_named(&self, name: &str) -> Option<Arc<dyn CubeFormat>> {
+        self.formats
+            .iter()
+            .find(|format| format.name().eq_ignore_ascii_case(name))
+            .cloned()
+    }
+
+    /// The format of a URL or path by its suffix, and the table name that follows from it.
+    pub(crate) fn format_of_url(&self, url: &str) -> Option<(Arc<dyn CubeFormat>, String)> {
+        let name = url.trim_end_matches('/').rsplit('/').next()?;
+        self.formats.iter().find_map(|format| {
+            Some((
+                Arc::clone(format),
+                stem(name, format.as_ref())?.replace(GLOB_CHARACTERS, ""),
+            ))
+        })
+    }
+
+    /// Opens one cube that may be spread over several files.
+    ///
+    /// # Errors
+    /// What the format or the conventions find wrong.
+    pub(crate) async fn open(
+        &self,
+        format: &Arc<dyn CubeFormat>,
+        locations: &[Location],
+        options: &Options,
+        name: &str,
+    ) -> CubeResult<Vec<OpenedCube>> {
+        let groups = match locations {
+            [location] => format.open(location, options).await?,
+            several => concatenate::open_many(format, several, options).await?,
+        };
+        let mut opened = Vec::new();
+        for group in &groups {
+            for cube in conventions::interpret(group, &group_name(name, group), options).await? {
+                let cube = Arc::new(cube);
+                let table = CubeTable::new(Arc::clone(&cube), Arc::clone(&self.blocks));
+                opened.push(OpenedCube {
+                    cube,
+                    table: Arc::new(table),
+                });
+            }
+        }
+        match opened.is_empty() {
+            false => Ok(opened),
+            true => Err(CubeError::unsupported(
+                locations
+                    .first()
+                    .map_or(name, |location| location.url.as_str()),
+                "there is no array with a dimension in it",
+            )),
+        }
+    }
+
+    /// Opens what `url` (or a path, or a pattern of them) names, in the format that its suffix says.
+    ///
+    /// # Errors
+    /// An unknown suffix, nothing there, or what [`Opener::open`] finds wrong.
+    pub(crate) async fn open_url(
+        &self,
+        url: &str,
+        options: &Options,
+    ) -> CubeResult<Vec<OpenedCube>> {
+        let (format, name) = self
+            .format_of_url(url)
+            .ok_or_else(|| self.unknown_suffix(url))?;
+        let (locations, cube_options) = self.locate(url, options).await?;
+        self.open(&format, &locations, &cube_options, &name).await
+    }
+
+    /// Opens what stands after `LOCATION`, in the format that stands after `STORED AS`.
+    ///
+    /// # Errors
+    /// Nothing there, or what [`Opener::open`] finds wrong.
+    pub(crate) async fn open_locations(
+        &self,
+        format: &Arc<dyn CubeFormat>,
+        urls: &[String],
+        options: &Options,
+        name: &str,
+    ) -> CubeResult<Vec<OpenedCube>> {
+        let mut locations = Vec::new();
+        let mut cube_options = Options::new();
+        for url in urls {
+            let (located, remaining) = self.locate(url, options).await?;
+            locations.extend(located);
+            cube_options = remaining;
+        }
+        self.open(format, &locations, &cube_options, name).await
+    }
+
+    /// The error for a file or URL whose suffix no format knows.
+    pub(crate) fn unknown_suffix(&self, url: &str) -> CubeError {
+        CubeError::unsupported(url, "the name has no suffix of a known format").remedy(format!(
+            "known are {}; for any other name write CREATE EXTERNAL TABLE t STORED AS format LOCATION '{url}'",
+            self.suffixes().join(", ")
+        ))
+    }
+
+    /// The places that `url` names: one, or as many as match its pattern, in the order of their names.
+    async fn locate(&self, url: &str, options: &Options) -> CubeResult<(Vec<Location>, Options)> {
+        let mut options = options.clone();
+        let kind = options.remove("type");
+        let Some((folder, pattern)) = split_pattern(url) else {
+            let connection = self.connect(kind.as_deref(), url, &options)?;
+            return Ok((vec![connection.root], connection.cube_options));
+        };
+        let Connection { root, cube_options } = self.connect(kind.as_deref(), folder, &options)?;
+        let matcher = GlobBuilder::new(pattern)
+            .literal_separator(true)
+            .build()
+            .map_err(|error| CubeError::invalid(url, error))?
+            .compile_matcher();
+        let objects: Vec<_> = root
+            .store
+            .list(Some(&root.path))
+            .try_collect()
+            .await
+            .map_err(|error| store_error(&root.url, &error))?;
+        let mut names: Vec<String> = objects
+            .iter()
+            .filter_map(|object| object.location.prefix_match(&root.path))
+            .map(|parts| {
+                let parts: Vec<String> = parts.map(|part| part.as_ref().to_string()).collect();
+                parts.join("/")
+            })
+            .filter(|name| matcher.is_match(name))
+            .collect();
+        names.sort();
+        match names.is_empty() {
+            false => Ok((
+                names.iter().map(|name| root.child(name)).collect(),
+                cube_options,
+            )),
+            true => Err(CubeError::not_found(
+                &root.url,
+                format!("no file matches {pattern}"),
+            )),
+        }
+    }
+
+    /// All suffixes of all formats.
+    pub(crate) fn suffixes(&self) -> Vec<&'static str> {
+        self.formats
+            .iter()
+            .flat_map(|format| format.suffixes())
+            .copied()
+            .collect()
+    }
+
+    fn connector_of_kind(&self, kind: &str) -> CubeResult<&Arc<dyn StoreConnector>> {
+        self.store_connectors
+            .iter()
+            .find(|connector| connector.kinds().contains(&kind.to_lowercase().as_str()))
+            .ok_or_else(|| {
+                let kinds: Vec<&str> = self
+                    .store_connectors
+                    .iter()
+                    .filter_map(|connector| connector.kinds().first().copied())
+                    .collect();
+                CubeError::invalid("", format!("unknown type of store {kind}"))
+                    .remedy(format!("known are {}", kinds.join(", ")))
+            })
+    }
+
+    fn connector_of_url(&self, url: &str) -> CubeResult<&Arc<dyn StoreConnector>> {
+        let scheme = url.split_once("://").map_or("file", |(scheme, _)| scheme);
+        self.store_connectors
+            .iter()
+            .find(|connector| {
+                connector
+                    .schemes()
+                    .contains(&scheme.to_lowercase().as_str())
+            })
+            .ok_or_else(|| {
+                let schemes: Vec<&str> = self
+                    .store_connectors
+                    .iter()
+                    .flat_map(|connector| connector.schemes())
+                    .copied()
+                    .collect();
+                CubeError::invalid("", format!("no store answers to {scheme}://"))
+                    .remedy(format!("known are {}", schemes.join(", ")))
+            })
+    }
+}
+
+/// Does a path name several files?
+pub(crate) fn is_pattern(url: &str) -> bool {
+    url.contains(GLOB_CHARACTERS)
+}
+
+fn stem<'a>(name: &'a str, format: &dyn CubeFormat) -> Option<&'a str> {
+    format
+        .suffixes()
+        .iter()
+        .filter_map(|suffix| name.strip_suffix(suffix))
+        .filter(|stem| !stem.is_empty())
+        .min_by_key(|stem| stem.len())
+}
+
+/// `a/b/2017*.nc` is the folder `a/b` and the pattern `2017*.nc`.
+fn split_pattern(url: &str) -> Option<(&str, &str)> {
+    let pattern = url.find(GLOB_CHARACTERS)?;
+    match url.get(..pattern)?.rfind('/') {
+        Some(slash) => Some((url.get(..=slash)?, url.get(slash + 1..)?)),
+        None => Some((".", url)),
+    }
+}
+
+fn group_name(name: &str, group: &Group) -> String {
+    match group.path.trim_matches('/') {
+        "" => name.to_string(),
+        path => format!("{name}/{path}"),
+    }
+}
+
+fn check_cube_options<'a>(
+    options: &Options,
+    of_store: impl Iterator<Item = &'a str>,
+) -> CubeResult<()> {
+    let known: BTreeMap<&str, &str> = conventions::INTERPRET_OPTIONS.iter().copied().collect();
+    let Some(unknown) = options
+        .keys()
+        .find(|name| !known.contains_key(name.as_str()))
+    else {
+        return Ok(());
+    };
+    let of_any_store = STORE_OPTIONS.iter().map(|(name, _)| *name);
+    let mut names: Vec<&str> = known.keys().copied().collect();
+    names.extend(of_store.chain(of_any_store));
+    names.sort_unstable();
+    let error = CubeError::new(ErrorKind::Invalid, "", format!("unknown option {unknown}"));
+    Err(match nearest(unknown, names.iter().copied()).first() {
+        Some(name) => error.remedy(format!("did you mean {name}?")),
+        None => error.remedy(format!("known are {}", names.join(", "))),
+    })
+}

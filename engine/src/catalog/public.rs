@@ -1,0 +1,412 @@
+//! The schema `public`: views, external tables, and files and URLs that stand in `FROM`.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, OnceLock, Weak};
+
+use async_trait::async_trait;
+use datafusion::catalog::{SchemaProvider, TableProvider};
+use datafusion::common::{DataFusionError, Result};
+use datafusion::datasource::ViewTable;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::{DdlStatement, LogicalPlan, TableType};
+use datafusion::sql::parser::{CreateExternalTable, Statement as SqlStatement};
+use datafusion::sql::sqlparser::ast::Statement as AstStatement;
+use futures::StreamExt;
+use tokio::sync::OnceCell;
+
+use super::definition::{Definition, Made};
+use super::definitions_file::DefinitionsFile;
+use super::files;
+use super::opener::{OpenedCube, Opener, is_pattern};
+use super::store::lock;
+use super::{OPENED_AT_ONCE, TableEntry, TableKind};
+use crate::engine::Shared;
+use crate::error::CubeError;
+use crate::session::new_state;
+use crate::source::Options;
+use crate::sql::names::{PUBLIC_SCHEMA, quoted};
+use crate::sql::parser::option_text;
+use crate::sql::planning::plan;
+
+tokio::task_local! {
+    /// The views that are being resolved: a view among them refers to itself.
+    static RESOLVING: Vec<String>;
+}
+
+/// The schema of everything that is not in a store.
+#[derive(Debug)]
+pub(crate) struct PublicSchema {
+    opener: Arc<Opener>,
+    objects: Mutex<BTreeMap<String, Arc<Object>>>,
+    file: Option<DefinitionsFile>,
+    /// The engine, for planning views. Set once the engine is built.
+    engine: OnceLock<Weak<Shared>>,
+}
+
+/// A definition and, for external tables, what it opened.
+#[derive(Debug)]
+struct Object {
+    definition: Definition,
+    opened: OnceCell<External>,
+}
+
+/// An external table that is open.
+#[derive(Debug)]
+enum External {
+    /// The cube, and one more table per further set of dimensions or group.
+    Cubes(Vec<OpenedCube>),
+    Files(Arc<dyn TableProvider>),
+}
+
+impl PublicSchema {
+    /// Reads the definitions in `file`. Resolves nothing.
+    ///
+    /// # Errors
+    /// The file cannot be read or parsed.
+    pub(crate) fn new(opener: Arc<Opener>, file: Option<DefinitionsFile>) -> Result<Self> {
+        let definitions = match &file {
+            Some(file) => file.read()?,
+            None => vec![],
+        };
+        Ok(Self {
+            opener,
+            objects: Mutex::new(by_name(definitions)),
+            file,
+            engine: OnceLock::new(),
+        })
+    }
+
+    /// Tells the schema which engine plans its views. Only the first call counts.
+    pub(crate) fn belongs_to(&self, engine: Weak<Shared>) {
+        self.engine.get_or_init(|| engine);
+    }
+
+    /// Adds a view or an external table, and writes the catalogue. Resolves it first, so that what
+    /// cannot work is refused.
+    ///
+    /// # Errors
+    /// The name is taken, the definition cannot be resolved, or the catalogue cannot be written.
+    pub(crate) async fn create(&self, definition: Definition) -> Result<()> {
+        let name = definition.name.clone();
+        if let Some(existing) = self.object(&name) {
+            if definition.only_if_new() {
+                return Ok(());
+            }
+            if !definition.replaces() {
+                let noun = existing.definition.noun();
+                return Err(CubeError::invalid(
+                    "",
+                    format!("the {noun} {} is there", quoted(&name)),
+                )
+                .remedy("say CREATE OR REPLACE, or DROP it first")
+                .into());
+            }
+        }
+        let object = Arc::new(Object {
+            definition,
+            opened: OnceCell::new(),
+        });
+        self.resolve(&object).await?;
+        self.change(|objects| {
+            objects.insert(name, object);
+        })
+    }
+
+    /// Removes a view (`noun` is `view`) or an external table (`table`), and writes the catalogue.
+    ///
+    /// # Errors
+    /// There is none of that name and kind, or the catalogue cannot be written.
+    pub(crate) fn remove(&self, name: &str, noun: &str, if_exists: bool) -> Result<()> {
+        match self.object(name) {
+            None if if_exists => Ok(()),
+            None => Err(
+                CubeError::not_found("", format!("there is no {noun} {}", quoted(name)))
+                    .remedy("SHOW TABLES FROM public lists what there is")
+                    .into(),
+            ),
+            Some(object) if object.definition.noun() != noun => {
+                let other = object.definition.noun();
+                Err(
+                    CubeError::invalid("", format!("{} is a {other}", quoted(name)))
+                        .remedy(format!("DROP {} {}", other.to_uppercase(), quoted(name)))
+                        .into(),
+                )
+            }
+            Some(_) => self.change(|objects| {
+                objects.remove(name);
+            }),
+        }
+    }
+
+    /// Opens an external table again when it is used next.
+    ///
+    /// # Errors
+    /// There is no such table.
+    pub(crate) fn refresh(&self, name: &str) -> Result<()> {
+        let Some(object) = self.object(name) else {
+            return Err(
+                CubeError::not_found("", format!("there is no table {}", quoted(name)))
+                    .remedy("the tables of a store are refreshed together: REFRESH STORE name")
+                    .into(),
+            );
+        };
+        let fresh = Object {
+            definition: object.definition.clone(),
+            opened: OnceCell::new(),
+        };
+        lock(&self.objects).insert(name.to_string(), Arc::new(fresh));
+        Ok(())
+    }
+
+    /// Everything declared here, for the system tables. Opens external tables, but no view.
+    pub(crate) async fn entries(&self) -> Vec<TableEntry> {
+        let objects: Vec<Arc<Object>> = lock(&self.objects).values().cloned().collect();
+        futures::stream::iter(objects)
+            .map(|object| self.entries_of(object))
+            .buffered(OPENED_AT_ONCE)
+            .collect::<Vec<_>>()
+            .await
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    async fn entries_of(&self, object: Arc<Object>) -> Vec<TableEntry> {
+        let definition = &object.definition;
+        let entry = |name: &str, url: String, kind| TableEntry {
+            schema: PUBLIC_SCHEMA.to_string(),
+            name: name.to_string(),
+            url,
+            kind,
+        };
+        let Made::ExternalTable(table) = &definition.made else {
+            return vec![entry(&definition.name, String::new(), TableKind::View)];
+        };
+        let url = table.locations.join(", ");
+        match self.external(&object, table).await {
+            Ok(External::Cubes(opened)) => opened
+                .iter()
+                .map(|opened| {
+                    let cube = Arc::clone(&opened.cube);
+                    entry(&opened.cube.name, url.clone(), TableKind::Cube(cube))
+                })
+                .collect(),
+            Ok(External::Files(_)) => vec![entry(&definition.name, url, TableKind::Files)],
+            Err(error) => {
+                let broken = TableKind::Broken(CubeError::unsupported("", error));
+                vec![entry(&definition.name, url, broken)]
+            }
+        }
+    }
+
+    fn object(&self, name: &str) -> Option<Arc<Object>> {
+        lock(&self.objects).get(name).cloned()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut BTreeMap<String, Arc<Object>>)) -> Result<()> {
+        let mut objects = lock(&self.objects);
+        let Some(file) = &self.file else {
+            change(&mut objects);
+            return Ok(());
+        };
+        let mut fresh = by_name(file.read()?);
+        for (name, object) in &mut fresh {
+            if let Some(known) = objects.get(name)
+                && known.definition == object.definition
+            {
+                *object = Arc::clone(known);
+            }
+        }
+        change(&mut fresh);
+        file.write(fresh.values().map(|object| &object.definition))?;
+        *objects = fresh;
+        Ok(())
+    }
+
+    async fn resolve(&self, object: &Object) -> Result<Arc<dyn TableProvider>> {
+        let definition = &object.definition;
+        match &definition.made {
+            Made::View(view) => {
+                // Whether the view may be there already has been decided; the planner cannot.
+                let mut view = (**view).clone();
+                view.if_not_exists = false;
+                let statement = AstStatement::CreateView(view);
+                let plan = self.plan(&definition.name, statement).await?;
+                Ok(Arc::new(ViewTable::new(
+                    plan,
+                    Some(definition.text.clone()),
+                )))
+            }
+            Made::ExternalTable(table) => match self.external(object, table).await? {
+                External::Cubes(opened) => the_main_table(opened, &definition.name),
+                External::Files(table) => Ok(Arc::clone(table)),
+            },
+        }
+    }
+
+    /// A further set of dimensions or a group of an external table: `t_y_x`, `t/group`.
+    async fn part(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let candidates: Vec<Arc<Object>> = lock(&self.objects)
+            .iter()
+            .filter(|(table, _)| {
+                name.strip_prefix(table.as_str())
+                    .is_some_and(|rest| rest.starts_with(['/', '_']))
+            })
+            .map(|(_, object)| Arc::clone(object))
+            .collect();
+        for object in candidates {
+            let Made::ExternalTable(table) = &object.definition.made else {
+                continue;
+            };
+            if let Ok(External::Cubes(opened)) = self.external(&object, table).await
+                && let Some(part) = opened.iter().find(|opened| opened.cube.name == name)
+            {
+                return Ok(Some(Arc::clone(&part.table)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Plans a view. The plan of a view that refers to itself would never end.
+    async fn plan(&self, name: &str, statement: AstStatement) -> Result<LogicalPlan> {
+        let mut resolving = RESOLVING.try_with(Clone::clone).unwrap_or_default();
+        if resolving.iter().any(|view| view == name) {
+            return Err(
+                CubeError::invalid("", format!("view {} refers to itself", quoted(name)))
+                    .remedy(format!("by way of {}", resolving.join(", ")))
+                    .into(),
+            );
+        }
+        resolving.push(name.to_string());
+        let engine = self.engine()?;
+        let statement = SqlStatement::Statement(Box::new(statement));
+        let planning: std::pin::Pin<Box<dyn Future<Output = Result<LogicalPlan>> + Send>> =
+            Box::pin(async move { plan(&new_state(&engine), &engine.catalog, statement).await });
+        let place = format!("view {}", quoted(name));
+        let plan = RESOLVING
+            .scope(resolving, planning)
+            .await
+            .map_err(|error| within(error, &place))?;
+        match plan {
+            LogicalPlan::Ddl(DdlStatement::CreateView(view)) => Ok((*view.input).clone()),
+            _ => Err(CubeError::invalid(place, "the definition is no view").into()),
+        }
+    }
+
+    async fn external<'a>(
+        &self,
+        object: &'a Object,
+        table: &CreateExternalTable,
+    ) -> Result<&'a External> {
+        object
+            .opened
+            .get_or_try_init(|| async {
+                let Some(format) = self.opener.format_named(&table.file_type) else {
+                    let files = files::external(&self.state()?, table).await?;
+                    return Ok(External::Files(files));
+                };
+                let name = &object.definition.name;
+                let options: Options = table
+                    .options
+                    .iter()
+                    .map(|(key, value)| (key.to_lowercase(), option_text(value)))
+                    .collect();
+                self.opener
+                    .open_locations(&format, &table.locations, &options, name)
+                    .await
+                    .map(External::Cubes)
+                    .map_err(|error| error.within(&format!("table {}", quoted(name))).into())
+            })
+            .await
+    }
+
+    /// A file or URL in `FROM`: a cube, a set of files that make one, or a table of another format.
+    async fn place(&self, url: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        if self.opener.format_of_url(url).is_some() {
+            let opened = self.opener.open_url(url, &Options::new()).await?;
+            return the_main_table(&opened, "").map(Some);
+        }
+        if files::recognises(url) {
+            return Ok(Some(files::at(&self.opener, &self.state()?, url).await?));
+        }
+        match url.contains('/') || is_pattern(url) {
+            true => Err(self.opener.unknown_suffix(url).into()),
+            false => Ok(None),
+        }
+    }
+
+    fn state(&self) -> Result<SessionState> {
+        Ok(new_state(&*self.engine()?))
+    }
+
+    fn engine(&self) -> Result<Arc<Shared>> {
+        let engine = self.engine.get().and_then(Weak::upgrade);
+        engine.ok_or_else(|| CubeError::invalid("", "the engine is shutting down").into())
+    }
+}
+
+/// Adds the place to an error of a view's query.
+fn within(error: DataFusionError, place: &str) -> DataFusionError {
+    match &error {
+        DataFusionError::External(inner) => match inner.downcast_ref::<CubeError>() {
+            Some(error) => error.clone().within(place).into(),
+            None => error.context(place),
+        },
+        _ => CubeError::invalid(place, error.strip_backtrace()).into(),
+    }
+}
+
+/// Of several sets of dimensions the one that carries the table's own name.
+fn the_main_table(opened: &[OpenedCube], name: &str) -> Result<Arc<dyn TableProvider>> {
+    opened
+        .iter()
+        .find(|opened| opened.cube.name == name)
+        .or(opened.first())
+        .map(|opened| Arc::clone(&opened.table))
+        .ok_or_else(|| CubeError::unsupported(name, "there is no table in it").into())
+}
+
+fn by_name(definitions: Vec<Definition>) -> BTreeMap<String, Arc<Object>> {
+    definitions
+        .into_iter()
+        .map(|definition| {
+            let name = definition.name.clone();
+            let object = Object {
+                definition,
+                opened: OnceCell::new(),
+            };
+            (name, Arc::new(object))
+        })
+        .collect()
+}
+
+#[async_trait]
+impl SchemaProvider for PublicSchema {
+    fn table_names(&self) -> Vec<String> {
+        lock(&self.objects).keys().cloned().collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        match self.object(name) {
+            Some(object) => self.resolve(&object).await.map(Some),
+            None => match self.part(name).await? {
+                Some(table) => Ok(Some(table)),
+                None => self.place(name).await,
+            },
+        }
+    }
+
+    async fn table_type(&self, name: &str) -> Result<Option<TableType>> {
+        Ok(self
+            .object(name)
+            .map(|object| match object.definition.made {
+                Made::View(_) => TableType::View,
+                Made::ExternalTable(_) => TableType::Base,
+            }))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        lock(&self.objects).contains_key(name)
+    }
+}

@@ -1,0 +1,330 @@
+//! An attached store: a schema whose tables are the cubes below one place.
+//!
+//! Nothing is touched when a store is attached. The first statement that needs its names lists it;
+//! the first query of a cube opens the cube; both are then kept until `REFRESH STORE`.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use datafusion::catalog::{SchemaProvider, TableProvider};
+use datafusion::common::Result;
+use datafusion::logical_expr::TableType;
+use futures::StreamExt;
+use tokio::sync::OnceCell;
+
+use super::listing::{Found, declared, list};
+use super::opener::{Connection, OpenedCube, Opener};
+use super::{OPENED_AT_ONCE, TableEntry, TableKind};
+use crate::configuration::StoreDefinition;
+use crate::error::{CubeError, CubeResult, ErrorKind};
+use crate::source::{Location, Options};
+use crate::sql::names::quoted;
+
+/// A store under its schema's name.
+#[derive(Debug)]
+pub(crate) struct Store {
+    /// What was attached.
+    pub(crate) definition: StoreDefinition,
+    opener: Arc<Opener>,
+    contents: Mutex<Arc<Contents>>,
+}
+
+/// What is known of a store so far. `REFRESH STORE` starts with a new one.
+#[derive(Debug, Default)]
+struct Contents {
+    listing: OnceCell<Vec<Arc<StoredCube>>>,
+    /// Cubes of a store that cannot be listed, found by their names.
+    by_name: Mutex<BTreeMap<String, Arc<StoredCube>>>,
+}
+
+impl Contents {
+    fn known(&self) -> Vec<Arc<StoredCube>> {
+        let listed = self.listing.get().into_iter().flatten().cloned();
+        let by_name = lock(&self.by_name);
+        listed.chain(by_name.values().cloned()).collect()
+    }
+}
+
+/// One cube in a store: opened once, whoever asks first.
+#[derive(Debug)]
+struct StoredCube {
+    name: String,
+    location: Location,
+    format: CubeResult<usize>,
+    options: Options,
+    opened: OnceCell<Vec<OpenedCube>>,
+    failure: Mutex<Option<CubeError>>,
+}
+
+impl Store {
+    /// Does no I/O.
+    pub(crate) fn new(definition: StoreDefinition, opener: Arc<Opener>) -> Self {
+        Self {
+            definition,
+            opener,
+            contents: Mutex::default(),
+        }
+    }
+
+    /// Connects without I/O.
+    ///
+    /// # Errors
+    /// Options or a URL that make no sense.
+    pub(crate) fn connect(&self) -> CubeResult<Connection> {
+        let StoreDefinition {
+            name,
+            kind,
+            url,
+            options,
+            ..
+        } = &self.definition;
+        self.opener
+            .connect(kind.as_deref(), url, options)
+            .map_err(|error| error.within(&format!("store {name}")))
+    }
+
+    /// Forgets what was listed and opened.
+    pub(crate) fn refresh(&self) {
+        *lock(&self.contents) = Arc::default();
+    }
+
+    /// Names of tables as far as they are known without I/O: of opened cubes, of listed ones that
+    /// were not yet opened, none of cubes that could not be opened.
+    pub(crate) fn known_names(&self) -> Vec<String> {
+        let known = self.contents().known();
+        known.iter().flat_map(|stored| stored.names()).collect()
+    }
+
+    /// The cubes opened so far.
+    pub(crate) fn opened(&self) -> Vec<OpenedCube> {
+        let known = self.contents().known();
+        known
+            .iter()
+            .filter_map(|stored| stored.opened.get())
+            .flatten()
+            .cloned()
+            .collect()
+    }
+
+    /// Lists the store unless that has been done, and gives the names as far as they are known.
+    ///
+    /// # Errors
+    /// The store cannot be listed.
+    pub(crate) async fn names(&self) -> CubeResult<Vec<String>> {
+        self.listing(&self.contents()).await?;
+        Ok(self.known_names())
+    }
+
+    /// Opens all cubes, many at once. Cubes that cannot be opened are entries with an error.
+    pub(crate) async fn open_all(&self) -> Vec<TableEntry> {
+        let contents = self.contents();
+        if let Err(error) = self.listing(&contents).await {
+            return vec![TableEntry {
+                schema: self.definition.name.clone(),
+                name: "*".to_string(),
+                url: String::new(),
+                kind: TableKind::Broken(error),
+            }];
+        }
+        let opened: Vec<Vec<TableEntry>> = futures::stream::iter(contents.known())
+            .map(|stored| async move {
+                let opened = stored.open(&self.opener).await;
+                stored.entries(&self.definition.name, opened)
+            })
+            .buffered(OPENED_AT_ONCE)
+            .collect()
+            .await;
+        opened.into_iter().flatten().collect()
+    }
+
+    /// The cube behind a table name: `a`, one of its groups `a/group`, or one of its sets of
+    /// dimensions `a_y_x`.
+    pub(crate) async fn find(&self, name: &str) -> CubeResult<Option<OpenedCube>> {
+        let contents = self.contents();
+        let listed = self.listing(&contents).await?;
+        let by_name = lock(&contents.by_name).get(name).cloned();
+        let mut candidates: Vec<&Arc<StoredCube>> = listed
+            .iter()
+            .chain(&by_name)
+            .filter(|stored| stored.may_hold(name))
+            .collect();
+        candidates.sort_by_key(|stored| std::cmp::Reverse(stored.name.len()));
+        for stored in candidates {
+            let opened = match stored.open(&self.opener).await {
+                Ok(opened) => opened,
+                Err(error) if stored.name == name => return Err(error),
+                Err(_) => continue,
+            };
+            if let Some(cube) = opened.iter().find(|opened| opened.cube.name == name) {
+                return Ok(Some(cube.clone()));
+            }
+        }
+        match self.connect()?.root.listable {
+            true => Ok(None),
+            false => self.probe(&contents, name).await,
+        }
+    }
+
+    fn contents(&self) -> Arc<Contents> {
+        Arc::clone(&lock(&self.contents))
+    }
+
+    async fn listing<'a>(&self, contents: &'a Contents) -> CubeResult<&'a [Arc<StoredCube>]> {
+        let place = format!("store {}", self.definition.name);
+        let listed = contents
+            .listing
+            .get_or_try_init(|| async {
+                let connection = self.connect()?;
+                let mut found = Vec::new();
+                for path in &self.definition.tables {
+                    found.push(declared(&self.opener, path).ok_or_else(|| {
+                        CubeError::invalid("", format!("'{path}' has no suffix of a known format"))
+                            .remedy(format!("known are {}", self.opener.suffixes().join(", ")))
+                    })?);
+                }
+                if connection.root.listable && found.is_empty() {
+                    found = list(&self.opener, &connection.root, self.definition.max_depth).await?;
+                }
+                Ok(found
+                    .into_iter()
+                    .map(|found| Arc::new(StoredCube::new(found, &connection)))
+                    .collect())
+            })
+            .await
+            .map_err(|error: CubeError| error.within(&place))?;
+        Ok(listed)
+    }
+
+    /// Looks for `name` with every suffix, in a store that cannot be listed.
+    async fn probe(&self, contents: &Contents, name: &str) -> CubeResult<Option<OpenedCube>> {
+        let connection = self.connect()?;
+        let with_suffixes = self
+            .opener
+            .suffixes()
+            .into_iter()
+            .map(|suffix| format!("{name}{suffix}"));
+        for path in std::iter::once(name.to_string()).chain(with_suffixes) {
+            let Some(found) = declared(&self.opener, &path) else {
+                continue;
+            };
+            let name = match path == name {
+                true => path.clone(),
+                false => found.name.clone(),
+            };
+            let stored = StoredCube::new(
+                Found {
+                    name: name.clone(),
+                    ..found
+                },
+                &connection,
+            );
+            match stored.open(&self.opener).await {
+                Ok(opened) => {
+                    let cube = opened
+                        .iter()
+                        .find(|opened| opened.cube.name == name)
+                        .cloned();
+                    lock(&contents.by_name).insert(name, Arc::new(stored));
+                    return Ok(cube);
+                }
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl StoredCube {
+    fn new(found: Found, connection: &Connection) -> Self {
+        Self {
+            location: connection.root.child(&found.path),
+            name: found.name,
+            format: found.format,
+            options: connection.cube_options.clone(),
+            opened: OnceCell::new(),
+            failure: Mutex::default(),
+        }
+    }
+
+    async fn open(&self, opener: &Opener) -> CubeResult<&[OpenedCube]> {
+        let opened = self
+            .opened
+            .get_or_try_init(|| async {
+                let at = self.format.clone()?;
+                let format = opener.formats.get(at).ok_or_else(|| {
+                    CubeError::unsupported(&self.location.url, "the format is not known any more")
+                })?;
+                let place = std::slice::from_ref(&self.location);
+                opener.open(format, place, &self.options, &self.name).await
+            })
+            .await;
+        *lock(&self.failure) = opened.as_ref().err().cloned();
+        Ok(opened?)
+    }
+
+    fn names(&self) -> Vec<String> {
+        match self.opened.get() {
+            Some(opened) => opened
+                .iter()
+                .map(|opened| opened.cube.name.clone())
+                .collect(),
+            None if lock(&self.failure).is_some() => vec![],
+            None => vec![self.name.clone()],
+        }
+    }
+
+    fn may_hold(&self, table: &str) -> bool {
+        table
+            .strip_prefix(&self.name)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '_']))
+    }
+
+    fn entries(&self, schema: &str, opened: CubeResult<&[OpenedCube]>) -> Vec<TableEntry> {
+        let entry = |name: &str, kind| TableEntry {
+            schema: schema.to_string(),
+            name: name.to_string(),
+            url: self.location.url.clone(),
+            kind,
+        };
+        match opened {
+            Ok(opened) => opened
+                .iter()
+                .map(|opened| {
+                    let cube = Arc::clone(&opened.cube);
+                    entry(&opened.cube.name, TableKind::Cube(cube))
+                })
+                .collect(),
+            Err(error) => vec![entry(&self.name, TableKind::Broken(error))],
+        }
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for Store {
+    fn table_names(&self) -> Vec<String> {
+        self.known_names()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let place = format!("{}.{}", quoted(&self.definition.name), quoted(name));
+        match self.find(name).await {
+            Ok(opened) => Ok(opened.map(|opened| opened.table)),
+            Err(error) => Err(error.within(&place).into()),
+        }
+    }
+
+    async fn table_type(&self, _name: &str) -> Result<Option<TableType>> {
+        Ok(Some(TableType::Base))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.known_names().iter().any(|known| known == name)
+    }
+}
+
+/// A mutex whose holder panicked still holds plain data.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,176 @@
+//! One client's session, and the one place where DataFusion's session state is put together.
+//!
+//! Sessions share the catalogue, the memory and the caches of their engine; settings (`SET`, `USE`,
+//! `PREPARE`) are their own.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemoryCatalogProviderList};
+use datafusion::common::{Result, internal_datafusion_err};
+use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::optimizer::{Analyzer, AnalyzerRule};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::sql::sqlparser::keywords::ALL_KEYWORDS;
+use graticule_functions::registry;
+
+use crate::engine::{Query, Shared};
+use crate::options::CubeOptions;
+use crate::rules::calendar::CalendarDates;
+use crate::rules::distinct_axes::DistinctAxes;
+use crate::sql::names::{CATALOG, PUBLIC_SCHEMA, qualified, quoted};
+use crate::sql::relations::CubeRelations;
+use crate::sql::{parser, statements};
+
+/// Rows of a record batch. Larger than DataFusion's 8192, because a batch is cut out of a chunk and
+/// chunks are large; small enough for the columns of a batch to stay in a core's cache.
+const BATCH_SIZE: usize = 32_768;
+
+/// The rules of every session, in their order.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    analyzer: Vec<Arc<dyn AnalyzerRule + Send + Sync>>,
+    physical: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>,
+}
+
+impl Rules {
+    /// DataFusion's rules and ours between them.
+    ///
+    /// # Errors
+    /// A rule that ours has to stand before is gone: DataFusion has changed.
+    pub(crate) fn new() -> Result<Self> {
+        let mut analyzer = Analyzer::new().rules;
+        // Before type coercion, which would compare a model's times with dates as text.
+        let at = position(&analyzer, |rule| rule.name(), "type_coercion")?;
+        analyzer.insert(at, Arc::new(CalendarDates));
+        let mut physical = PhysicalOptimizer::new().rules;
+        // Before the rule that puts repartitions between an aggregate and its scan: after it, the
+        // pattern that this rule looks for is taken apart.
+        let at = position(&physical, |rule| rule.name(), "EnsureRequirements")?;
+        physical.insert(at, Arc::new(DistinctAxes));
+        Ok(Self { analyzer, physical })
+    }
+}
+
+fn position<R>(rules: &[R], name: impl Fn(&R) -> &str, wanted: &str) -> Result<usize> {
+    rules
+        .iter()
+        .position(|rule| name(rule) == wanted)
+        .ok_or_else(|| internal_datafusion_err!("DataFusion has no rule {wanted} any more"))
+}
+
+/// Puts a session's state together.
+pub(crate) fn new_state(engine: &Shared) -> SessionState {
+    let mut config = SessionConfig::new()
+        .with_batch_size(BATCH_SIZE)
+        .with_information_schema(true)
+        .with_create_default_catalog_and_schema(false)
+        .with_default_catalog_and_schema(CATALOG, PUBLIC_SCHEMA)
+        .with_option_extension(CubeOptions::default());
+    if let Some(threads) = engine.threads {
+        config = config.with_target_partitions(threads);
+    }
+    if let Some(io) = engine.io.runtime() {
+        config = config.with_extension(Arc::new(io));
+    }
+    let catalogs = MemoryCatalogProviderList::new();
+    catalogs.register_catalog(
+        CATALOG.to_string(),
+        Arc::clone(&engine.catalog) as Arc<dyn CatalogProvider>,
+    );
+    let mut builder = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(Arc::clone(&engine.runtime))
+        .with_catalog_list(Arc::new(catalogs))
+        // Ours come before the stock planners, which drop TABLESAMPLE without a word.
+        .with_relation_planners(vec![Arc::new(CubeRelations)])
+        .with_analyzer_rules(engine.rules.analyzer.clone())
+        .with_physical_optimizer_rules(engine.rules.physical.clone())
+        // Ours come before the stock planner of EXTRACT, which knows no model's calendar.
+        .with_expr_planners(registry::expr_planners())
+        .with_default_features();
+    // After the stock functions: of functions with the same name the last one counts.
+    builder
+        .scalar_functions()
+        .get_or_insert_default()
+        .extend(registry::scalar_functions());
+    builder
+        .aggregate_functions()
+        .get_or_insert_default()
+        .extend(registry::aggregate_functions());
+    builder.build()
+}
+
+/// One client's view of the engine.
+pub struct Session {
+    pub(crate) engine: Arc<Shared>,
+    pub(crate) context: SessionContext,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// A session with default settings.
+    pub(crate) fn new(engine: Arc<Shared>) -> Self {
+        let context = SessionContext::new_with_state(new_state(&engine));
+        Self { engine, context }
+    }
+
+    /// The schema of unqualified names, see `USE`.
+    pub(crate) fn default_schema(&self) -> String {
+        let state = self.context.state();
+        state.config_options().catalog.default_schema.clone()
+    }
+
+    /// Splits a script into statements, leaving each as text; comments and quotes are understood.
+    ///
+    /// # Errors
+    /// A quote or comment that does not end, with its position.
+    pub fn split(&self, script: &str) -> Result<Vec<String>> {
+        parser::split(script)
+    }
+
+    /// Plans one statement and starts it.
+    ///
+    /// # Errors
+    /// The statement does not parse, names something unknown, or breaks a limit.
+    pub async fn run(&self, statement: &str) -> Result<Query> {
+        statements::run(self, statement).await
+    }
+
+    /// Names a shell can complete: tables of the stores listed so far, columns of the cubes opened
+    /// so far, functions and keywords, each as one would type it. Does no I/O.
+    pub async fn completions(&self) -> Vec<String> {
+        let mut names = BTreeSet::new();
+        for schema in self.engine.catalog.schema_names() {
+            names.insert(quoted(&schema));
+            let Some(provider) = self.engine.catalog.schema(&schema) else {
+                continue;
+            };
+            for table in provider.table_names() {
+                names.insert(qualified(&schema, &table));
+            }
+        }
+        names.extend(
+            self.engine
+                .catalog
+                .known_columns()
+                .iter()
+                .map(|name| quoted(name)),
+        );
+        let state = self.context.state();
+        names.extend(state.scalar_functions().keys().cloned());
+        names.extend(state.aggregate_functions().keys().cloned());
+        names.extend(state.window_functions().keys().cloned());
+        names.extend(state.table_functions().keys().cloned());
+        names.extend(ALL_KEYWORDS.iter().map(|word| (*word).to_string()));
+        names.into_iter().collect()
+    }
+}

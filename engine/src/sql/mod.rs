@@ -1,0 +1,16 @@
+//! The SQL surface: what Graticule understands beyond DataFusion, and what it refuses.
+//!
+//! ```text
+//!  text ── parser ──▶ Command ───────────────▶ statements ──▶ a small result
+//!              └────▶ SQL ── traps ── plan ──▶ DataFusion
+//!                                      └─ failed: suggestions ──▶ "did you mean …"
+//! ```
+
+pub(crate) mod describe;
+pub(crate) mod names;
+pub(crate) mod parser;
+pub(crate) mod planning;
+pub(crate) mod relations;
+pub(crate) mod statements;
+pub(crate) mod suggestions;
+pub(crate) mod traps;

@@ -1,0 +1,366 @@
+//! Runs a statement: our commands here, everything else through DataFusion.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
+use datafusion::common::config::{ConfigEntry, ExtensionOptions};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Result, TableReference};
+use datafusion::execution::TaskContext;
+use datafusion::logical_expr::{DdlStatement, LogicalPlan};
+use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::prelude::DataFrame;
+use datafusion::sql::parser::{ResetStatement, Statement as SqlStatement};
+use datafusion::sql::sqlparser::ast::{ObjectName, ObjectType, Statement as AstStatement};
+
+use super::describe::describe;
+use super::names::quoted;
+use super::parser::{Command, Statement, fold, parse};
+use super::planning::plan;
+use super::suggestions::{check_schema, nearest, unknown_table};
+use super::traps::refuse_ignored_clauses;
+use crate::catalog::definition::{Definition, Made, public_name};
+use crate::catalog::system::column::{Column, batch, schema};
+use crate::configuration::StoreDefinition;
+use crate::engine::Query;
+use crate::error::CubeError;
+use crate::options::CubeOptions;
+use crate::progress::QueryProgress;
+use crate::session::Session;
+
+/// Words in the names of options whose values must not be written down in a catalogue.
+const SECRET_WORDS: [&str; 6] = ["secret", "password", "token", "key", "credential", "sas"];
+
+/// Runs one statement.
+///
+/// # Errors
+/// See [`Session::run`].
+pub(crate) async fn run(session: &Session, text: &str) -> Result<Query> {
+    match parse(text)? {
+        Statement::Command(command) => run_command(session, command).await,
+        Statement::Sql(statement) => run_sql(session, *statement, text).await,
+    }
+}
+
+async fn run_sql(session: &Session, statement: SqlStatement, text: &str) -> Result<Query> {
+    refuse_ignored_clauses(&statement)?;
+    if let Some(definition) = Definition::of(statement.clone(), text)? {
+        check_definition(&definition)?;
+        session.engine.catalog.public.create(definition).await?;
+        return done();
+    }
+    if let SqlStatement::Statement(inner) = &statement {
+        match inner.as_ref() {
+            AstStatement::Drop {
+                object_type: object_type @ (ObjectType::Table | ObjectType::View),
+                if_exists,
+                names,
+                ..
+            } => {
+                let noun = match object_type {
+                    ObjectType::View => "view",
+                    _ => "table",
+                };
+                for name in names {
+                    let name = public_name(name)?;
+                    session
+                        .engine
+                        .catalog
+                        .public
+                        .remove(&name, noun, *if_exists)?;
+                }
+                return done();
+            }
+            AstStatement::CreateTable(_) => return Err(no_writing("CREATE TABLE")),
+            AstStatement::Drop {
+                object_type: ObjectType::Schema | ObjectType::Database,
+                ..
+            } => return Err(schemas_are_stores("DETACH name")),
+            AstStatement::CreateSchema { .. } | AstStatement::CreateDatabase { .. } => {
+                return Err(schemas_are_stores("ATTACH 'url' AS name"));
+            }
+            _ => {}
+        }
+    }
+    if let SqlStatement::Reset(ResetStatement::Variable(name)) = &statement
+        && let Some(setting) = name.to_string().strip_prefix("cube.")
+    {
+        return reset_setting(session, setting);
+    }
+    let plan = plan(&session.context.state(), &session.engine.catalog, statement).await?;
+    refuse_writing(&plan)?;
+    if reads_information_schema(&plan)? {
+        session.engine.catalog.open_everything().await;
+    }
+    let frame = session.context.execute_logical_plan(plan).await?;
+    stream(frame).await
+}
+
+/// Starts a plan with a progress of its own.
+async fn stream(frame: DataFrame) -> Result<Query> {
+    let progress = Arc::new(QueryProgress::default());
+    let (mut state, plan) = frame.into_parts();
+    state.config_mut().set_extension(Arc::clone(&progress));
+    let plan = state.create_physical_plan(&plan).await?;
+    let stream = execute_stream(plan, Arc::new(TaskContext::from(&state)))?;
+    Ok(Query {
+        schema: stream.schema(),
+        stream,
+        progress,
+    })
+}
+
+async fn run_command(session: &Session, command: Command) -> Result<Query> {
+    let catalog = &session.engine.catalog;
+    match command {
+        Command::Attach {
+            url,
+            name,
+            if_not_exists,
+            mut options,
+        } => {
+            let kind = options.remove("type");
+            let name = match name {
+                Some(name) => name,
+                None => name_of(&url)?,
+            };
+            if if_not_exists && catalog.store(&name).is_ok() {
+                return done();
+            }
+            let store = catalog.attach(StoreDefinition::new(&name, kind, url, options)?)?;
+            if let Err(error) = store.connect() {
+                catalog.detach(&name)?;
+                return Err(error.into());
+            }
+            done()
+        }
+        Command::Detach { name, if_exists } => {
+            match catalog.detach(&name) {
+                Err(_) if if_exists => {}
+                detached => detached?,
+            }
+            done()
+        }
+        Command::RefreshStore { name } => {
+            catalog.store(&name)?.refresh();
+            done()
+        }
+        Command::RefreshTable { name } => {
+            catalog.public.refresh(&public_name(&name)?)?;
+            done()
+        }
+        Command::ShowTables { schema, pattern } => show_tables(session, schema, pattern).await,
+        Command::ShowStores => {
+            let sql =
+                "SELECT table_schema AS store, url, known_tables AS tables, error FROM cube.stores";
+            Box::pin(run(session, sql)).await
+        }
+        Command::Describe { table } => {
+            let reference = reference_of(&table);
+            let default_schema = session.default_schema();
+            let state = session.context.state();
+            let found = match state.schema_for_ref(reference.clone()) {
+                Ok(schema) => schema.table(reference.table()).await?,
+                Err(_) => None,
+            };
+            match found {
+                Some(table) => result(describe(&table.schema())?),
+                None => Err(unknown_table(catalog, &reference, &default_schema)
+                    .await
+                    .into()),
+            }
+        }
+        Command::Use { schema } => {
+            check_schema(catalog, &schema)?;
+            let state = session.context.state_ref();
+            let mut state = state.write();
+            let options = state.config_mut().options_mut();
+            options.catalog.default_schema = schema;
+            done()
+        }
+        Command::ShowSetting { name } => show_setting(session, &name),
+    }
+}
+
+/// `SHOW cube.name`
+fn show_setting(session: &Session, name: &str) -> Result<Query> {
+    let state = session.context.state();
+    let settings = state.config_options().extensions.get::<CubeOptions>();
+    let setting = setting(settings.unwrap_or(&CubeOptions::default()), name)?;
+    let columns = [
+        Column::text("name", "Setting", |setting: &ConfigEntry| {
+            Some(format!("cube.{}", setting.key))
+        }),
+        Column::text("value", "Value", |setting: &ConfigEntry| {
+            setting.value.clone()
+        }),
+    ];
+    result(batch(&schema(&columns), &columns, &[setting])?)
+}
+
+/// `RESET cube.name`, which DataFusion does for its own settings only.
+fn reset_setting(session: &Session, name: &str) -> Result<Query> {
+    let default = setting(&CubeOptions::default(), name)?;
+    let state = session.context.state_ref();
+    let mut state = state.write();
+    let options = state.config_mut().options_mut();
+    options.set(&format!("cube.{name}"), &default.value.unwrap_or_default())?;
+    done()
+}
+
+/// One of the settings under the prefix `cube`.
+fn setting(settings: &CubeOptions, name: &str) -> Result<ConfigEntry> {
+    let settings = settings.entries();
+    let names: Vec<String> = settings.iter().map(|setting| setting.key.clone()).collect();
+    let found = settings.into_iter().find(|setting| setting.key == name);
+    found.ok_or_else(|| {
+        let error = CubeError::invalid("", format!("there is no setting cube.{name}"));
+        let error = match nearest(name, names.iter().map(String::as_str)).first() {
+            Some(near) => error.remedy(format!("did you mean cube.{near}?")),
+            None => error.remedy(format!("settings are {}", names.join(", "))),
+        };
+        error.into()
+    })
+}
+
+async fn show_tables(
+    session: &Session,
+    schema: Option<String>,
+    pattern: Option<String>,
+) -> Result<Query> {
+    let mut conditions = vec!["table_schema <> 'cube'".to_string()];
+    if let Some(schema) = schema {
+        check_schema(&session.engine.catalog, &schema)?;
+        conditions.push(format!("table_schema = {}", text_literal(&schema)));
+    }
+    if let Some(pattern) = pattern {
+        conditions.push(format!("table_name LIKE {}", text_literal(&pattern)));
+    }
+    let sql = format!(
+        "SELECT table_schema AS schema, table_name AS \"table\", table_type AS type, dims, shape, error \
+         FROM cube.tables WHERE {} ORDER BY 1, 2",
+        conditions.join(" AND ")
+    );
+    Box::pin(run(session, &sql)).await
+}
+
+/// Options that carry secrets would be written into the catalogue; and a view lives for good.
+fn check_definition(definition: &Definition) -> Result<()> {
+    match &definition.made {
+        Made::View(view) if view.temporary => Err(CubeError::unsupported(
+            "",
+            "a temporary view is not supported",
+        )
+        .remedy("CREATE VIEW, and DROP VIEW when it is no longer needed")
+        .into()),
+        Made::View(_) => Ok(()),
+        Made::ExternalTable(table) => {
+            let is_secret = |name: &str| {
+                let name = name.to_lowercase();
+                SECRET_WORDS.iter().any(|word| name.contains(word))
+            };
+            let secret = table
+                .options
+                .iter()
+                .map(|(name, _)| name)
+                .find(|name| is_secret(name));
+            match secret {
+                Some(name) => Err(CubeError::invalid(
+                    format!("table {}", quoted(&definition.name)),
+                    format!("option {name} would be written into the catalogue"),
+                )
+                .remedy("put it into a store: ATTACH, or the configuration file")
+                .into()),
+                None => Ok(()),
+            }
+        }
+    }
+}
+
+fn refuse_writing(plan: &LogicalPlan) -> Result<()> {
+    match plan {
+        LogicalPlan::Dml(dml) => Err(no_writing(&dml.op.name().to_uppercase())),
+        LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(_)) => Err(no_writing("SELECT INTO")),
+        LogicalPlan::Ddl(ddl) => {
+            Err(CubeError::unsupported("", format!("{} is not supported", ddl.name())).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn no_writing(what: &str) -> DataFusionError {
+    CubeError::unsupported("", format!("{what}: writing cubes is not there yet"))
+        .remedy("COPY (SELECT …) TO 'file.parquet' writes a file, CREATE VIEW keeps a query")
+        .into()
+}
+
+fn schemas_are_stores(remedy: &str) -> DataFusionError {
+    CubeError::unsupported("", "a schema is an attached store")
+        .remedy(remedy)
+        .into()
+}
+
+fn reads_information_schema(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node
+            && scan.table_name.schema() == Some("information_schema")
+            && ["tables", "views", "columns"].contains(&scan.table_name.table())
+        {
+            found = true;
+            return Ok(TreeNodeRecursion::Stop);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(found)
+}
+
+/// The name of a store that was attached without one: the last part of its URL.
+fn name_of(url: &str) -> Result<String> {
+    let last = url.trim_end_matches('/').rsplit('/').next().unwrap_or("");
+    let stem = last.split('.').next().unwrap_or("");
+    match stem.is_empty() {
+        false => Ok(stem.to_lowercase()),
+        true => Err(CubeError::invalid("", "the store needs a name")
+            .remedy("ATTACH 'url' AS name")
+            .into()),
+    }
+}
+
+fn reference_of(name: &ObjectName) -> TableReference {
+    let parts: Vec<String> = name
+        .0
+        .iter()
+        .filter_map(|part| part.as_ident())
+        .map(fold)
+        .collect();
+    match parts.as_slice() {
+        [.., catalog, schema, table] => {
+            TableReference::full(catalog.as_str(), schema.as_str(), table.as_str())
+        }
+        [schema, table] => TableReference::partial(schema.as_str(), table.as_str()),
+        _ => TableReference::bare(parts.concat()),
+    }
+}
+
+fn text_literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// A statement that returns nothing.
+fn done() -> Result<Query> {
+    result(RecordBatch::new_empty(Arc::new(Schema::empty())))
+}
+
+/// A small result that is there already.
+fn result(batch: RecordBatch) -> Result<Query> {
+    let schema = batch.schema();
+    let stream = futures::stream::iter([Ok(batch)]);
+    Ok(Query {
+        schema: Arc::clone(&schema),
+        stream: Box::pin(RecordBatchStreamAdapter::new(schema, stream)),
+        progress: Arc::default(),
+    })
+}
