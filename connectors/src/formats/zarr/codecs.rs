@@ -16,6 +16,7 @@ use zarrs::metadata::v3::MetadataV3;
 use super::compressors::{Compressor, register};
 use super::data_type::ByteOrder;
 use super::filters::Filter;
+use super::texts::Texts;
 
 /// One codec as the metadata name it.
 #[derive(Debug, Clone, PartialEq)]
@@ -146,6 +147,9 @@ impl Codec {
         }
         if let Some(compressor) = Compressor::of(&self.name) {
             return Ok(ZarrsCodec::BytesToBytes(Arc::new(compressor)));
+        }
+        if self.name == "vlen-utf8" {
+            return Ok(ZarrsCodec::ArrayToBytes(Arc::new(Texts)));
         }
         if self.name.contains("zfp") {
             // The C library trusts the lengths in its header and reads beyond a short stream.

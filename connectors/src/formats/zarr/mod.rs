@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The crate zarrs decodes chunks and makes their keys; requests, metadata, shards and errors are
-//! ours. So are the codecs that zarrs lacks or gets wrong: `filters`, `compressors`.
+//! ours. So are the codecs that zarrs lacks or gets wrong: `filters`, `compressors`, `texts`.
 //!
 //! An array whose codecs are not known is described like any other and fails when it is read. An
 //! array whose values have no Arrow type (complex numbers, structures) is left out, and the
@@ -37,6 +37,7 @@ pub(crate) mod json;
 mod metadata;
 pub(crate) mod objects;
 mod shards;
+mod texts;
 
 /// The attribute of a group that lists the arrays that were left out, with the reasons.
 pub const UNREADABLE: &str = "unreadable_arrays";
