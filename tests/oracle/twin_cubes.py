@@ -15,7 +15,8 @@ chl, tsm = ds.conc_chl, ds.conc_tsm
 
 
 def iso(time):
-    return str(np.datetime_as_string(time, unit="us"))
+    """To the nearest microsecond: xarray keeps nanoseconds and NumPy would cut them off."""
+    return str(np.datetime_as_string(time + np.timedelta64(500, "ns"), unit="us"))
 
 
 def number(value):
@@ -108,5 +109,9 @@ for meaning, mask in list(zip(meanings, masks))[:6]:
         }
     )
 
-point_chunks = {"cube-1-250-250": 5, "cube-5-100-200": 1}
+# Of the five chunks of 1 × 250 × 250 cells that hold the point, three are not stored.
+point_chunks = {
+    "cube-1-250-250": "chunks_missing=3, chunks_pruned=155, chunks_read=2, chunks_total=160",
+    "cube-5-100-200": "chunks_missing=0, chunks_pruned=99, chunks_read=1, chunks_total=100",
+}
 (output / "questions.json").write_text(json.dumps({"questions": questions, "point": [lat0, lon0], "point_chunks": point_chunks}))

@@ -11,6 +11,8 @@ use crate::progress::QueryProgress;
 /// The metrics of one partition of a scan.
 #[derive(Debug, Clone)]
 pub(crate) struct ScanMetrics {
+    /// Rows emitted.
+    pub(crate) output_rows: Count,
     /// Chunks of the scanned variables in the whole cube.
     pub(crate) chunks_total: Count,
     /// Chunks that no selected cell lies in.
@@ -47,6 +49,7 @@ impl ScanMetrics {
         };
         let time = |name: &'static str| MetricBuilder::new(set).subset_time(name, partition);
         Self {
+            output_rows: MetricBuilder::new(set).output_rows(partition),
             chunks_total: count("chunks_total", MetricCategory::Rows),
             chunks_pruned: count("chunks_pruned", MetricCategory::Rows),
             chunks_read: count("chunks_read", MetricCategory::Rows),

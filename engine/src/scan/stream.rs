@@ -21,7 +21,7 @@ use datafusion::common::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::projection::Projector;
-use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet};
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream;
 
@@ -74,13 +74,11 @@ pub(crate) fn open_stream(
         max_bytes: options.max_scan_bytes,
     };
     let schema = Arc::clone(&scan.schema);
-    let baseline = BaselineMetrics::new(metrics, partition);
     let state = ScanStream::new(
         scan,
         source,
         options.prefetch.max(1),
         context.session_config().batch_size(),
-        baseline,
     )?;
     let batches = stream::try_unfold(state, |mut state| async move {
         let batch = state.next_batch().await?;
@@ -124,7 +122,6 @@ struct ScanStream {
     coalescer: BatchCoalescer,
     exhausted: bool,
     rows_left: usize,
-    baseline: BaselineMetrics,
 }
 
 impl ScanStream {
@@ -133,7 +130,6 @@ impl ScanStream {
         source: BlockSource,
         prefetch: usize,
         batch_rows: usize,
-        baseline: BaselineMetrics,
     ) -> Result<Self> {
         let (mut early, mut late) = scan.variables();
         if scan.predicate.rows.is_none() {
@@ -182,7 +178,6 @@ impl ScanStream {
             coalescer,
             exhausted: false,
             rows_left: scan.limit.unwrap_or(usize::MAX),
-            baseline,
             scan,
         })
     }
@@ -223,7 +218,7 @@ impl ScanStream {
         let rows = batch.num_rows().min(self.rows_left);
         self.rows_left -= rows;
         let batch = self.projector.project_batch(&batch.slice(0, rows))?;
-        self.baseline.record_output(rows);
+        self.source.metrics.output_rows.add(rows);
         Ok(batch)
     }
 
