@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,9 @@ ds = xr.open_zarr(data / "olci-sns" / "cube-1-250-250.zarr").load()
 chl, tsm = ds.conc_chl, ds.conc_tsm
 
 
-def iso(time):
-    """To the nearest microsecond: xarray keeps nanoseconds and NumPy would cut them off."""
-    return str(np.datetime_as_string(time + np.timedelta64(500, "ns"), unit="us"))
+def iso(days):
+    """Days since 1970 to the nearest microsecond, exactly: xarray's nanoseconds are rounded before."""
+    return str(np.datetime64(round(Fraction(float(days)) * 86_400_000_000), "us"))
 
 
 def number(value):
@@ -28,7 +29,8 @@ def rows(*columns):
     return [list(row) for row in zip(*columns)]
 
 
-times = [iso(t) for t in ds.time.values]
+stored = xr.open_zarr(data / "olci-sns" / "cube-1-250-250.zarr", decode_times=False)
+times = [iso(days) for days in stored.time.values]
 lat0, lon0 = float(ds.lat[417]), float(ds.lon[1234])
 south, north = float(ds.lat[600]), float(ds.lat[395])
 west, east = float(ds.lon[120]), float(ds.lon[777])
