@@ -21,6 +21,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod answers;
+mod catalogue;
 mod client;
 mod conventions;
 mod conventions_in_sql;
@@ -47,6 +48,7 @@ use libtest_mimic::{Arguments, Trial};
 
 /// The modules with trials, one line each, in alphabetical order.
 const MODULES: &[fn() -> Vec<Trial>] = &[
+    catalogue::trials,
     conventions::trials,
     conventions_in_sql::trials,
     netcdf::trials,
