@@ -1,2 +1,49 @@
-//! To be written.
-fn main() {}
+//! The `graticule` program.
+//!
+//! ```text
+//!  arguments ─▶ configuration ─▶ startup: engine, session ─┬─▶ sql: script ─┐
+//!                                                          │   shell ───────┴▶ runner ─▶ query ─▶ output
+//!                                                          └─▶ inspect
+//! ```
+
+mod arguments;
+mod bytes;
+mod completion;
+mod configuration;
+mod count;
+mod excerpt;
+mod exit_code;
+mod failure;
+mod inspect;
+mod meta_commands;
+mod nearest;
+mod output;
+mod progress_bar;
+mod query;
+mod runner;
+mod shell;
+mod sql;
+mod startup;
+mod statement_end;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+use exit_code::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Sql(arguments) => sql::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::Success.into(),
+        Err(failure) => {
+            eprintln!("{failure}");
+            failure.code.into()
+        }
+    }
+}

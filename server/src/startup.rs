@@ -1,0 +1,71 @@
+//! From the command line and the configuration file to an engine that is ready.
+
+use std::sync::Arc;
+
+use graticule_engine::{Engine, Session};
+use tokio::runtime::Runtime;
+
+use crate::arguments::EngineArguments;
+use crate::configuration::Configuration;
+use crate::exit_code::ExitCode;
+use crate::failure::Failure;
+
+/// Everything a command needs.
+pub(crate) struct Startup {
+    /// Threads that compute.
+    pub(crate) runtime: Runtime,
+    /// The database.
+    pub(crate) engine: Engine,
+    /// The one client.
+    pub(crate) session: Arc<Session>,
+}
+
+/// Reads the configuration, then builds the engine; flags win over the file.
+///
+/// # Errors
+/// A configuration that makes no sense, or an engine that cannot be built from it.
+pub(crate) fn start(arguments: &EngineArguments) -> Result<Startup, Failure> {
+    let connectors = graticule_connectors::store_connectors();
+    let configuration = Configuration::load(arguments.config.as_deref(), &connectors)?;
+    let threads = arguments.threads.or(configuration.threads);
+    let runtime = runtime(threads)?;
+    let mut builder = Engine::builder()
+        .store_connectors(connectors)
+        .formats(graticule_connectors::formats())
+        .stores(configuration.stores);
+    if let Some(file) = configuration.catalogue_file {
+        builder = builder.catalogue_file(file);
+    }
+    if let Some(bytes) = arguments.memory.or(configuration.memory) {
+        builder = builder.memory(usize::try_from(bytes).unwrap_or(usize::MAX));
+    }
+    if let Some(bytes) = configuration.cache {
+        builder = builder.cache(bytes);
+    }
+    if let Some(threads) = threads {
+        builder = builder.threads(usize::from(threads));
+    }
+    let engine = builder.build().map_err(|error| {
+        let mut failure = Failure::of_statement(&error, "");
+        failure.code = ExitCode::Configuration;
+        failure
+    })?;
+    let session = Arc::new(engine.session());
+    Ok(Startup {
+        runtime,
+        engine,
+        session,
+    })
+}
+
+fn runtime(threads: Option<u16>) -> Result<Runtime, Failure> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all();
+    if let Some(threads) = threads {
+        builder.worker_threads(usize::from(threads));
+    }
+    builder.build().map_err(|error| {
+        let text = format!("cannot start the threads that compute: {error}");
+        Failure::new(ExitCode::Unavailable, text)
+    })
+}
