@@ -23,6 +23,7 @@
 mod answers;
 mod catalogue;
 mod client;
+mod command_line;
 mod conventions;
 mod conventions_in_sql;
 mod netcdf;
@@ -49,6 +50,7 @@ use libtest_mimic::{Arguments, Trial};
 /// The modules with trials, one line each, in alphabetical order.
 const MODULES: &[fn() -> Vec<Trial>] = &[
     catalogue::trials,
+    command_line::trials,
     conventions::trials,
     conventions_in_sql::trials,
     netcdf::trials,

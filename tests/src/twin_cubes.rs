@@ -64,7 +64,9 @@ async fn count_chunks(data: &Path, layout: &str) -> Result<(), Failed> {
         format!("SELECT time, conc_chl FROM olci.\"{layout}\" WHERE lat = {lat} AND lon = {lon}");
     let (_, batches) = client.run(&format!("EXPLAIN ANALYZE {series}")).await?;
     let plan = arrow::util::pretty::pretty_format_batches(&batches)?.to_string();
-    let expected = questions["point_chunks"][layout].as_str().ok_or("no chunk counts")?;
+    let expected = questions["point_chunks"][layout]
+        .as_str()
+        .ok_or("no chunk counts")?;
     assert!(plan.contains(expected), "{expected} is not in\n{plan}");
     Ok(())
 }
