@@ -137,8 +137,11 @@ fn cube_error(error: &DataFusionError) -> Option<&CubeError> {
 fn culprit(message: &str) -> Option<String> {
     let rest = message.strip_prefix("there is no ")?;
     let (_, name) = rest.split_once(' ')?;
-    let name = name.split([';', ' ']).next()?;
-    let last = name.trim_end_matches('"').rsplit(['.', '"']).next()?;
+    let name = name.split(';').next()?.trim_end();
+    let last = match name.strip_suffix('"') {
+        Some(quoted) => quoted.rsplit('"').next()?,
+        None => name.split(' ').next()?.rsplit('.').next()?,
+    };
     Some(last.to_string())
 }
 
@@ -339,6 +342,26 @@ mod tests {
         for (error, code, text) in cases {
             let failure = Failure::of_statement(&error, "");
             assert_eq!((failure.code, failure.to_string().as_str()), (code, text));
+        }
+    }
+
+    #[test]
+    fn names_are_found_in_messages() {
+        let cases = [
+            (
+                "there is no column conc_chk; did you mean conc_chl?",
+                Some("conc_chk"),
+            ),
+            (
+                "there is no table olci.\"Cube 1.x\"; SHOW TABLES lists them",
+                Some("Cube 1.x"),
+            ),
+            ("there is no column a.b", Some("b")),
+            ("there is no table x (in olci)", Some("x")),
+            ("no store answers to it", None),
+        ];
+        for (message, expected) in cases {
+            assert_eq!(culprit(message).as_deref(), expected, "{message}");
         }
     }
 

@@ -90,7 +90,8 @@ pub(crate) fn describe(read: &ProgressSnapshot, elapsed: Duration) -> String {
         parts.push(format!(
             "{} of {} chunks",
             format_count(read.chunks_done),
-            format_count(read.chunks_total)
+            // A scan may read more than it meant to when filters come in while it runs.
+            format_count(read.chunks_total.max(read.chunks_done))
         ));
     }
     if read.bytes_fetched > 0 {
