@@ -1,7 +1,9 @@
 //! The catalogue beyond what SQL files can say: a thousand cubes, a second process, two sessions.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use arrow::array::{AsArray, RecordBatch};
@@ -10,6 +12,8 @@ use datafusion::error::Result;
 use futures::TryStreamExt;
 use graticule_engine::{Engine, EngineBuilder, Session};
 use libtest_mimic::{Failed, Trial};
+
+use crate::places;
 
 const CUBES: usize = 1000;
 
@@ -22,6 +26,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test("catalogue::a_thousand_cubes_list_in_seconds", || {
             block_on(a_thousand_cubes_list_in_seconds())
         }),
+        Trial::test(
+            "catalogue::a_store_without_listing_knows_cubes_by_name",
+            || block_on(a_store_without_listing_knows_cubes_by_name()),
+        ),
         Trial::test("catalogue::definitions_survive_the_process", || {
             block_on(definitions_survive_the_process())
         }),
@@ -76,6 +84,76 @@ async fn a_thousand_cubes_list_in_seconds() -> Result<(), Failed> {
             .is_err()
     );
     Ok(())
+}
+
+async fn a_store_without_listing_knows_cubes_by_name() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    write_cube(&folder.path().join("c.zarr"))?;
+    write_cube(&folder.path().join("sub/d.zarr"))?;
+    let server = WebServer::start(folder.path())?;
+    let session = builder().build()?.session();
+    collect(&session, &format!("ATTACH '{}' AS web", server.url)).await?;
+    assert_eq!(number(&session, "SELECT count(*) FROM web.c").await?, 6);
+    assert_eq!(
+        number(&session, "SELECT count(*) FROM web.\"sub/d\"").await?,
+        6
+    );
+    let known = "SELECT count(*) FROM cube.tables WHERE table_schema = 'web'";
+    assert_eq!(number(&session, known).await?, 2);
+    let error = collect(&session, "SELECT * FROM web.nosuch").await.err();
+    let error = error
+        .ok_or("a cube that is not there was found")?
+        .to_string();
+    assert!(error.contains("there is no table web.nosuch"), "{error}");
+
+    let declare = format!(
+        "ATTACH '{}' AS declared (tables 'c.zarr, sub/d.zarr')",
+        server.url
+    );
+    collect(&session, &declare).await?;
+    let known =
+        "SELECT count(*) FROM cube.tables WHERE table_schema = 'declared' AND table_type = 'CUBE'";
+    assert_eq!(number(&session, known).await?, 2);
+    Ok(())
+}
+
+/// Python's web server on a folder, until it is dropped.
+struct WebServer {
+    process: Child,
+    url: String,
+}
+
+impl WebServer {
+    fn start(folder: &Path) -> Result<Self, Failed> {
+        let mut process = Command::new(places::python())
+            .args([
+                "-u",
+                "-m",
+                "http.server",
+                "0",
+                "--bind",
+                "127.0.0.1",
+                "--directory",
+            ])
+            .arg(folder)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        // Serving HTTP on 127.0.0.1 port 43211 (http://127.0.0.1:43211/) ...
+        let mut announcement = String::new();
+        let output = process.stdout.take().ok_or("no output")?;
+        BufReader::new(output).read_line(&mut announcement)?;
+        let url = announcement.split(['(', ')']).nth(1).map(str::to_string);
+        let url = url.ok_or(announcement)?;
+        Ok(Self { process, url })
+    }
+}
+
+impl Drop for WebServer {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
 }
 
 async fn definitions_survive_the_process() -> Result<(), Failed> {
@@ -155,17 +233,19 @@ async fn timed(session: &Session, query: &str) -> Result<(i64, Duration), Failed
     Ok((value, start.elapsed()))
 }
 
-/// A Zarr 2 cube of 2 × 3 cells without any chunk.
+/// A Zarr 2 cube of 2 × 3 cells without any chunk, with consolidated metadata.
 fn write_cube(folder: &Path) -> std::io::Result<()> {
+    let group = r#"{"zarr_format": 2}"#;
+    let attributes = r#"{"_ARRAY_DIMENSIONS": ["y", "x"]}"#;
+    let array = r#"{"zarr_format": 2, "shape": [2, 3], "chunks": [2, 3], "dtype": "<f4",
+        "compressor": null, "fill_value": 0, "order": "C", "filters": null}"#;
+    let consolidated = format!(
+        r#"{{"zarr_consolidated_format": 1, "metadata":
+            {{".zgroup": {group}, "v/.zattrs": {attributes}, "v/.zarray": {array}}}}}"#
+    );
     fs::create_dir_all(folder.join("v"))?;
-    fs::write(folder.join(".zgroup"), r#"{"zarr_format": 2}"#)?;
-    fs::write(
-        folder.join("v/.zattrs"),
-        r#"{"_ARRAY_DIMENSIONS": ["y", "x"]}"#,
-    )?;
-    fs::write(
-        folder.join("v/.zarray"),
-        r#"{"zarr_format": 2, "shape": [2, 3], "chunks": [2, 3], "dtype": "<f4",
-            "compressor": null, "fill_value": 0, "order": "C", "filters": null}"#,
-    )
+    fs::write(folder.join(".zgroup"), group)?;
+    fs::write(folder.join(".zmetadata"), consolidated)?;
+    fs::write(folder.join("v/.zattrs"), attributes)?;
+    fs::write(folder.join("v/.zarray"), array)
 }

@@ -31,7 +31,15 @@ use crate::progress::QueryProgress;
 use crate::session::Session;
 
 /// Words in the names of options whose values must not be written down in a catalogue.
-const SECRET_WORDS: [&str; 6] = ["secret", "password", "token", "key", "credential", "sas"];
+const SECRET_WORDS: [&str; 7] = [
+    "secret",
+    "password",
+    "token",
+    "key",
+    "credential",
+    "sas",
+    "header",
+];
 
 /// Runs one statement.
 ///
