@@ -14,12 +14,12 @@ use std::time::Instant;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::DataFusionError;
 use futures::StreamExt;
 use graticule_engine::Session;
 use graticule_engine::progress::{ProgressSnapshot, QueryProgress};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use tokio::time::{Interval, interval};
 
 use crate::failure::Failure;
@@ -38,7 +38,7 @@ pub(crate) struct RunningQuery<'a> {
     /// Shown while it runs.
     pub(crate) bar: ProgressBar,
     messages: mpsc::Receiver<Result<Message, DataFusionError>>,
-    task: JoinHandle<()>,
+    task: SpawnedTask<()>,
     ticks: Interval,
     /// One for the whole query, lest a Ctrl-C while rows are being written goes unnoticed.
     interrupt: Pin<Box<dyn Future<Output = io::Result<()>>>>,
@@ -55,7 +55,7 @@ impl<'a> RunningQuery<'a> {
         statement: &'a str,
     ) -> Result<(Self, SchemaRef), Failure> {
         let (sender, messages) = mpsc::channel(2);
-        let task = tokio::spawn(work(Arc::clone(session), statement.to_string(), sender));
+        let task = SpawnedTask::spawn(work(Arc::clone(session), statement.to_string(), sender));
         let mut query = Self {
             statement,
             started: Instant::now(),
@@ -120,12 +120,6 @@ impl<'a> RunningQuery<'a> {
     async fn vanished(&mut self) -> Failure {
         let error = DataFusionError::Internal("the query stopped unexpectedly".to_string());
         Failure::of_statement(&error, self.statement)
-    }
-}
-
-impl Drop for RunningQuery<'_> {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 
