@@ -163,7 +163,8 @@ fn explain_root(root: &DataFusionError) -> Explanation {
         )),
         DataFusionError::ResourcesExhausted(text) => Explanation::plain(format!(
             "the query needs more memory than it may use: {}; allow more with --memory, or group or select less",
-            one_sentence(text)
+            // Before it stands a list of everything that holds memory.
+            one_sentence(text.rsplit("Error: ").next().unwrap_or(text))
         )),
         DataFusionError::ExecutionJoin(_) => Explanation::plain(
             "a worker of the query stopped unexpectedly; this is a fault in Graticule, please report it together with the statement",

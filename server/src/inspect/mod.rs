@@ -46,7 +46,7 @@ async fn report(
     format: InspectFormat,
 ) -> Result<String, Failure> {
     if !names_a_cube(startup, location) {
-        return folder(&startup.session, location, options, format).await;
+        return folder(startup, location, options, format).await;
     }
     let cubes = startup.engine.open(location, options).await?;
     let cubes: Vec<Description> = cubes.iter().map(|cube| Description::of(cube)).collect();
@@ -66,21 +66,23 @@ async fn report(
 /// Does the location end as cubes do?
 fn names_a_cube(startup: &Startup, location: &str) -> bool {
     let location = location.trim_end_matches('/');
-    let mut suffixes = startup
-        .engine
-        .formats()
-        .iter()
-        .flat_map(|format| format.suffixes());
-    suffixes.any(|suffix| location.ends_with(suffix))
+    suffixes(startup).any(|suffix| location.ends_with(suffix))
+}
+
+/// How the names of cubes end.
+fn suffixes(startup: &Startup) -> impl Iterator<Item = &'static str> {
+    let formats = startup.engine.formats().iter();
+    formats.flat_map(|format| format.suffixes()).copied()
 }
 
 /// Lists the cubes in a folder: attached as a store, they are tables of the schema `cube`.
 async fn folder(
-    session: &Session,
+    startup: &Startup,
     location: &str,
     options: &Options,
     format: InspectFormat,
 ) -> Result<String, Failure> {
+    let session = startup.session.as_ref();
     let options: Vec<String> = options
         .iter()
         .map(|(name, value)| format!("{name} {}", literal(value)))
@@ -91,6 +93,16 @@ async fn folder(
     };
     let attach = format!("ATTACH {} AS {SCHEMA} {options}", literal(location));
     collect(session, &attach, Format::Table).await?;
+    let count = format!("SELECT 1 FROM cube.tables WHERE table_schema = '{SCHEMA}' LIMIT 1");
+    if collect(session, &count, Format::Ndjson).await?.is_empty() {
+        return Err(Failure::new(
+            ExitCode::NotFound,
+            format!(
+                "there is no cube in {location}; names of cubes end in {}",
+                suffixes(startup).collect::<Vec<_>>().join(", ")
+            ),
+        ));
+    }
     let list = format!("{LIST} WHERE table_schema = '{SCHEMA}' ORDER BY table_name");
     match format {
         InspectFormat::Text => collect(session, &list, Format::Table).await,

@@ -118,8 +118,10 @@ fn folder() -> Result<(), Failed> {
 }
 
 fn nothing_there() -> Result<(), Failed> {
-    for path in ["absent.zarr", "absent.nc"] {
-        let output = Desk::with(&[])?.graticule(&["inspect", path], "")?;
+    for path in ["absent.zarr", "absent.nc", "absent", "empty"] {
+        let desk = Desk::with(&[])?;
+        std::fs::create_dir(desk.folder.path().join("empty"))?;
+        let output = desk.graticule(&["inspect", path], "")?;
         let complaint = text(&output.stderr);
         assert_eq!(output.status.code(), Some(4), "{complaint}");
         assert!(
