@@ -38,7 +38,7 @@ const SECRET_WORDS: [&str; 7] = [
     "key",
     "credential",
     "sas",
-    "header",
+    "headers",
 ];
 
 /// Runs one statement.
