@@ -144,7 +144,7 @@ fn name_start(line: &str) -> usize {
     for (index, c) in line.char_indices().rev() {
         if c == '"' {
             quoted = !quoted;
-        } else if !quoted && !(c.is_alphanumeric() || c == '_' || c == '.') {
+        } else if !(quoted || c.is_alphanumeric() || c == '_' || c == '.') {
             break;
         }
         start = index;
