@@ -28,7 +28,7 @@ use futures::stream;
 use crate::options::CubeOptions;
 use crate::runtime::io_handle;
 use crate::scan::CubeScan;
-use crate::scan::assemble::assemble;
+use crate::scan::assemble::{assemble, needed_chunks};
 use crate::scan::fetch::{BlockSource, Fetch, over_budget};
 use crate::scan::grid::{ScanGrid, Unit};
 use crate::scan::metrics::ScanMetrics;
@@ -59,8 +59,8 @@ pub(crate) fn open_stream(
         return Err(over_budget(&scan.cube.name, options.max_scan_bytes, Some(estimate)).into());
     }
     let scan_metrics = ScanMetrics::new(metrics, partition, context);
+    let (total, selected) = scan.chunk_counts();
     if partition == 0 {
-        let (total, selected) = scan.chunk_counts();
         scan_metrics.chunks_total.add(total as usize);
         scan_metrics.chunks_pruned.add((total - selected) as usize);
         scan_metrics.progress.expect_chunks(selected);
@@ -89,6 +89,7 @@ pub(crate) fn open_stream(
 
 /// A unit whose first chunks are on their way.
 struct Ahead {
+    number: u64,
     unit: Unit,
     mask: Option<BooleanBuffer>,
     fetch: Fetch,
@@ -106,6 +107,8 @@ struct ScanStream {
     source: BlockSource,
     grid: Arc<ScanGrid>,
     units: u64,
+    /// Chunks announced to who watches the query.
+    announced: u64,
     /// Variables fetched ahead, and those fetched only for units with a matching row.
     early: Vec<usize>,
     late: Vec<usize>,
@@ -161,6 +164,7 @@ impl ScanStream {
         let grid = scan.grid();
         Ok(Self {
             units: grid.unit_count(),
+            announced: scan.chunk_counts().1,
             grid,
             source,
             early,
@@ -242,7 +246,13 @@ impl ScanStream {
     /// Reads the next unit with a row to emit. False at the end.
     async fn next_unit(&mut self) -> Result<bool> {
         self.look_ahead()?;
-        let Some(Ahead { unit, mask, fetch }) = self.ahead.pop_front() else {
+        let Some(Ahead {
+            number,
+            unit,
+            mask,
+            fetch,
+        }) = self.ahead.pop_front()
+        else {
             return Ok(false);
         };
         let early = self.early.clone();
@@ -266,10 +276,7 @@ impl ScanStream {
             let blocks = self.source.finish(fetch, &late).await?;
             self.add(&mut unit, &late, &blocks)?;
         }
-        self.source
-            .metrics
-            .progress
-            .finish_chunks((early.len() + self.late.len()) as u64);
+        self.finish_share(number);
         self.pieces.append(&mut matching);
         self.current = Some(unit);
         // Decoding kept this task busy for up to a chunk: let others of the runtime have their turn.
@@ -309,9 +316,8 @@ impl ScanStream {
             }
             let unit = self.grid.unit(number);
             let Some(mask) = self.cell_mask(&unit)? else {
-                let skipped = (self.early.len() + self.late.len()) as u64;
-                self.source.metrics.chunks_pruned.add(skipped as usize);
-                self.source.metrics.progress.finish_chunks(skipped);
+                self.source.metrics.chunks_pruned.add(self.chunks_of(&unit));
+                self.finish_share(number);
                 continue;
             };
             if self.predicate.is_none() {
@@ -321,9 +327,37 @@ impl ScanStream {
                 self.source.claims.add_rows(rows as u64);
             }
             let fetch = self.source.start(&unit, &self.early);
-            self.ahead.push_back(Ahead { unit, mask, fetch });
+            self.ahead.push_back(Ahead {
+                number,
+                unit,
+                mask,
+                fetch,
+            });
         }
         Ok(())
+    }
+
+    /// Chunks that only this unit reads: those of variables along all axes. Chunks of other variables
+    /// are shared with other units.
+    fn chunks_of(&self, unit: &Unit) -> usize {
+        let variables = self.early.iter().chain(&self.late);
+        variables
+            .map(|variable| &self.scan.cube.variables[*variable])
+            .filter(|variable| variable.axes.len() == self.scan.cube.axes.len())
+            .map(|variable| needed_chunks(variable, unit).len())
+            .sum()
+    }
+
+    /// Unit `number` is dealt with: its share of the announced chunks is done. The shares of all units
+    /// add up to what was announced, however many units read the same chunk.
+    fn finish_share(&self, number: u64) {
+        let done = |units: u64| {
+            let chunks =
+                u128::from(self.announced) * u128::from(units) / u128::from(self.units.max(1));
+            u64::try_from(chunks).unwrap_or(u64::MAX)
+        };
+        let share = done(number + 1) - done(number);
+        self.source.metrics.progress.finish_chunks(share);
     }
 
     /// The rows of a unit that planes and sample leave: `None` when there is none, `Some(None)` when
