@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use quick_cache::sync::Cache;
-use quick_cache::{Lifecycle, Weighter};
+use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 
 use crate::cube::block::{Block, BlockValues};
 
@@ -112,18 +112,39 @@ impl Vacancy<'_> {
 impl BlockCache {
     /// A cache of at most `capacity` bytes, reserved from `pool` where one is given.
     pub fn new(capacity: u64, pool: Option<&Arc<dyn MemoryPool>>) -> Self {
-        let reservation =
-            pool.map(|pool| MemoryConsumer::new("decoded-block cache").register(pool));
+        let consumer = || MemoryConsumer::new("decoded-block cache");
+        let reservation = pool.map(|pool| consumer().register(pool));
+        Self::with(
+            OptionsBuilder::new().weight_capacity(capacity),
+            capacity,
+            reservation,
+        )
+    }
+
+    /// A small cache for one execution of a scan. It is one shard, so that a block may be as large as
+    /// the whole cache.
+    pub(crate) fn of_execution(capacity: u64) -> Self {
+        Self::with(
+            OptionsBuilder::new().weight_capacity(capacity).shards(1),
+            capacity,
+            None,
+        )
+    }
+
+    fn with(
+        options: &mut OptionsBuilder,
+        capacity: u64,
+        reservation: Option<MemoryReservation>,
+    ) -> Self {
         let reserve = Reserve {
             reservation: Arc::new(Mutex::new(reservation)),
         };
-        let blocks = Cache::with(
-            1024,
-            capacity,
-            Bytes,
-            std::hash::RandomState::new(),
-            reserve.clone(),
-        );
+        let options = options.estimated_items_capacity(1024).build();
+        let hash = std::hash::RandomState::new;
+        let blocks = match options {
+            Ok(options) => Cache::with_options(options, Bytes, hash(), reserve.clone()),
+            Err(_) => Cache::with(1024, capacity, Bytes, hash(), reserve.clone()),
+        };
         Self {
             blocks,
             reserve,

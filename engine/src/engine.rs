@@ -87,7 +87,8 @@ impl EngineBuilder {
         self
     }
 
-    /// Memory for decoded chunks, in bytes, 1 GiB unless said otherwise. It counts as memory of queries.
+    /// Memory for decoded chunks, in bytes, 1 GiB unless said otherwise, and never more than a quarter
+    /// of the memory of all queries, of which it is a part.
     #[must_use]
     pub fn cache(mut self, bytes: u64) -> Self {
         self.cache = Some(bytes);
@@ -114,7 +115,10 @@ impl EngineBuilder {
         if let Some(pool) = &pool {
             runtime = runtime.with_memory_pool(Arc::clone(pool));
         }
-        let blocks = BlockCache::new(self.cache.unwrap_or(DEFAULT_CACHE), pool.as_ref());
+        // At most a quarter of the memory, so that the cache never starves the queries it serves.
+        let share = self.memory.map_or(u64::MAX, |bytes| bytes as u64 / 4);
+        let cache = self.cache.unwrap_or(DEFAULT_CACHE).min(share);
+        let blocks = BlockCache::new(cache, pool.as_ref());
         let opener = Arc::new(Opener {
             store_connectors: self.store_connectors,
             formats: self.formats,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::projection::ProjectionExec;
@@ -39,8 +40,10 @@ impl PhysicalOptimizerRule for DistinctAxes {
             let Some(aggregate) = node.downcast_ref::<AggregateExec>() else {
                 return Ok(Transformed::no(node));
             };
-            let groups_only =
-                aggregate.aggr_expr().is_empty() && !aggregate.group_expr().has_grouping_set();
+            let group = aggregate.group_expr();
+            let groups_only = aggregate.aggr_expr().is_empty()
+                && !group.has_grouping_set()
+                && !group.input_exprs().iter().any(is_volatile);
             let scan = if groups_only {
                 shrunk_scan(aggregate.input())?
             } else {

@@ -1,4 +1,10 @@
-//! Gets decoded blocks: from the cache, or fetched on the I/O runtime and decoded here.
+//! Gets decoded blocks: from a cache, or fetched on the I/O runtime and decoded here.
+//!
+//! | block                                    | is kept in                         | fetched ahead |
+//! |------------------------------------------|------------------------------------|---------------|
+//! | of a query small enough for the cache    | the cache of the process           | yes           |
+//! | of a large scan, needed by one unit      | nowhere                            | yes           |
+//! | of a large scan, shared by several units | a small cache of this execution    | no            |
 
 use std::sync::Arc;
 
@@ -24,7 +30,7 @@ const CONCURRENT_FETCHES: usize = 16;
 struct Arrival {
     variable: usize,
     index: Vec<u64>,
-    /// `None` when the cache held the block as the fetch began.
+    /// `None` when it is fetched only if no cache holds the block by the time it is needed.
     encoded: Option<Option<EncodedChunk>>,
 }
 
@@ -37,8 +43,10 @@ pub(crate) struct Fetch {
 #[derive(Clone)]
 pub(crate) struct BlockSource {
     pub(crate) cube: Arc<Cube>,
-    /// Set when this query may use the cache.
+    /// Set when this query may use the cache of the process.
     pub(crate) cache: Option<Arc<BlockCache>>,
+    /// Per variable of the cube: may several units need the same chunk of it?
+    pub(crate) shared: Vec<bool>,
     pub(crate) io: Handle,
     pub(crate) metrics: ScanMetrics,
     pub(crate) claims: Arc<Claims>,
@@ -56,16 +64,21 @@ impl BlockSource {
         }
     }
 
+    /// Where blocks of `variable` are kept, if anywhere.
+    fn keeper(&self, variable: usize) -> Option<&BlockCache> {
+        let of_execution = || self.shared[variable].then(|| self.claims.blocks());
+        self.cache.as_deref().or_else(of_execution)
+    }
+
     /// Starts to fetch the chunks of `variables` that `unit` needs.
     pub(crate) fn start(&self, unit: &Unit, variables: &[usize]) -> Fetch {
         let mut wanted = Vec::new();
         for variable in variables {
             for index in needed_chunks(&self.cube.variables[*variable], unit) {
-                let cached = self
-                    .cache
-                    .as_ref()
-                    .is_some_and(|cache| cache.contains(&self.key(*variable, &index)));
-                wanted.push((*variable, index, cached));
+                let waits = self.cache.is_none() && self.shared[*variable];
+                let kept = |keeper: &BlockCache| keeper.contains(&self.key(*variable, &index));
+                let later = waits || self.keeper(*variable).is_some_and(kept);
+                wanted.push((*variable, index, later));
             }
         }
         let cube = Arc::clone(&self.cube);
@@ -74,8 +87,8 @@ impl BlockSource {
             async move {
                 let cube = &cube;
                 stream::iter(wanted)
-                    .map(|(variable, index, cached)| async move {
-                        let encoded = match cached {
+                    .map(|(variable, index, later)| async move {
+                        let encoded = match later {
                             true => None,
                             false => Some(fetch(cube, variable, &index).await?),
                         };
@@ -105,6 +118,7 @@ impl BlockSource {
             let _waiting = self.metrics.time_fetch.timer();
             match fetch.task.join_next().await {
                 Some(Ok(arrivals)) => arrivals?,
+                Some(Err(error)) if error.is_panic() => return Err(broken(&self.cube).into()),
                 _ => return Err(interrupted(&self.cube).into()),
             }
         };
@@ -114,6 +128,8 @@ impl BlockSource {
                 .iter()
                 .position(|variable| *variable == arrival.variable);
             let block = self.block(arrival).await?;
+            // Decoding kept this task busy: let others have their turn, and a cancellation its way.
+            tokio::task::yield_now().await;
             if let Some(position) = position {
                 blocks[position].push(block);
             }
@@ -130,22 +146,34 @@ impl BlockSource {
         if let Some(Some(chunk)) = &encoded {
             self.metrics.fetched(chunk.bytes_fetched);
         }
-        let Some(cache) = &self.cache else {
+        let Some(keeper) = self.keeper(variable) else {
             return self.decode(variable, &index, encoded.flatten());
         };
-        match cache.look_up(&self.key(variable, &index)).await {
+        match keeper.look_up(&self.key(variable, &index)).await {
             Lookup::Hit(block) => {
-                self.metrics.cache_hits.add(1);
-                self.metrics.chunks_read.add(1);
+                if !self.shared[variable] || self.claims.is_first(variable, &index) {
+                    self.metrics.cache_hits.add(1);
+                    self.metrics.chunks_read.add(1);
+                }
                 Ok(block)
             }
             Lookup::Miss(vacancy) => {
                 let encoded = match encoded {
                     Some(encoded) => encoded,
-                    // It was in the cache when the fetch began and has been evicted since.
-                    None => fetch(&self.cube, variable, &index).await?,
+                    None => {
+                        let encoded = {
+                            let _waiting = self.metrics.time_fetch.timer();
+                            fetch(&self.cube, variable, &index).await?
+                        };
+                        let bytes = encoded.as_ref().map_or(0, |chunk| chunk.bytes_fetched);
+                        self.metrics.fetched(bytes);
+                        encoded
+                    }
                 };
                 let block = self.decode(variable, &index, encoded)?;
+                if self.shared[variable] {
+                    self.claims.is_first(variable, &index);
+                }
                 if matches!(block.values, BlockValues::Array(_)) {
                     vacancy.fill(&block);
                 }
@@ -182,6 +210,16 @@ async fn fetch(cube: &Cube, variable: usize, index: &[u64]) -> CubeResult<Option
         .fetch(index)
         .await
         .map_err(|error| error.within(&cube.name))
+}
+
+fn broken(cube: &Cube) -> CubeError {
+    CubeError::corrupt(
+        &cube.name,
+        "a library failed on a chunk in a way it should not",
+    )
+    .remedy(
+        "check the cube with the program that wrote it, and report this to Graticule's maintainers",
+    )
 }
 
 fn interrupted(cube: &Cube) -> CubeError {

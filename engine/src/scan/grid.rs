@@ -100,6 +100,17 @@ impl ScanGrid {
             .map_or_else(|| axis.chunks.count(), |touched| touched.len() as u64)
     }
 
+    /// May several units need the same chunk of `variable`? Not when it runs along all axes and every
+    /// unit holds its chunks whole.
+    pub(crate) fn shares_chunks(&self, variable: &Variable) -> bool {
+        let is_whole = |(axis, chunks): (&usize, &AxisChunks)| {
+            let units = &self.axes[*axis].chunks;
+            units == chunks || units.count() <= 1
+        };
+        let is_aligned = variable.axes.iter().zip(variable.chunks()).all(is_whole);
+        variable.axes.len() < self.axes.len() || !is_aligned
+    }
+
     /// Number of units.
     pub(crate) fn unit_count(&self) -> u64 {
         self.axes
@@ -149,7 +160,8 @@ impl ScanGrid {
 /// directions stays within memory.
 const UNIT_CELLS: u64 = 1 << 26;
 
-/// Axes that no variable runs along are cut so that a unit has at most about this many rows.
+/// Where no variable runs along all axes, a unit has at most about this many rows: the chunks of
+/// different variables may lie across each other, and their product may be any size.
 const FREE_ROWS: u64 = 1 << 20;
 
 /// How a scan of `variables` cuts the axes: along each axis like the variable with the longest
@@ -176,6 +188,9 @@ pub(crate) fn scan_chunks(cube: &Cube, variables: &[usize]) -> Vec<AxisChunks> {
     {
         chunks = longest_chunks(cube, &[*largest]);
     }
+    if full_rank.is_empty() {
+        limit_rows(&mut chunks);
+    }
     let mut room = FREE_ROWS / cells(chunks.iter().flatten()).clamp(1, FREE_ROWS);
     let mut cut: Vec<AxisChunks> = Vec::with_capacity(chunks.len());
     for (axis, chunks) in cube.axes.iter().zip(chunks).rev() {
@@ -188,6 +203,21 @@ pub(crate) fn scan_chunks(cube: &Cube, variables: &[usize]) -> Vec<AxisChunks> {
     }
     cut.reverse();
     cut
+}
+
+/// Cuts chunks, the slowest axis first, until a unit of them has at most [`FREE_ROWS`] rows.
+fn limit_rows(chunks: &mut [Option<AxisChunks>]) {
+    for axis in 0..chunks.len() {
+        let rows = cells(chunks.iter().flatten());
+        if rows <= FREE_ROWS {
+            return;
+        }
+        if let Some(along) = &mut chunks[axis] {
+            let inner = (rows / along.size().max(1)).max(1);
+            *along =
+                AxisChunks::regular(along.length(), (FREE_ROWS / inner).clamp(1, along.size()));
+        }
+    }
 }
 
 /// Per axis, the chunks of the variable that cuts it most coarsely; `None` where none runs along it.

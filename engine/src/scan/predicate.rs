@@ -76,8 +76,12 @@ impl ScanPredicate {
         let only_axes = axes.iter().all(|column| *column < cube.axes.len());
         match axes.as_slice() {
             [axis] if only_axes && pruning => {
-                let matches = evaluate_on_axis(cube, *axis, &conjunct)?;
-                self.selections[*axis] = self.selections[*axis].and(&matches);
+                match evaluate_on_axis(cube, *axis, &conjunct) {
+                    Ok(matches) => self.selections[*axis] = self.selections[*axis].and(&matches),
+                    // It fails on some coordinate, which another conjunct may exclude: on the rows
+                    // that are left it may not.
+                    Err(_) => self.add_to_rows(conjunct),
+                }
             }
             [first, second] if only_axes && pruning => {
                 self.planes.push(Arc::new(PlanePredicate::new(
@@ -86,14 +90,16 @@ impl ScanPredicate {
                     conjunct,
                 )?));
             }
-            _ => {
-                self.rows = Some(match self.rows.take() {
-                    None => conjunct,
-                    Some(before) => Arc::new(BinaryExpr::new(before, Operator::And, conjunct)),
-                });
-            }
+            _ => self.add_to_rows(conjunct),
         }
         Ok(())
+    }
+
+    fn add_to_rows(&mut self, conjunct: Arc<dyn PhysicalExpr>) {
+        self.rows = Some(match self.rows.take() {
+            None => conjunct,
+            Some(before) => Arc::new(BinaryExpr::new(before, Operator::And, conjunct)),
+        });
     }
 }
 
@@ -159,7 +165,7 @@ impl PlanePredicate {
         )?;
         let mask = true_bits(&matches);
         let mut masks = lock(&self.masks);
-        if (masks.len() + 1).saturating_mul(rows.max(1)) <= Self::CACHED_BITS {
+        if (masks.len() + 1).saturating_mul(rows.max(1024)) <= Self::CACHED_BITS {
             masks.insert(key, mask.clone());
         }
         Ok(mask)

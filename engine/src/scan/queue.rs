@@ -4,9 +4,11 @@
 //! the life of the plan, so the queue keeps one counter per execution: the n-th time a partition is
 //! opened it joins the n-th execution.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::cache::BlockCache;
 
 /// The executions of one scan.
 #[derive(Debug, Default)]
@@ -28,7 +30,14 @@ pub(crate) struct Claims {
     step: u64,
     rows: AtomicU64,
     bytes: AtomicU64,
+    /// Blocks that several units of a large scan need: kept for this execution only.
+    blocks: BlockCache,
+    /// Shared chunks that were counted as read.
+    counted: Mutex<HashSet<(usize, Box<[u64]>)>>,
 }
+
+/// Bytes of blocks that an execution keeps for its later units.
+const SHARED_BLOCK_BYTES: u64 = 64 << 20;
 
 impl Claims {
     fn new(first: u64, step: u64) -> Self {
@@ -38,6 +47,8 @@ impl Claims {
             step,
             rows: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            blocks: BlockCache::of_execution(SHARED_BLOCK_BYTES),
+            counted: Mutex::default(),
         }
     }
 
@@ -60,6 +71,17 @@ impl Claims {
     /// Rows surely found so far.
     pub(crate) fn rows(&self) -> u64 {
         self.rows.load(Relaxed)
+    }
+
+    /// The blocks kept for later units of this execution.
+    pub(crate) fn blocks(&self) -> &BlockCache {
+        &self.blocks
+    }
+
+    /// Is this the first time that the execution meets the chunk? Remembers that it did.
+    pub(crate) fn is_first(&self, variable: usize, index: &[u64]) -> bool {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        counted.insert((variable, index.into()))
     }
 
     /// Adds decoded bytes; returns how many there are now.

@@ -207,6 +207,13 @@ impl CubeScan {
         if !self.is_exact() || self.limit.is_some() {
             return None;
         }
+        if self
+            .projection
+            .expr_iter()
+            .any(|output| is_volatile(&output))
+        {
+            return None;
+        }
         let read = self.projection.column_indices();
         if read.iter().any(|column| *column >= self.cube.axes.len()) {
             return None;
@@ -541,7 +548,7 @@ fn evaluates_again(inner: &ProjectionExprs, outer: &ProjectionExprs) -> Result<b
 }
 
 /// Rows in the order of the grid need a whole slab in memory; beyond this a sort that can spill is better.
-const SLAB_BYTES: u64 = 1 << 30;
+const SLAB_BYTES: u64 = 1 << 28;
 
 impl CubeScan {
     /// Bytes of the largest unit's columns.

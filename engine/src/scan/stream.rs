@@ -18,6 +18,7 @@ use arrow::buffer::BooleanBuffer;
 use arrow::compute::BatchCoalescer;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::projection::Projector;
@@ -68,17 +69,23 @@ pub(crate) fn open_stream(
     let source = BlockSource {
         cube: Arc::clone(&scan.cube),
         cache: (options.cache && scan.blocks.admits(estimate)).then(|| Arc::clone(&scan.blocks)),
+        shared: (scan.cube.variables.iter())
+            .map(|variable| scan.grid().shares_chunks(variable))
+            .collect(),
         io: io_handle(context.session_config()),
         metrics: scan_metrics,
         claims,
         max_bytes: options.max_scan_bytes,
     };
     let schema = Arc::clone(&scan.schema);
+    let consumer = MemoryConsumer::new(format!("scan of {}", scan.cube.name));
+    let memory = consumer.register(context.memory_pool());
     let state = ScanStream::new(
         scan,
         source,
         options.prefetch.max(1),
         context.session_config().batch_size(),
+        memory,
     )?;
     let batches = stream::try_unfold(state, |mut state| async move {
         let batch = state.next_batch().await?;
@@ -125,6 +132,8 @@ struct ScanStream {
     coalescer: BatchCoalescer,
     exhausted: bool,
     rows_left: usize,
+    /// The decoded values of the current unit, as the memory pool knows them.
+    memory: MemoryReservation,
 }
 
 impl ScanStream {
@@ -133,6 +142,7 @@ impl ScanStream {
         source: BlockSource,
         prefetch: usize,
         batch_rows: usize,
+        memory: MemoryReservation,
     ) -> Result<Self> {
         let (mut early, mut late) = scan.variables();
         if scan.predicate.rows.is_none() {
@@ -181,6 +191,7 @@ impl ScanStream {
             pieces: VecDeque::new(),
             coalescer,
             exhausted: false,
+            memory,
             rows_left: scan.limit.unwrap_or(usize::MAX),
             scan,
         })
@@ -255,6 +266,7 @@ impl ScanStream {
         else {
             return Ok(false);
         };
+        self.memory.try_resize(self.unit_bytes(&unit))?;
         let early = self.early.clone();
         let blocks = self.source.finish(fetch, &early).await?;
         let cube = Arc::clone(&self.scan.cube);
@@ -275,6 +287,9 @@ impl ScanStream {
             let fetch = self.source.start(unit.unit(), &late);
             let blocks = self.source.finish(fetch, &late).await?;
             self.add(&mut unit, &late, &blocks)?;
+        } else if matching.is_empty() {
+            let skipped = self.chunks_of(&self.late, unit.unit());
+            self.source.metrics.chunks_pruned.add(skipped);
         }
         self.finish_share(number);
         self.pieces.append(&mut matching);
@@ -316,7 +331,9 @@ impl ScanStream {
             }
             let unit = self.grid.unit(number);
             let Some(mask) = self.cell_mask(&unit)? else {
-                self.source.metrics.chunks_pruned.add(self.chunks_of(&unit));
+                let skipped =
+                    self.chunks_of(&self.early, &unit) + self.chunks_of(&self.late, &unit);
+                self.source.metrics.chunks_pruned.add(skipped);
                 self.finish_share(number);
                 continue;
             };
@@ -337,14 +354,24 @@ impl ScanStream {
         Ok(())
     }
 
-    /// Chunks that only this unit reads: those of variables along all axes. Chunks of other variables
-    /// are shared with other units.
-    fn chunks_of(&self, unit: &Unit) -> usize {
+    /// Bytes of the variables' values at the selected cells of a unit.
+    fn unit_bytes(&self, unit: &Unit) -> usize {
         let variables = self.early.iter().chain(&self.late);
-        variables
-            .map(|variable| &self.scan.cube.variables[*variable])
-            .filter(|variable| variable.axes.len() == self.scan.cube.axes.len())
-            .map(|variable| needed_chunks(variable, unit).len())
+        let bytes = |index: &usize| {
+            let variable = &self.scan.cube.variables[*index];
+            let width = variable.field.data_type().primitive_width().unwrap_or(16);
+            let counts = variable.axes.iter().map(|axis| unit.axes[*axis].count);
+            counts.fold(width, usize::saturating_mul)
+        };
+        variables.map(bytes).fold(0, usize::saturating_add)
+    }
+
+    /// Chunks of `variables` that only this unit reads.
+    fn chunks_of(&self, variables: &[usize], unit: &Unit) -> usize {
+        let own = variables
+            .iter()
+            .filter(|variable| !self.source.shared[**variable]);
+        own.map(|variable| needed_chunks(&self.scan.cube.variables[*variable], unit).len())
             .sum()
     }
 
