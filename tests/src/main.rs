@@ -11,6 +11,7 @@
 //!   [`places::with_data`] for a trial that is ignored where the large data are absent;
 //! - [`sql`]: one trial per `.slt` file: nothing to write in Rust at all;
 //! - [`client`]: an engine with all stores and formats, and variables that stand for folders;
+//! - [`synthetic`]: sessions over cubes in memory; [`watched`]: arrays that record what is asked of them;
 //! - [`oracle`]: values computed by a Python script of `tests/oracle/`, once per content of the script.
 //!
 //! Run all of them with `make test`, one of them with
@@ -34,11 +35,15 @@ mod places;
 mod pruning;
 mod readme;
 mod samples;
+mod scan_cache;
+mod scan_work;
 mod sql;
 mod stores;
+mod synthetic;
 mod tidy;
 mod twin_cubes;
 mod values;
+mod watched;
 mod zarr;
 mod zarr_faults;
 mod zarr_fuzz;
@@ -61,6 +66,8 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     pruning::trials,
     readme::trials,
     samples::trials,
+    scan_cache::trials,
+    scan_work::trials,
     sql::trials,
     stores::trials,
     tidy::trials,

@@ -3,42 +3,105 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float32Array, Float64Array, Int64Array, RecordBatch};
-use arrow::util::display::{ArrayFormatter, FormatOptions};
+use arrow::array::{ArrayRef, Float32Array, Float64Array, Int64Array};
 use datafusion::datasource::MemTable;
-use datafusion::prelude::{SessionConfig, SessionContext};
 use graticule_engine::cache::BlockCache;
-use graticule_engine::cube::conventions::interpret;
 use graticule_engine::cube::memory::MemoryArray;
 use graticule_engine::options::CubeOptions;
 use graticule_engine::scan::CubeTable;
-use graticule_engine::source::{Attributes, Group, Options};
+use graticule_engine::source::{Attributes, Group};
 use libtest_mimic::Trial;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
-/// How one synthetic cube is cut.
+use crate::synthetic::{cube, rows, session};
+
+/// The calendar of the time axis.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Calendar {
+    Standard,
+    Days360,
+}
+
+impl Calendar {
+    /// A day after 2001-01-01, as SQL writes it.
+    fn date(self, day: i64) -> String {
+        match self {
+            Self::Standard => format!("TIMESTAMP '2001-01-01' + INTERVAL '{day} days'"),
+            Self::Days360 => {
+                let (year, month, day) = (2001 + day / 360, day / 30 % 12 + 1, day % 30 + 1);
+                format!("'{year}-{month:02}-{day:02}'")
+            }
+        }
+    }
+
+    /// The start of that day's month.
+    fn month(self, day: i64) -> String {
+        match self {
+            Self::Standard => format!("date_trunc('month', {})", self.date(day)),
+            Self::Days360 => self.date(day / 30 * 30),
+        }
+    }
+}
+
+/// The order of the coordinates along an axis.
+#[derive(Debug, Clone, Copy)]
+enum Order {
+    Ascending,
+    Descending,
+    /// In no order, from three cells on: even steps first, then the odd ones backwards.
+    Shuffled,
+}
+
+impl Order {
+    fn steps(self, length: u64) -> Vec<u64> {
+        match self {
+            Self::Ascending => (0..length).collect(),
+            Self::Descending => (0..length).rev().collect(),
+            Self::Shuffled => {
+                let even = (0..length).filter(|step| step % 2 == 0);
+                even.chain((0..length).rev().filter(|step| step % 2 == 1))
+                    .collect()
+            }
+        }
+    }
+}
+
+/// How one synthetic cube is cut, and what its axes are like.
 #[derive(Debug, Clone)]
 struct Layout {
     shape: [u64; 3],
     chunks: [u64; 3],
     other_chunks: [u64; 3],
-    descending: bool,
+    orders: [Order; 3],
+    calendar: Calendar,
+    /// Longitudes from 0 to 330 around the globe, rather than a few degrees around Greenwich.
+    around_the_globe: bool,
 }
 
-fn layouts() -> impl Strategy<Value = Layout> {
+fn layouts(calendar: Calendar) -> impl Strategy<Value = Layout> {
     let axis =
         |longest: u64| (1..=longest).prop_flat_map(|length| (Just(length), 1..=length, 1..=length));
-    (axis(40), axis(9), axis(11), any::<bool>()).prop_map(|(time, lat, lon, descending)| Layout {
-        shape: [time.0, lat.0, lon.0],
-        chunks: [time.1, lat.1, lon.1],
-        other_chunks: [time.2, lat.2, lon.2],
-        descending,
-    })
+    let order = prop_oneof![
+        3 => Just(Order::Ascending),
+        2 => Just(Order::Descending),
+        1 => Just(Order::Shuffled),
+    ];
+    let orders = prop::array::uniform3(order);
+    (axis(40), axis(9), axis(12), orders, any::<bool>()).prop_map(
+        move |(time, lat, lon, orders, around_the_globe)| Layout {
+            shape: [time.0, lat.0, lon.0],
+            chunks: [time.1, lat.1, lon.1],
+            other_chunks: [time.2, lat.2, lon.2],
+            orders,
+            calendar,
+            around_the_globe,
+        },
+    )
 }
 
-/// A cube of `v` and `w` (chunked differently, with gaps and a chunk that is not stored), a mask over
-/// lat and lon, a series over time and a constant.
+/// A cube of `v` and `w` (chunked differently, with gaps and a chunk that is not stored), `turned`
+/// with its dimensions the other way round, a mask over lat and lon, a series over time and a constant.
 fn group(layout: &Layout) -> Group {
     let [time, lat, lon] = layout.shape;
     let cells = (time * lat * lon) as usize;
@@ -58,21 +121,24 @@ fn group(layout: &Layout) -> Group {
             .with_attributes(attributes)
             .shared()
     };
+    let steps = |axis: usize| layout.orders[axis].steps(layout.shape[axis]).into_iter();
     let times: ArrayRef = Arc::new(Int64Array::from_iter_values(
-        (0..time as i64).map(|step| step * 17),
+        steps(0).map(|step| step as i64 * 17),
     ));
-    let lats: ArrayRef = Arc::new(Float64Array::from_iter_values((0..lat).map(|row| {
-        let row = if layout.descending {
-            lat - 1 - row
-        } else {
-            row
-        };
-        50.0 + row as f64 * 0.5
-    })));
-    let lons: ArrayRef = Arc::new(Float32Array::from_iter_values(
-        (0..lon).map(|column| column as f32 - 4.0),
+    let lats: ArrayRef = Arc::new(Float64Array::from_iter_values(
+        steps(1).map(|step| 50.0 + step as f64 * 0.5),
     ));
+    let longitude = |step: u64| match layout.around_the_globe {
+        true => step as f32 * 30.0,
+        false => step as f32 - 4.0,
+    };
+    let lons: ArrayRef = Arc::new(Float32Array::from_iter_values(steps(2).map(longitude)));
+    let calendar = match layout.calendar {
+        Calendar::Standard => "standard",
+        Calendar::Days360 => "360_day",
+    };
     let all = ["time", "lat", "lon"];
+    let backwards = |[time, lat, lon]: [u64; 3]| [lon, lat, time];
     let mask: ArrayRef = Arc::new(Int64Array::from_iter_values(
         (0..(lat * lon) as i64).map(|cell| cell % 3),
     ));
@@ -88,7 +154,7 @@ fn group(layout: &Layout) -> Group {
                 "time",
                 time,
                 times,
-                serde_json::json!({"units": "days since 2001-01-01"}),
+                serde_json::json!({"units": "days since 2001-01-01", "calendar": calendar}),
             ),
             axis(
                 "lat",
@@ -109,6 +175,14 @@ fn group(layout: &Layout) -> Group {
             MemoryArray::floats("w", &all, &layout.shape, floats(0.5))
                 .with_chunks(&layout.other_chunks)
                 .shared(),
+            MemoryArray::floats(
+                "turned",
+                &["lon", "lat", "time"],
+                &backwards(layout.shape),
+                floats(2.0),
+            )
+            .with_chunks(&backwards(layout.other_chunks))
+            .shared(),
             MemoryArray::new("mask", &["lat", "lon"], &[lat, lon], mask).shared(),
             MemoryArray::new("series", &["time"], &[time], series).shared(),
             MemoryArray::new("height", &[], &[], height).shared(),
@@ -119,46 +193,126 @@ fn group(layout: &Layout) -> Group {
     }
 }
 
-/// One condition of a WHERE clause.
-fn conditions() -> impl Strategy<Value = String> {
-    let comparison = prop_oneof![
+/// A longitude near Greenwich or anywhere on the globe, also beyond one turn.
+fn longitudes() -> BoxedStrategy<i32> {
+    prop_oneof![-6i32..9, (-8i32..15).prop_map(|step| step * 30)].boxed()
+}
+
+/// A latitude in and around the grid.
+fn latitudes() -> impl Strategy<Value = f64> + Clone {
+    (-2i32..22).prop_map(|step| 50.0 + f64::from(step) * 0.25)
+}
+
+/// A test of the grid's points against a triangle or a box.
+fn shapes() -> impl Strategy<Value = String> {
+    let corner = || (longitudes(), latitudes());
+    let triangle = (corner(), corner(), corner()).prop_map(|(a, b, c)| vec![a, b, c]);
+    let rectangle = (corner(), corner()).prop_map(|((west, south), (east, north))| {
+        vec![(west, south), (east, south), (east, north), (west, north)]
+    });
+    let geometry = prop_oneof![triangle, rectangle].prop_map(|mut corners| {
+        corners.extend(corners.first().copied());
+        let corners: Vec<String> = corners.iter().map(|(x, y)| format!("{x} {y}")).collect();
+        format!("ST_GeomFromText('POLYGON (({}))')", corners.join(", "))
+    });
+    (geometry, 0..4).prop_map(|(geometry, test)| match test {
+        0 => format!("ST_Contains({geometry}, ST_Point(lon, lat))"),
+        1 => format!("ST_Within(ST_Point(lon, lat), {geometry})"),
+        2 => format!("ST_Intersects(ST_Point(lon, lat), {geometry})"),
+        _ => format!("ST_Covers({geometry}, ST_Point(lon, lat))"),
+    })
+}
+
+/// One condition on coordinates.
+fn on_axes(calendar: Calendar) -> impl Strategy<Value = String> {
+    let day = || prop_oneof![0i64..700, (0i64..40).prop_map(|step| step * 17)];
+    let list = |values: Vec<String>| values.join(", ");
+    let texts = |values: Vec<i32>| values.iter().map(ToString::to_string).collect();
+    prop_oneof![
+        (comparisons(), day())
+            .prop_map(move |(op, day)| format!("time {op} {}", calendar.date(day))),
+        (day(), day()).prop_map(move |(low, high)| format!(
+            "time BETWEEN {} AND {}",
+            calendar.date(low),
+            calendar.date(high)
+        )),
+        prop::collection::vec(day(), 1..4).prop_map(move |days| format!(
+            "time IN ({})",
+            list(days.into_iter().map(|day| calendar.date(day)).collect())
+        )),
+        (1u32..13, comparisons())
+            .prop_map(|(month, op)| format!("date_part('month', time) {op} {month}")),
+        day().prop_map(move |day| format!("date_trunc('month', time) = {}", calendar.month(day))),
+        prop_oneof![Just("DJF"), Just("MAM"), Just("JJA"), Just("SON")]
+            .prop_map(|season| format!("season(time) = '{season}'")),
+        (comparisons(), latitudes()).prop_map(|(op, lat)| format!("lat {op} {lat}")),
+        (longitudes(), longitudes())
+            .prop_map(|(low, high)| format!("lon BETWEEN {low} AND {high}")),
+        prop::collection::vec(longitudes(), 1..4)
+            .prop_map(move |values| format!("lon IN ({})", list(texts(values)))),
+        (longitudes(), longitudes())
+            .prop_map(|(west, east)| format!("lon_between(lon, {west}, {east})")),
+        (longitudes(), longitudes(), latitudes(), latitudes()).prop_map(
+            |(west, east, south, north)| format!(
+                "in_box(lon, lat, {west}, {}, {east}, {})",
+                south.min(north),
+                south.max(north)
+            )
+        ),
+        shapes(),
+        shapes(),
+        (comparisons(), -5i32..60).prop_map(|(op, sum)| format!("lat + lon {op} {sum}")),
+        (comparisons(), -5i32..60)
+            .prop_map(|(op, sum)| format!("extract(day from time) + lon {op} {sum}")),
+        (comparisons(), comparisons())
+            .prop_map(|(first, second)| format!("(lon {first} 0 OR lat {second} 51)")),
+        Just("false".to_string()),
+        Just("lon = NULL".to_string()),
+    ]
+}
+
+/// One condition on values.
+fn on_values() -> impl Strategy<Value = String> {
+    prop_oneof![
+        (comparisons(), 0i32..100).prop_map(|(op, value)| format!("v {op} {value}")),
+        (comparisons(), 0i32..50).prop_map(|(op, value)| format!("w * 2 - v {op} {value}")),
+        (comparisons(), 0i32..200).prop_map(|(op, value)| format!("turned {op} {value}")),
+        Just("v IS NULL".to_string()),
+        Just("w IS NOT NULL AND mask = 1".to_string()),
+        Just("mask <> 1".to_string()),
+        comparisons().prop_map(|op| format!("series {op} 1.5")),
+        Just("height = 2".to_string()),
+    ]
+}
+
+fn comparisons() -> impl Strategy<Value = &'static str> + Clone {
+    prop_oneof![
         Just("<"),
         Just("<="),
         Just("="),
         Just(">="),
         Just(">"),
         Just("<>")
-    ];
-    let number = -6i32..70;
-    prop_oneof![
-        (comparison.clone(), 0i64..700).prop_map(|(op, day)| format!("time {op} TIMESTAMP '2001-01-01' + INTERVAL '{day} days'")),
-        (1u32..13, comparison.clone()).prop_map(|(month, op)| format!("date_part('month', time) {op} {month}")),
-        (0i64..700).prop_map(|day| format!("date_trunc('month', time) = date_trunc('month', TIMESTAMP '2001-01-01' + INTERVAL '{day} days')")),
-        (comparison.clone(), 0i32..10).prop_map(|(op, row)| format!("lat {op} {}", 50.0 + f64::from(row) * 0.25)),
-        (number.clone(), number.clone()).prop_map(|(low, high)| format!("lon BETWEEN {low} AND {high}")),
-        prop::collection::vec(-5i32..8, 1..4).prop_map(|values| format!("lon IN ({})", values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))),
-        (comparison.clone(), -5i32..60).prop_map(|(op, sum)| format!("lat + lon {op} {sum}")),
-        (comparison.clone(), -5i32..60).prop_map(|(op, sum)| format!("extract(day from time) + lon {op} {sum}")),
-        (comparison.clone(), 0i32..100).prop_map(|(op, value)| format!("v {op} {value}")),
-        (comparison.clone(), 0i32..50).prop_map(|(op, value)| format!("w * 2 - v {op} {value}")),
-        Just("v IS NULL".to_string()),
-        Just("w IS NOT NULL AND mask = 1".to_string()),
-        Just("mask <> 1".to_string()),
-        comparison.clone().prop_map(|op| format!("series {op} 1.5")),
-        Just("height = 2".to_string()),
-        (comparison.clone(), comparison).prop_map(|(first, second)| format!("(lon {first} 0 OR lat {second} 51)")),
-        Just("false".to_string()),
-        Just("lon = NULL".to_string()),
     ]
 }
 
-fn queries() -> impl Strategy<Value = String> {
+/// One condition of a WHERE clause.
+fn conditions(calendar: Calendar) -> impl Strategy<Value = String> {
+    let plain = prop_oneof![3 => on_axes(calendar).boxed(), 1 => on_values().boxed()];
+    (plain, 0..5).prop_map(|(condition, kind)| match kind {
+        0 => format!("NOT ({condition})"),
+        _ => condition,
+    })
+}
+
+fn queries(calendar: Calendar) -> impl Strategy<Value = String> {
     let columns = prop_oneof![
         Just("*"),
         Just("count(*)"),
         Just("time, lat, lon, v"),
         Just("w, mask, lon"),
-        Just("count(v), min(w), max(mask), min(lat), max(time), max(series)"),
+        Just("turned, v, time"),
+        Just("count(v), min(w), max(mask), min(lat), max(time), max(series), sum(turned)"),
         Just("v + w AS total, height"),
         Just("DISTINCT lat"),
         Just("DISTINCT date_part('month', time), lon"),
@@ -173,76 +327,30 @@ fn queries() -> impl Strategy<Value = String> {
         1 => Just(" ORDER BY time, lat DESC, lon LIMIT 5 OFFSET 3"),
         1 => Just(" ORDER BY lat, time, lon"),
     ];
-    (columns, prop::collection::vec(conditions(), 0..4), order).prop_map(
-        |(columns, conditions, order)| {
-            let filter = if conditions.is_empty() {
-                String::new()
-            } else {
-                format!(" WHERE {}", conditions.join(" AND "))
-            };
-            let rows_only = columns == "*" || columns == "time, lat, lon, v";
-            format!(
-                "SELECT {columns} FROM cube{filter}{}",
-                if rows_only { order } else { "" }
-            )
-        },
-    )
-}
-
-fn context(options: CubeOptions, partitions: usize, batch: usize) -> SessionContext {
-    let config = SessionConfig::new()
-        .with_option_extension(options)
-        .with_target_partitions(partitions)
-        .with_batch_size(batch);
-    SessionContext::new_with_config(config)
-}
-
-/// The rows as text, in order where the query asks for one.
-async fn rows(context: &SessionContext, query: &str) -> Result<Vec<String>, String> {
-    let batches = context
-        .sql(query)
-        .await
-        .map_err(|e| e.to_string())?
-        .collect()
-        .await
-        .map_err(|e| e.to_string())?;
-    let mut rows: Vec<String> = batches.iter().flat_map(text).collect();
-    if !query.contains("ORDER BY") {
-        rows.sort_unstable();
-    }
-    Ok(rows)
-}
-
-fn text(batch: &RecordBatch) -> Vec<String> {
-    let options = FormatOptions::default().with_null("NULL");
-    let columns: Vec<_> = batch
-        .columns()
-        .iter()
-        .map(|column| ArrayFormatter::try_new(column, &options).unwrap())
-        .collect();
-    (0..batch.num_rows())
-        .map(|row| {
-            columns
-                .iter()
-                .map(|column| column.value(row).to_string())
-                .collect::<Vec<_>>()
-                .join("|")
-        })
-        .collect()
+    let conditions = prop::collection::vec(conditions(calendar), 0..4);
+    (columns, conditions, order).prop_map(|(columns, conditions, order)| {
+        let filter = if conditions.is_empty() {
+            String::new()
+        } else {
+            format!(" WHERE {}", conditions.join(" AND "))
+        };
+        let rows_only = columns == "*" || columns == "time, lat, lon, v";
+        format!(
+            "SELECT {columns} FROM cube{filter}{}",
+            if rows_only { order } else { "" }
+        )
+    })
 }
 
 async fn compare(layout: Layout, queries: Vec<String>, batch: usize) -> Result<(), String> {
-    let cubes = interpret(&group(&layout), "cube", &Options::new())
-        .await
-        .map_err(|e| e.to_string())?;
-    let cube = Arc::new(cubes.into_iter().next().expect("the main cube"));
+    let cube = cube(&group(&layout)).await;
     let blocks = Arc::new(BlockCache::new(1 << 20, None));
     let table = Arc::new(CubeTable::new(cube, blocks));
-    let pruned = context(CubeOptions::default(), 3, batch);
+    let pruned = session(CubeOptions::default(), 3, batch);
     let mut off = CubeOptions::default();
     (off.pruning, off.cache, off.distinct_axes, off.grid_order) = (false, false, false, false);
-    let unpruned = context(off, 1, 8192);
-    let copied = context(CubeOptions::default(), 1, 8192);
+    let unpruned = session(off, 1, 8192);
+    let copied = session(CubeOptions::default(), 1, 8192);
     pruned.register_table("cube", table.clone()).unwrap();
     unpruned.register_table("cube", table).unwrap();
     let all = unpruned
@@ -286,15 +394,19 @@ pub(crate) fn trials() -> Vec<Trial> {
                 .enable_all()
                 .build()?;
             let mut runner = TestRunner::new(Config {
-                cases: 40,
+                cases: 60,
                 failure_persistence: None,
                 ..Config::default()
             });
-            let cases = (
-                layouts(),
-                prop::collection::vec(queries(), 6),
-                prop_oneof![Just(5usize), Just(64), Just(8192)],
-            );
+            let calendars =
+                prop_oneof![2 => Just(Calendar::Standard), 1 => Just(Calendar::Days360)];
+            let cases = calendars.prop_flat_map(|calendar| {
+                (
+                    layouts(calendar),
+                    prop::collection::vec(queries(calendar), 6),
+                    prop_oneof![Just(5usize), Just(64), Just(8192)],
+                )
+            });
             runner.run(&cases, |(layout, queries, batch)| {
                 runtime
                     .block_on(compare(layout, queries, batch))
