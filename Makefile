@@ -30,7 +30,7 @@ test: check              ## make check, then every test, unit to end-to-end: min
 bench:                   ## rooflines and comparisons, see benches/README.md: minutes (first: release build)
 	tools/setup
 	. tools/environment
-	cargo run --quiet --release --package graticule-benches
+	benches/run
 
 bless:                   ## rewrite the expectations of the .slt files to what is: minute
 	tools/setup nextest
