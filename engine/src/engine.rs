@@ -11,6 +11,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::error::Result;
@@ -123,6 +124,7 @@ impl EngineBuilder {
             store_connectors: self.store_connectors,
             formats: self.formats,
             blocks: Arc::new(blocks),
+            openings: AtomicU64::default(),
         });
         let file = self.catalogue_file.map(DefinitionsFile::new);
         let public = PublicSchema::new(Arc::clone(&opener), file)?;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::bytes::parse_bytes;
 use crate::exit_code;
+use graticule_engine::bytes::parse_bytes;
 
 /// Everything that can be typed after `graticule`.
 #[derive(Debug, Parser)]

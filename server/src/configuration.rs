@@ -32,10 +32,10 @@ use graticule_engine::source::{Options, StoreConnector};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::bytes::parse_bytes;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::nearest::nearest;
+use graticule_engine::bytes::parse_bytes;
 
 /// What `graticule.toml` says.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -7,7 +7,6 @@
 //! ```
 
 mod arguments;
-mod bytes;
 mod completion;
 mod configuration;
 mod count;

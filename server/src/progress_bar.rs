@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use graticule_engine::progress::ProgressSnapshot;
 use indicatif::{ProgressBar as Bar, ProgressStyle};
 
-use crate::bytes::format_bytes;
 use crate::count::format_count;
+use graticule_engine::bytes::format_bytes;
 
 /// A query that ends sooner shows no bar.
 const PATIENCE: Duration = Duration::from_millis(500);

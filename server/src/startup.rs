@@ -58,9 +58,12 @@ pub(crate) fn start(arguments: &EngineArguments) -> Result<Startup, Failure> {
     })
 }
 
+/// Stack of a thread that plans and computes: as deep as the statements that the parser lets pass.
+const STACK_BYTES: usize = 8 << 20;
+
 fn runtime(threads: Option<u16>) -> Result<Runtime, Failure> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.enable_all();
+    builder.enable_all().thread_stack_size(STACK_BYTES);
     if let Some(threads) = threads {
         builder.worker_threads(usize::from(threads));
     }

@@ -27,6 +27,8 @@ mod client;
 mod command_line;
 mod conventions;
 mod conventions_in_sql;
+mod freshness;
+mod limits;
 mod netcdf;
 mod netcdf_cubes;
 mod netcdf_faults;
@@ -37,6 +39,7 @@ mod readme;
 mod samples;
 mod scan_cache;
 mod scan_work;
+mod signed_urls;
 mod sql;
 mod stores;
 mod synthetic;
@@ -58,6 +61,8 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     command_line::trials,
     conventions::trials,
     conventions_in_sql::trials,
+    freshness::trials,
+    limits::trials,
     netcdf::trials,
     netcdf_cubes::trials,
     netcdf_faults::trials,
@@ -68,6 +73,7 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     samples::trials,
     scan_cache::trials,
     scan_work::trials,
+    signed_urls::trials,
     sql::trials,
     stores::trials,
     tidy::trials,

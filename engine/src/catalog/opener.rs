@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use datafusion::catalog::TableProvider;
 use datafusion::object_store::ObjectStore;
@@ -18,6 +19,7 @@ use crate::cube::{Cube, concatenate, conventions};
 use crate::error::{CubeError, CubeResult, ErrorKind};
 use crate::scan::CubeTable;
 use crate::source::{CubeFormat, Group, Location, Options, StoreConnector};
+use crate::sql::addresses::without_query;
 use crate::sql::suggestions::nearest;
 
 use super::listing::store_error;
@@ -40,6 +42,8 @@ pub(crate) struct Opener {
     pub(crate) store_connectors: Vec<Arc<dyn StoreConnector>>,
     pub(crate) formats: Vec<Arc<dyn CubeFormat>>,
     pub(crate) blocks: Arc<BlockCache>,
+    /// How many cubes have been opened, see [`Opener::open`].
+    pub(crate) openings: AtomicU64,
 }
 
 /// A store that is connected, and the options that are meant for the cubes in it.
@@ -100,7 +104,8 @@ impl Opener {
 
     /// The format of a URL or path by its suffix, and the table name that follows from it.
     pub(crate) fn format_of_url(&self, url: &str) -> Option<(Arc<dyn CubeFormat>, String)> {
-        let name = url.trim_end_matches('/').rsplit('/').next()?;
+        let path = without_query(url).trim_end_matches('/');
+        let name = path.rsplit('/').next()?;
         self.formats.iter().find_map(|format| {
             Some((
                 Arc::clone(format),
@@ -110,6 +115,9 @@ impl Opener {
     }
 
     /// Opens one cube that may be spread over several files.
+    ///
+    /// Every opening is a version of its own: options decide what a block holds, and chunks may have
+    /// been rewritten under metadata that stayed the same, so blocks are not shared with other openings.
     ///
     /// # Errors
     /// What the format or the conventions find wrong.
@@ -124,9 +132,12 @@ impl Opener {
             [location] => format.open(location, options).await?,
             several => concatenate::open_many(format, several, options).await?,
         };
+        let opening = self.openings.fetch_add(1, Ordering::Relaxed);
         let mut opened = Vec::new();
         for group in &groups {
-            for cube in conventions::interpret(group, &group_name(name, group), options).await? {
+            let name = group_name(name, group);
+            for mut cube in conventions::interpret(group, &name, options).await? {
+                cube.version = format!("{} opening {opening}", cube.version);
                 let cube = Arc::new(cube);
                 let table = CubeTable::new(Arc::clone(&cube), Arc::clone(&self.blocks));
                 opened.push(OpenedCube {
@@ -185,6 +196,7 @@ impl Opener {
 
     /// The error for a file or URL whose suffix no format knows.
     pub(crate) fn unknown_suffix(&self, url: &str) -> CubeError {
+        let url = without_query(url);
         CubeError::unsupported(url, "the name has no suffix of a known format").remedy(format!(
             "known are {}; for any other name write CREATE EXTERNAL TABLE t STORED AS format LOCATION '{url}'",
             self.suffixes().join(", ")
@@ -203,7 +215,7 @@ impl Opener {
         let matcher = GlobBuilder::new(pattern)
             .literal_separator(true)
             .build()
-            .map_err(|error| CubeError::invalid(url, error))?
+            .map_err(|error| CubeError::invalid(&root.url, error))?
             .compile_matcher();
         let objects: Vec<_> = root
             .store
@@ -281,7 +293,7 @@ impl Opener {
 
 /// Does a path name several files?
 pub(crate) fn is_pattern(url: &str) -> bool {
-    url.contains(GLOB_CHARACTERS)
+    without_query(url).contains(GLOB_CHARACTERS)
 }
 
 fn stem<'a>(name: &'a str, format: &dyn CubeFormat) -> Option<&'a str> {
@@ -295,7 +307,7 @@ fn stem<'a>(name: &'a str, format: &dyn CubeFormat) -> Option<&'a str> {
 
 /// `a/b/2017*.nc` is the folder `a/b` and the pattern `2017*.nc`.
 fn split_pattern(url: &str) -> Option<(&str, &str)> {
-    let pattern = url.find(GLOB_CHARACTERS)?;
+    let pattern = without_query(url).find(GLOB_CHARACTERS)?;
     match url.get(..pattern)?.rfind('/') {
         Some(slash) => Some((url.get(..=slash)?, url.get(slash + 1..)?)),
         None => Some((".", url)),
@@ -313,7 +325,9 @@ fn check_cube_options<'a>(
     options: &Options,
     of_store: impl Iterator<Item = &'a str>,
 ) -> CubeResult<()> {
-    let known: BTreeMap<&str, &str> = conventions::INTERPRET_OPTIONS.iter().copied().collect();
+    let of_cubes = conventions::INTERPRET_OPTIONS;
+    let known = of_cubes.iter().chain(concatenate::CONCATENATE_OPTIONS);
+    let known: BTreeMap<&str, &str> = known.copied().collect();
     let Some(unknown) = options
         .keys()
         .find(|name| !known.contains_key(name.as_str()))

@@ -25,6 +25,7 @@ use crate::engine::Shared;
 use crate::error::CubeError;
 use crate::session::new_state;
 use crate::source::Options;
+use crate::sql::addresses::{whole_address, without_query};
 use crate::sql::names::{PUBLIC_SCHEMA, quoted};
 use crate::sql::parser::option_text;
 use crate::sql::planning::plan;
@@ -183,7 +184,12 @@ impl PublicSchema {
         let Made::ExternalTable(table) = &definition.made else {
             return vec![entry(&definition.name, String::new(), TableKind::View)];
         };
-        let url = table.locations.join(", ");
+        let urls: Vec<&str> = table
+            .locations
+            .iter()
+            .map(|url| without_query(url))
+            .collect();
+        let url = urls.join(", ");
         match self.external(&object, table).await {
             Ok(External::Cubes(opened)) => opened
                 .iter()
@@ -322,12 +328,20 @@ impl PublicSchema {
     }
 
     /// A file or URL in `FROM`: a cube, a set of files that make one, or a table of another format.
-    async fn place(&self, url: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+    async fn place(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let url = whole_address(name);
+        let url = url.as_str();
         if self.opener.format_of_url(url).is_some() {
             let opened = self.opener.open_url(url, &Options::new()).await?;
             return the_main_table(&opened, "").map(Some);
         }
-        if files::recognises(url) {
+        if files::recognises(name) {
+            if url != name {
+                let cause = "only cubes can be read from an address with a query string";
+                return Err(CubeError::unsupported(name, cause)
+                    .remedy("copy the file to a place of your own")
+                    .into());
+            }
             return Ok(Some(files::at(&self.opener, &self.state()?, url).await?));
         }
         match url.contains('/') || is_pattern(url) {

@@ -6,11 +6,14 @@
 //!                                      └─ failed: suggestions ──▶ "did you mean …"
 //! ```
 
+pub(crate) mod addresses;
+mod depth;
 pub(crate) mod describe;
 pub(crate) mod names;
 pub(crate) mod parser;
 pub(crate) mod planning;
 pub(crate) mod relations;
+mod settings;
 pub(crate) mod statements;
 pub(crate) mod suggestions;
 pub(crate) mod traps;

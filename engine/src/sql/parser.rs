@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
 
+use super::depth::refuse_depth;
 use crate::error::CubeError;
 use crate::source::Options;
 
@@ -100,6 +101,10 @@ pub(crate) fn split(script: &str) -> Result<Vec<String>> {
 /// # Errors
 /// No statement, more than one, or a syntax error with its position.
 pub(crate) fn parse(text: &str) -> Result<Statement> {
+    let tokens = Tokenizer::new(&GenericDialect {}, text)
+        .tokenize()
+        .map_err(|error| syntax_error(error.to_string()))?;
+    refuse_depth(&tokens)?;
     let mut parser = DFParserBuilder::new(text)
         .with_recursion_limit(RECURSION_LIMIT)
         .build()?;

@@ -1,5 +1,6 @@
 //! Plans plain SQL; an unknown name becomes an error that shows the way.
 
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, TableReference};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
@@ -7,6 +8,10 @@ use datafusion::sql::parser::Statement as SqlStatement;
 
 use super::suggestions::{explain_column, unknown_table};
 use crate::catalog::Catalog;
+use crate::error::{CubeError, ErrorKind};
+
+/// Operators of a plan: far more than people write, few enough to be planned in seconds.
+const MAXIMUM_OPERATORS: usize = 5_000;
 
 /// Plans a statement.
 ///
@@ -18,7 +23,7 @@ pub(crate) async fn plan(
     statement: SqlStatement,
 ) -> Result<LogicalPlan> {
     let error = match state.statement_to_plan(statement.clone()).await {
-        Ok(plan) => return Ok(plan),
+        Ok(plan) => return check_size(plan),
         Err(error) => error,
     };
     if !error.find_root().to_string().contains("not found") {
@@ -35,6 +40,28 @@ pub(crate) async fn plan(
         }
     }
     Err(explain_column(error))
+}
+
+/// Views are written out where they are used: one that joins another with itself is twice its size.
+fn check_size(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let mut operators = 0;
+    plan.apply_with_subqueries(|_| {
+        operators += 1;
+        Ok(match operators > MAXIMUM_OPERATORS {
+            true => TreeNodeRecursion::Stop,
+            false => TreeNodeRecursion::Continue,
+        })
+    })?;
+    match operators > MAXIMUM_OPERATORS {
+        true => Err(CubeError::new(
+            ErrorKind::Limit,
+            "",
+            format!("the query expands to more than {MAXIMUM_OPERATORS} operators"),
+        )
+        .remedy("use fewer views of views, or keep a result: COPY (SELECT …) TO 'file.parquet'")
+        .into()),
+        false => Ok(plan),
+    }
 }
 
 async fn table_exists(state: &SessionState, reference: &TableReference) -> Result<bool> {

@@ -4,29 +4,32 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
-use datafusion::common::config::{ConfigEntry, ExtensionOptions};
+use datafusion::common::config::ConfigEntry;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, TableReference};
 use datafusion::execution::TaskContext;
-use datafusion::logical_expr::{DdlStatement, LogicalPlan};
+use datafusion::logical_expr::{DdlStatement, LogicalPlan, Statement as PlanStatement};
 use datafusion::physical_plan::execute_stream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::DataFrame;
 use datafusion::sql::parser::{ResetStatement, Statement as SqlStatement};
 use datafusion::sql::sqlparser::ast::{ObjectName, ObjectType, Statement as AstStatement};
 
+use super::addresses::{
+    Signed, take_queries, take_query, with_signed, without_queries, without_query,
+};
 use super::describe::describe;
 use super::names::quoted;
 use super::parser::{Command, Statement, fold, parse};
 use super::planning::plan;
-use super::suggestions::{check_schema, nearest, unknown_table};
+use super::settings;
+use super::suggestions::{check_schema, unknown_table};
 use super::traps::refuse_ignored_clauses;
 use crate::catalog::definition::{Definition, Made, public_name};
 use crate::catalog::system::column::{Column, batch, schema};
 use crate::configuration::StoreDefinition;
 use crate::engine::Query;
 use crate::error::CubeError;
-use crate::options::CubeOptions;
 use crate::progress::QueryProgress;
 use crate::session::Session;
 
@@ -46,16 +49,19 @@ const SECRET_WORDS: [&str; 7] = [
 /// # Errors
 /// See [`Session::run`].
 pub(crate) async fn run(session: &Session, text: &str) -> Result<Query> {
-    match parse(text)? {
-        Statement::Command(command) => run_command(session, command).await,
-        Statement::Sql(statement) => run_sql(session, *statement, text).await,
-    }
+    let outcome = match parse(text) {
+        Ok(Statement::Command(command)) => run_command(session, command).await,
+        Ok(Statement::Sql(statement)) => run_sql(session, *statement, text).await,
+        Err(error) => Err(error),
+    };
+    outcome.map_err(|error| without_queries(error, text))
 }
 
-async fn run_sql(session: &Session, statement: SqlStatement, text: &str) -> Result<Query> {
+async fn run_sql(session: &Session, mut statement: SqlStatement, text: &str) -> Result<Query> {
     refuse_ignored_clauses(&statement)?;
+    let signed = take_queries(&mut statement)?;
     if let Some(definition) = Definition::of(statement.clone(), text)? {
-        check_definition(&definition)?;
+        check_definition(&definition, &signed)?;
         session.engine.catalog.public.create(definition).await?;
         return done();
     }
@@ -95,9 +101,18 @@ async fn run_sql(session: &Session, statement: SqlStatement, text: &str) -> Resu
     if let SqlStatement::Reset(ResetStatement::Variable(name)) = &statement
         && let Some(setting) = name.to_string().strip_prefix("cube.")
     {
-        return reset_setting(session, setting);
+        settings::reset(session, setting)?;
+        return done();
     }
-    let plan = plan(&session.context.state(), &session.engine.catalog, statement).await?;
+    let state = session.context.state();
+    let planning = plan(&state, &session.engine.catalog, statement);
+    let plan = with_signed(signed, Box::pin(planning)).await?;
+    if let LogicalPlan::Statement(PlanStatement::SetVariable(assignment)) = &plan
+        && let Some(setting) = assignment.variable.strip_prefix("cube.")
+    {
+        settings::set(session, setting, &assignment.value)?;
+        return done();
+    }
     refuse_writing(&plan)?;
     if reads_information_schema(&plan)? {
         session.engine.catalog.open_everything().await;
@@ -165,12 +180,14 @@ async fn run_command(session: &Session, command: Command) -> Result<Query> {
                 "SELECT table_schema AS store, url, known_tables AS tables, error FROM cube.stores";
             Box::pin(run(session, sql)).await
         }
-        Command::Describe { table } => {
+        Command::Describe { mut table } => {
+            let mut signed = Signed::new();
+            take_query(&mut table, &mut signed)?;
             let reference = reference_of(&table);
             let default_schema = session.default_schema();
             let state = session.context.state();
             let found = match state.schema_for_ref(reference.clone()) {
-                Ok(schema) => schema.table(reference.table()).await?,
+                Ok(schema) => with_signed(signed, schema.table(reference.table())).await?,
                 Err(_) => None,
             };
             match found {
@@ -194,9 +211,7 @@ async fn run_command(session: &Session, command: Command) -> Result<Query> {
 
 /// `SHOW cube.name`
 fn show_setting(session: &Session, name: &str) -> Result<Query> {
-    let state = session.context.state();
-    let settings = state.config_options().extensions.get::<CubeOptions>();
-    let setting = setting(settings.unwrap_or(&CubeOptions::default()), name)?;
+    let setting = settings::current(session, name)?;
     let columns = [
         Column::text("name", "Setting", |setting: &ConfigEntry| {
             Some(format!("cube.{}", setting.key))
@@ -206,31 +221,6 @@ fn show_setting(session: &Session, name: &str) -> Result<Query> {
         }),
     ];
     result(batch(&schema(&columns), &columns, &[setting])?)
-}
-
-/// `RESET cube.name`, which DataFusion does for its own settings only.
-fn reset_setting(session: &Session, name: &str) -> Result<Query> {
-    let default = setting(&CubeOptions::default(), name)?;
-    let state = session.context.state_ref();
-    let mut state = state.write();
-    let options = state.config_mut().options_mut();
-    options.set(&format!("cube.{name}"), &default.value.unwrap_or_default())?;
-    done()
-}
-
-/// One of the settings under the prefix `cube`.
-fn setting(settings: &CubeOptions, name: &str) -> Result<ConfigEntry> {
-    let settings = settings.entries();
-    let names: Vec<String> = settings.iter().map(|setting| setting.key.clone()).collect();
-    let found = settings.into_iter().find(|setting| setting.key == name);
-    found.ok_or_else(|| {
-        let error = CubeError::invalid("", format!("there is no setting cube.{name}"));
-        let error = match nearest(name, names.iter().map(String::as_str)).first() {
-            Some(near) => error.remedy(format!("did you mean cube.{near}?")),
-            None => error.remedy(format!("settings are {}", names.join(", "))),
-        };
-        error.into()
-    })
 }
 
 async fn show_tables(
@@ -255,7 +245,21 @@ async fn show_tables(
 }
 
 /// Options that carry secrets would be written into the catalogue; and a view lives for good.
-fn check_definition(definition: &Definition) -> Result<()> {
+fn check_definition(definition: &Definition, signed: &Signed) -> Result<()> {
+    let place = format!("{} {}", definition.noun(), quoted(&definition.name));
+    let has_query = match &definition.made {
+        Made::View(_) => !signed.is_empty(),
+        Made::ExternalTable(table) => {
+            let mut urls = table.locations.iter();
+            urls.any(|url| without_query(url) != url)
+        }
+    };
+    if has_query {
+        let cause = "the query string of the address would be written into the catalogue";
+        return Err(CubeError::invalid(place, cause)
+            .remedy("declare a store in the configuration file, with its secret in the environment")
+            .into());
+    }
     match &definition.made {
         Made::View(view) if view.temporary => Err(CubeError::unsupported(
             "",
@@ -276,7 +280,7 @@ fn check_definition(definition: &Definition) -> Result<()> {
                 .find(|name| is_secret(name));
             match secret {
                 Some(name) => Err(CubeError::invalid(
-                    format!("table {}", quoted(&definition.name)),
+                    place,
                     format!("option {name} would be written into the catalogue"),
                 )
                 .remedy("put it into a store: ATTACH, or the configuration file")

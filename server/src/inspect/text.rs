@@ -25,9 +25,9 @@ use serde_json::Value;
 use unicode_width::UnicodeWidthStr;
 
 use super::description::{CoordinateDescription, Description, VariableDescription};
-use crate::bytes::format_bytes;
 use crate::count::{count_of, format_count};
 use crate::output::printable;
+use graticule_engine::bytes::format_bytes;
 
 /// Longer attributes are cut.
 const LONGEST_ATTRIBUTE: usize = 200;

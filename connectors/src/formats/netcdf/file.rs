@@ -20,7 +20,10 @@ use graticule_engine::error::{CubeError, CubeResult, ErrorKind};
 use graticule_engine::source::Location;
 use hdf5_reader::storage::DynStorage;
 use hdf5_reader::{BlockCacheStorage, Storage, StorageBuffer};
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{
+    GetOptions, OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta, ObjectStore, ObjectStoreExt,
+    coalesce_ranges,
+};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
 
@@ -42,6 +45,8 @@ pub(super) struct StoredFile {
     pub(super) size: u64,
     /// Entity tag, or modification time and size.
     pub(super) version: String,
+    /// What the store said of the file when it was opened.
+    found: ObjectMeta,
 }
 
 impl StoredFile {
@@ -52,7 +57,7 @@ impl StoredFile {
             .head(&location.path)
             .await
             .map_err(|error| store_error(&location.url, &error))?;
-        let version = object.e_tag.unwrap_or_else(|| {
+        let version = object.e_tag.clone().unwrap_or_else(|| {
             format!(
                 "{}-{}",
                 object.last_modified.timestamp_micros(),
@@ -63,24 +68,22 @@ impl StoredFile {
             location: location.clone(),
             size: object.size,
             version,
+            found: object,
         })
     }
 
-    /// Reads `ranges` and joins them. The store merges neighbouring ranges into one request.
+    /// Reads `ranges` and joins them. Neighbouring ranges are merged into one request.
     ///
     /// # Errors
-    /// A range past the end of the file (it is truncated), or a failure of the store.
+    /// A range past the end of the file (it is truncated), a file that is not the one that was
+    /// opened any more, or a failure of the store.
     pub(super) async fn read(&self, ranges: &[Range<u64>]) -> CubeResult<Bytes> {
         if let Some(range) = ranges.iter().find(|range| range.end > self.size) {
             return Err(truncated(&self.location.url, range.end, self.size));
         }
         let expected: u64 = ranges.iter().map(|range| range.end - range.start).sum();
-        let parts = self
-            .location
-            .store
-            .get_ranges(&self.location.path, ranges)
-            .await
-            .map_err(|error| store_error(&self.location.url, &error))?;
+        let gap = OBJECT_STORE_COALESCE_DEFAULT;
+        let parts = coalesce_ranges(ranges, |range| self.read_range(range), gap).await?;
         let bytes = match <[Bytes; 1]>::try_from(parts) {
             Ok([only]) => only,
             Err(parts) => Bytes::from(parts.concat()),
@@ -94,6 +97,29 @@ impl StoredFile {
             .remedy("try again; if it persists, the file changed while it was read"));
         }
         Ok(bytes)
+    }
+
+    /// Reads one range of the very file that was opened: offsets mean nothing in another one.
+    async fn read_range(&self, range: Range<u64>) -> CubeResult<Bytes> {
+        let failed = |error: object_store::Error| match error {
+            object_store::Error::Precondition { .. } => changed(&self.location.url),
+            error => store_error(&self.location.url, &error),
+        };
+        let tag = self.found.e_tag.as_ref();
+        let options = GetOptions {
+            range: Some(range.into()),
+            // A weak tag never matches (RFC 9110, section 13.1.1).
+            if_match: tag.filter(|tag| !tag.starts_with("W/")).cloned(),
+            ..GetOptions::default()
+        };
+        let store = &self.location.store;
+        let got = store.get_opts(&self.location.path, options).await;
+        let got = got.map_err(failed)?;
+        // Not every server minds the condition, and not every one gives a tag.
+        match is_same(&self.found, &got.meta) {
+            true => got.bytes().await.map_err(failed),
+            false => Err(changed(&self.location.url)),
+        }
     }
 
     /// Runs the library over the file's bytes from `base` on; returns what `work` returns and the
@@ -245,6 +271,28 @@ fn unsupported(place: &str, cause: impl std::fmt::Display) -> CubeError {
 pub(super) fn damaged(place: &str, cause: impl std::fmt::Display) -> CubeError {
     CubeError::corrupt(place, format!("the file is damaged: {cause}"))
         .remedy("copy it again from its source, and check it with `ncdump -h`")
+}
+
+/// Is it the same file, as far as the store tells? Tags are compared weakly, as RFC 9110 says.
+fn is_same(before: &ObjectMeta, now: &ObjectMeta) -> bool {
+    let tag = |object: &ObjectMeta| {
+        let tag = object.e_tag.as_ref()?;
+        Some(tag.trim_start_matches("W/").to_string())
+    };
+    before.size == now.size
+        && match (tag(before), tag(now)) {
+            (Some(before), Some(now)) => before == now,
+            _ => before.last_modified == now.last_modified,
+        }
+}
+
+fn changed(place: &str) -> CubeError {
+    CubeError::new(
+        ErrorKind::Unavailable,
+        place,
+        "the file changed since it was opened",
+    )
+    .remedy("REFRESH STORE or REFRESH TABLE opens it again")
 }
 
 /// The file ends at byte `size`, before byte `needed`.

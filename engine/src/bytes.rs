@@ -16,7 +16,7 @@ const UNITS: [(&str, u64); 9] = [
 ///
 /// # Errors
 /// Not a positive number with one of the units, for people.
-pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
+pub fn parse_bytes(text: &str) -> Result<u64, String> {
     let lower = text.trim().to_lowercase();
     let digits = lower
         .find(|c: char| !c.is_ascii_digit() && c != '.')
@@ -36,7 +36,7 @@ pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
 }
 
 /// Writes an amount with three digits at most: `3.2 MB`.
-pub(crate) fn format_bytes(bytes: u64) -> String {
+pub fn format_bytes(bytes: u64) -> String {
     let mut amount = bytes as f64;
     for unit in ["bytes", "kB", "MB", "GB", "TB"] {
         // 999.5 would be rounded to four digits.
