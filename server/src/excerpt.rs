@@ -62,6 +62,7 @@ impl Excerpt {
     }
 
     fn new(index: usize, text: &str, start: usize, length: usize) -> Self {
+        let text = masked(text);
         let skipped = if text.chars().count() > WIDTH {
             start.saturating_sub(WIDTH / 2)
         } else {
@@ -122,11 +123,40 @@ fn occurrences<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = usize> 
     })
 }
 
+/// The text with a star for every character of an address's query string, which may be a signature.
+fn masked(text: &str) -> String {
+    let ends = |c: char| c == '\'' || c == '"' || c.is_whitespace();
+    let mask = |word: &str| match word.split_once('?') {
+        Some((address, query)) if address.to_lowercase().contains("http") => {
+            let star = |c: char| if ends(c) { c } else { '*' };
+            format!("{address}?{}", query.chars().map(star).collect::<String>())
+        }
+        _ => word.to_string(),
+    };
+    text.split_inclusive(ends).map(mask).collect()
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::{Excerpt, Target};
+
+    #[test]
+    fn query_strings_are_masked() {
+        for (text, expected) in [
+            (
+                "SELECT a FROM 'https://h/x.nc?sig=1' b",
+                "SELECT a FROM 'https://h/x.nc?*****' b",
+            ),
+            (
+                "SELECT 'a?b' FROM '2017?.nc'",
+                "SELECT 'a?b' FROM '2017?.nc'",
+            ),
+        ] {
+            assert_eq!(super::masked(text), expected);
+        }
+    }
 
     #[test]
     fn points_at_the_culprit() {
