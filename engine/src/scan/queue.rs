@@ -1,25 +1,28 @@
 //! Who reads which unit: a counter shared by the partitions of one execution.
 //!
 //! A physical plan may be executed again. DataFusion keeps the state it shares between partitions for
-//! the life of the plan, so the queue keeps one counter per execution: the n-th time a partition is
-//! opened it joins the n-th execution.
+//! the life of the plan, so the queue keeps one counter per execution. The partitions of an execution
+//! share a task context; a partition that is opened a second time in one context begins another.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use datafusion::execution::TaskContext;
 
 use crate::cache::BlockCache;
 
 /// The executions of one scan.
 #[derive(Debug, Default)]
 pub(crate) struct UnitQueue {
-    executions: Mutex<Executions>,
+    executions: Mutex<Vec<Execution>>,
 }
 
-#[derive(Debug, Default)]
-struct Executions {
-    opened: HashMap<usize, usize>,
-    claims: Vec<Arc<Claims>>,
+#[derive(Debug)]
+struct Execution {
+    context: Weak<TaskContext>,
+    opened: HashSet<usize>,
+    claims: Arc<Claims>,
 }
 
 /// What the partitions of one execution have claimed so far.
@@ -91,18 +94,56 @@ impl Claims {
 }
 
 impl UnitQueue {
-    /// The claims of the execution that `partition` takes part in next.
-    pub(crate) fn join(&self, partition: usize) -> Arc<Claims> {
+    /// The claims of the execution in `context` that `partition` has not been opened in yet.
+    pub(crate) fn join(&self, partition: usize, context: &Arc<TaskContext>) -> Arc<Claims> {
         let mut executions = self
             .executions
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let opened = executions.opened.entry(partition).or_default();
-        let execution = *opened;
-        *opened += 1;
-        while executions.claims.len() <= execution {
-            executions.claims.push(Arc::new(Claims::new(0, 1)));
+        executions.retain(|execution| execution.context.strong_count() > 0);
+        let is_this = |execution: &&mut Execution| {
+            Weak::as_ptr(&execution.context) == Arc::as_ptr(context)
+                && !execution.opened.contains(&partition)
+        };
+        if let Some(execution) = executions.iter_mut().find(is_this) {
+            execution.opened.insert(partition);
+            return Arc::clone(&execution.claims);
         }
-        Arc::clone(&executions.claims[execution])
+        let claims = Arc::new(Claims::new(0, 1));
+        executions.push(Execution {
+            context: Arc::downgrade(context),
+            opened: HashSet::from([partition]),
+            claims: Arc::clone(&claims),
+        });
+        claims
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn executions_do_not_share_units() {
+        let queue = UnitQueue::default();
+        let (first, second) = (
+            Arc::new(TaskContext::default()),
+            Arc::new(TaskContext::default()),
+        );
+        let claims = queue.join(0, &first);
+        assert!(Arc::ptr_eq(&claims, &queue.join(1, &first)));
+        // The first execution was dropped before its third partition was opened.
+        let again = queue.join(2, &second);
+        assert!(!Arc::ptr_eq(&claims, &again));
+        assert!(Arc::ptr_eq(&again, &queue.join(0, &second)));
+        assert!(!Arc::ptr_eq(&again, &queue.join(0, &second)));
+        drop(first);
+        queue.join(0, &second);
+        assert!(
+            queue
+                .executions
+                .lock()
+                .is_ok_and(|executions| executions.len() == 3)
+        );
     }
 }

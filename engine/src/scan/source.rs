@@ -360,7 +360,7 @@ impl DataSource for CubeScan {
             .sibling_state
             .and_then(|state| state.downcast::<UnitQueue>().ok());
         let claims = match shared {
-            Some(queue) => queue.join(args.partition),
+            Some(queue) => queue.join(args.partition, &args.context),
             None => Arc::new(Claims::alone(args.partition, self.partitions)),
         };
         open_stream(
