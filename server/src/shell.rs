@@ -6,6 +6,8 @@
 use std::env;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
@@ -13,6 +15,7 @@ use rustyline::{
     Cmd, CompletionType, ConditionalEventHandler, Config, Editor, Event, EventContext,
     EventHandler, KeyEvent, Movement, RepeatCount,
 };
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::completion::ShellHelper;
 use crate::exit_code::ExitCode;
@@ -40,8 +43,14 @@ pub(crate) fn run(runner: &mut Runner) -> Result<(), Failure> {
         "Graticule {}. \\? lists the commands, \\q leaves.",
         env!("CARGO_PKG_VERSION")
     );
+    let signals = count_interrupts(runner)?;
     let mut interrupted = false;
+    let mut seen = 0;
     loop {
+        // Between prompts the terminal turns Ctrl-C into a signal.
+        if interrupted && signals.load(Relaxed) != seen {
+            return Ok(());
+        }
         match editor.readline(PROMPT) {
             Ok(text) => {
                 interrupted = false;
@@ -55,12 +64,28 @@ pub(crate) fn run(runner: &mut Runner) -> Result<(), Failure> {
             }
             Err(ReadlineError::Interrupted) if !interrupted => {
                 interrupted = true;
+                seen = signals.load(Relaxed);
                 println!("(Ctrl-C again, Ctrl-D or \\q leaves)");
             }
             Err(ReadlineError::Interrupted | ReadlineError::Eof) => return Ok(()),
             Err(error) => return Err(no_terminal(&error)),
         }
     }
+}
+
+/// Counts the interrupts that come as signals, and keeps them from ending the program.
+fn count_interrupts(runner: &Runner) -> Result<Arc<AtomicU64>, Failure> {
+    let count = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&count);
+    let _inside = runner.runtime.enter();
+    let mut signals =
+        signal(SignalKind::interrupt()).map_err(|error| no_terminal(&error.into()))?;
+    runner.runtime.spawn(async move {
+        while signals.recv().await.is_some() {
+            counted.fetch_add(1, Relaxed);
+        }
+    });
+    Ok(count)
 }
 
 #[derive(PartialEq, Eq)]

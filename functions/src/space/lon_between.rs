@@ -37,10 +37,15 @@ pub(super) fn is_between(lon: f64, west: f64, east: f64) -> bool {
     }
     let turns = ((lon - west) / 360.0).floor();
     // Rounding may put a longitude that equals a bound into the turn beside its own.
-    [turns - 1.0, turns, turns + 1.0]
-        .iter()
-        .any(|turns| (west + 360.0 * turns..=east + 360.0 * turns).contains(&lon))
+    [turns - 1.0, turns, turns + 1.0].iter().any(|turns| {
+        let slack = if *turns == 0.0 { 0.0 } else { TURN_ROUNDING };
+        (west + 360.0 * turns - slack..=east + 360.0 * turns + slack).contains(&lon)
+    })
 }
+
+/// Degrees by which a bound that was moved by whole turns may have been rounded, and a tenth of a
+/// millimetre on the ground: 300.7 - 360 is not the number that -59.3 is.
+const TURN_ROUNDING: f64 = 1e-9;
 
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::builder(
@@ -146,6 +151,8 @@ mod tests {
             (370.0, 10.0, 10.0, true),
             (11.0, 10.0, 10.0, false),
             (1085.0, 0.0, 10.0, true),
+            (-59.3, 0.0, 300.7, true),
+            (-59.29, 0.0, 300.7, false),
             (f64::NAN, -180.0, 180.0, false),
             (f64::NAN, 0.0, 10.0, false),
             (0.0, f64::NAN, 10.0, false),
