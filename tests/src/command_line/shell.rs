@@ -166,7 +166,10 @@ const EXITS: &[(&str, &[Step])] = &[
     ("backslash_q", &[("\\q\r", "")]),
     ("quit", &[("quit\r", "")]),
     ("ctrl_d", &[(CTRL_D, "")]),
-    ("ctrl_c_twice", &[(CTRL_C, "Ctrl-C again"), (CTRL_C, "")]),
+    (
+        "ctrl_c_twice",
+        &[(CTRL_C, "(?s)Ctrl-C again.*graticule> "), (CTRL_C, "")],
+    ),
 ];
 
 pub(super) fn trials() -> Vec<Trial> {
