@@ -5,6 +5,7 @@ pub mod cache;
 mod catalog;
 pub mod configuration;
 pub mod cube;
+mod dense;
 pub mod engine;
 pub mod error;
 pub mod options;

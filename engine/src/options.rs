@@ -1,6 +1,6 @@
 //! The settings of a session under the prefix `cube`: `SET cube.max_scan_bytes = 1000000000`.
 
-use datafusion::common::config::ConfigExtension;
+use datafusion::common::config::{ConfigExtension, ConfigOptions};
 use datafusion::common::extensions_options;
 
 extensions_options! {
@@ -18,9 +18,22 @@ extensions_options! {
         pub distinct_axes: bool, default = true
         /// Emit rows in the order of the grid where ORDER BY asks for it; off only to test that the rows stay the same.
         pub grid_order: bool, default = true
+        /// Aggregate blocks as arrays where the groups follow the grid; off only to test that the answer stays the same.
+        pub grid_aggregate: bool, default = true
     }
 }
 
 impl ConfigExtension for CubeOptions {
     const PREFIX: &'static str = "cube";
+}
+
+impl CubeOptions {
+    /// The settings in a session's configuration.
+    pub fn of(options: &ConfigOptions) -> Self {
+        options
+            .extensions
+            .get::<Self>()
+            .cloned()
+            .unwrap_or_default()
+    }
 }

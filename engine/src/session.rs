@@ -21,6 +21,7 @@ use crate::engine::{Query, Shared};
 use crate::options::CubeOptions;
 use crate::rules::calendar::CalendarDates;
 use crate::rules::distinct_axes::DistinctAxes;
+use crate::rules::grid_aggregate::GridAggregate;
 use crate::sql::names::{CATALOG, PUBLIC_SCHEMA, qualified, quoted};
 use crate::sql::relations::CubeRelations;
 use crate::sql::{parser, statements};
@@ -48,9 +49,11 @@ impl Rules {
         analyzer.insert(at, Arc::new(CalendarDates));
         let mut physical = PhysicalOptimizer::new().rules;
         // Before the rule that puts repartitions between an aggregate and its scan: after it, the
-        // pattern that this rule looks for is taken apart.
+        // pattern that these rules look for is taken apart. Distinct coordinates first: they leave
+        // less to aggregate.
         let at = position(&physical, |rule| rule.name(), "EnsureRequirements")?;
         physical.insert(at, Arc::new(DistinctAxes));
+        physical.insert(at + 1, Arc::new(GridAggregate));
         Ok(Self { analyzer, physical })
     }
 }

@@ -2,3 +2,4 @@
 
 pub mod calendar;
 pub mod distinct_axes;
+pub mod grid_aggregate;

@@ -119,6 +119,31 @@ impl ScanGrid {
             .fold(1, u64::saturating_mul)
     }
 
+    /// Number of units along each axis.
+    pub(crate) fn counts(&self) -> Vec<u64> {
+        self.axes.iter().map(Self::units_along).collect()
+    }
+
+    /// The selected cells of the unit at `position` along `axis`.
+    pub(crate) fn axis_unit(&self, axis: usize, position: u64) -> UnitAxis {
+        let axis = &self.axes[axis];
+        let position = match axis.reversed {
+            true => Self::units_along(axis) - 1 - position,
+            false => position,
+        };
+        let chunk = axis
+            .touched
+            .as_ref()
+            .map_or(position, |touched| touched[position as usize]);
+        let runs = axis.selection.within(axis.chunks.range(chunk));
+        UnitAxis {
+            chunk,
+            count: runs.iter().map(|run| (run.end - run.start) as usize).sum(),
+            runs,
+            reversed: axis.reversed,
+        }
+    }
+
     /// Cells of the largest unit, at most.
     pub(crate) fn largest_unit(&self) -> u64 {
         let along = |axis: &AxisUnits| axis.chunks.size().min(axis.selection.len());
@@ -131,25 +156,10 @@ impl ScanGrid {
     /// The unit with number `index`; the last axis varies fastest.
     pub(crate) fn unit(&self, mut index: u64) -> Unit {
         let mut axes: Vec<UnitAxis> = Vec::with_capacity(self.axes.len());
-        for axis in self.axes.iter().rev() {
-            let count = Self::units_along(axis);
-            let mut position = index % count;
+        for (axis, units) in self.axes.iter().enumerate().rev() {
+            let count = Self::units_along(units);
+            axes.push(self.axis_unit(axis, index % count));
             index /= count;
-            if axis.reversed {
-                position = count - 1 - position;
-            }
-            let chunk = axis
-                .touched
-                .as_ref()
-                .map_or(position, |touched| touched[position as usize]);
-            let runs = axis.selection.within(axis.chunks.range(chunk));
-            let count = runs.iter().map(|run| (run.end - run.start) as usize).sum();
-            axes.push(UnitAxis {
-                chunk,
-                runs,
-                count,
-                reversed: axis.reversed,
-            });
         }
         axes.reverse();
         Unit { axes }

@@ -15,19 +15,20 @@
 //! ```
 //! Nothing here lists chunks: units are computed from the axes when a partition asks for the next one.
 
-mod assemble;
+pub(crate) mod assemble;
 mod envelope;
 mod fetch;
-mod grid;
+pub(crate) mod grid;
 mod metrics;
-mod predicate;
-mod queue;
-mod rows;
+pub(crate) mod predicate;
+pub(crate) mod queue;
+pub(crate) mod rows;
 mod sample;
-mod selection;
+pub(crate) mod selection;
 mod source;
 mod stream;
 mod table;
+pub(crate) mod units;
 
 pub use sample::{Sample, SampleMethod};
 pub use source::CubeScan;

@@ -12,18 +12,29 @@ use datafusion::execution::TaskContext;
 
 use crate::cache::BlockCache;
 
-/// The executions of one scan.
-#[derive(Debug, Default)]
-pub(crate) struct UnitQueue {
-    executions: Mutex<Vec<Execution>>,
+/// What the partitions of each execution of one plan share.
+#[derive(Debug)]
+pub(crate) struct Executions<T> {
+    running: Mutex<Vec<Execution<T>>>,
 }
 
 #[derive(Debug)]
-struct Execution {
+struct Execution<T> {
     context: Weak<TaskContext>,
     opened: HashSet<usize>,
-    claims: Arc<Claims>,
+    shared: Arc<T>,
 }
+
+impl<T> Default for Executions<T> {
+    fn default() -> Self {
+        Self {
+            running: Mutex::default(),
+        }
+    }
+}
+
+/// The executions of one scan.
+pub(crate) type UnitQueue = Executions<Claims>;
 
 /// What the partitions of one execution have claimed so far.
 #[derive(Debug)]
@@ -43,7 +54,8 @@ pub(crate) struct Claims {
 const SHARED_BLOCK_BYTES: u64 = 64 << 20;
 
 impl Claims {
-    fn new(first: u64, step: u64) -> Self {
+    /// Claims of every `step`-th unit from `first` on.
+    pub(crate) fn new(first: u64, step: u64) -> Self {
         Self {
             next: AtomicU64::new(0),
             first,
@@ -95,27 +107,36 @@ impl Claims {
 
 impl UnitQueue {
     /// The claims of the execution in `context` that `partition` has not been opened in yet.
-    pub(crate) fn join(&self, partition: usize, context: &Arc<TaskContext>) -> Arc<Claims> {
-        let mut executions = self
-            .executions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        executions.retain(|execution| execution.context.strong_count() > 0);
-        let is_this = |execution: &&mut Execution| {
+    pub(crate) fn claims(&self, partition: usize, context: &Arc<TaskContext>) -> Arc<Claims> {
+        self.join(partition, context, || Claims::new(0, 1))
+    }
+}
+
+impl<T> Executions<T> {
+    /// What is shared by the execution in `context` that `partition` has not been opened in yet.
+    pub(crate) fn join(
+        &self,
+        partition: usize,
+        context: &Arc<TaskContext>,
+        begin: impl FnOnce() -> T,
+    ) -> Arc<T> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.retain(|execution| execution.context.strong_count() > 0);
+        let is_this = |execution: &&mut Execution<T>| {
             Weak::as_ptr(&execution.context) == Arc::as_ptr(context)
                 && !execution.opened.contains(&partition)
         };
-        if let Some(execution) = executions.iter_mut().find(is_this) {
+        if let Some(execution) = running.iter_mut().find(is_this) {
             execution.opened.insert(partition);
-            return Arc::clone(&execution.claims);
+            return Arc::clone(&execution.shared);
         }
-        let claims = Arc::new(Claims::new(0, 1));
-        executions.push(Execution {
+        let shared = Arc::new(begin());
+        running.push(Execution {
             context: Arc::downgrade(context),
             opened: HashSet::from([partition]),
-            claims: Arc::clone(&claims),
+            shared: Arc::clone(&shared),
         });
-        claims
+        shared
     }
 }
 
@@ -130,20 +151,15 @@ mod tests {
             Arc::new(TaskContext::default()),
             Arc::new(TaskContext::default()),
         );
-        let claims = queue.join(0, &first);
-        assert!(Arc::ptr_eq(&claims, &queue.join(1, &first)));
+        let claims = queue.claims(0, &first);
+        assert!(Arc::ptr_eq(&claims, &queue.claims(1, &first)));
         // The first execution was dropped before its third partition was opened.
-        let again = queue.join(2, &second);
+        let again = queue.claims(2, &second);
         assert!(!Arc::ptr_eq(&claims, &again));
-        assert!(Arc::ptr_eq(&again, &queue.join(0, &second)));
-        assert!(!Arc::ptr_eq(&again, &queue.join(0, &second)));
+        assert!(Arc::ptr_eq(&again, &queue.claims(0, &second)));
+        assert!(!Arc::ptr_eq(&again, &queue.claims(0, &second)));
         drop(first);
-        queue.join(0, &second);
-        assert!(
-            queue
-                .executions
-                .lock()
-                .is_ok_and(|executions| executions.len() == 3)
-        );
+        queue.claims(0, &second);
+        assert!(queue.running.lock().is_ok_and(|running| running.len() == 3));
     }
 }

@@ -51,6 +51,8 @@ pub struct CubeScan {
     /// Set when the rows come in the order of the grid: per axis, from its last cell to its first?
     grid_order: Option<Vec<bool>>,
     pub(crate) blocks: Arc<BlockCache>,
+    /// Why no dense operator took this scan, for `EXPLAIN`.
+    reason: Option<String>,
     grid: OnceLock<Arc<ScanGrid>>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -75,6 +77,7 @@ impl CubeScan {
             partitions,
             grid_order: None,
             blocks,
+            reason: None,
             grid: OnceLock::new(),
             metrics: ExecutionPlanMetricsSet::new(),
         })
@@ -88,6 +91,27 @@ impl CubeScan {
     pub(crate) fn with_limit(mut self, limit: Option<usize>) -> Self {
         self.limit = limit;
         self
+    }
+
+    /// The same scan with the reason why it makes rows, for `EXPLAIN`.
+    pub(crate) fn with_reason(mut self, reason: String) -> Self {
+        self.reason = Some(reason);
+        self
+    }
+
+    /// The same cells with other columns, for an operator that reads units by itself.
+    pub(crate) fn for_operator(&self, columns: &[usize]) -> Result<Self> {
+        let mut columns = columns.to_vec();
+        columns.sort_unstable();
+        columns.dedup();
+        let projection = ProjectionExprs::from_indices(&columns, &self.cube.schema);
+        Ok(Self {
+            schema: Arc::new(projection.project_schema(&self.cube.schema)?),
+            projection,
+            grid: OnceLock::new(),
+            metrics: ExecutionPlanMetricsSet::new(),
+            ..self.clone()
+        })
     }
 
     /// The cube.
@@ -360,7 +384,7 @@ impl DataSource for CubeScan {
             .sibling_state
             .and_then(|state| state.downcast::<UnitQueue>().ok());
         let claims = match shared {
-            Some(queue) => queue.join(args.partition, &args.context),
+            Some(queue) => queue.claims(args.partition, &args.context),
             None => Arc::new(Claims::alone(args.partition, self.partitions)),
         };
         open_stream(
@@ -412,6 +436,9 @@ impl DataSource for CubeScan {
         }
         if self.grid_order.is_some() {
             write!(f, ", order=grid")?;
+        }
+        if let Some(reason) = &self.reason {
+            write!(f, ", rows because: {reason}")?;
         }
         Ok(())
     }

@@ -86,12 +86,7 @@ impl TableProvider for CubeTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let options = state
-            .config_options()
-            .extensions
-            .get::<CubeOptions>()
-            .cloned()
-            .unwrap_or_default();
+        let options = CubeOptions::of(state.config_options());
         let schema = DFSchema::try_from(self.schema())?;
         let boxes: Vec<Expr> = match options.pruning {
             true => filters

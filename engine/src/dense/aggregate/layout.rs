@@ -1,0 +1,259 @@
+//! The rows of a unit by group: which cells of its flat arrays belong together.
+//!
+//! A row is a unit's cells along the fastest axis. Rows whose codes on the other axes agree form a
+//! [`Bucket`]; what happens along the fastest axis is the same for all of them ([`Inner`]).
+//!
+//! ```text
+//!  GROUP BY lat         buckets: one per lat, a row for each time       inner: One       runs
+//!  GROUP BY lat, lon    buckets: one per lat                            inner: Identity  columns
+//!  GROUP BY time        buckets: one per time, its rows merged to one   inner: One       runs
+//!  GROUP BY floor(lon)  one bucket                                      inner: Segments  fold, or runs
+//! ```
+
+use crate::dense::keys::GroupKeys;
+use crate::scan::grid::Unit;
+
+/// The groups of a tile: codes of each axis from `low` on, `sizes` of them.
+#[derive(Debug, Clone)]
+pub(crate) struct Extent {
+    /// First code, per axis.
+    pub(crate) low: Vec<usize>,
+    /// Number of codes, per axis.
+    pub(crate) sizes: Vec<usize>,
+}
+
+impl Extent {
+    /// Groups of one plane: of one code of the slowest axis. A cube of one axis is one plane.
+    pub(crate) fn plane(&self) -> usize {
+        self.sizes[self.first_inner()..].iter().product()
+    }
+
+    /// Number of planes.
+    pub(crate) fn planes(&self) -> usize {
+        self.sizes[..self.first_inner()].iter().product()
+    }
+
+    fn first_inner(&self) -> usize {
+        usize::from(self.sizes.len() > 1)
+    }
+}
+
+/// Rows that belong to the same groups.
+#[derive(Debug)]
+pub(crate) struct Bucket {
+    /// Which plane of the extent.
+    pub(crate) plane: usize,
+    /// Group within the plane of code 0 of the fastest axis.
+    pub(crate) base: usize,
+    /// Where each row starts in the unit's flat arrays.
+    pub(crate) offsets: Vec<usize>,
+    /// The rows with neighbours merged, by length; only where the group is one along the row.
+    pub(crate) merged: Vec<(usize, Vec<usize>)>,
+}
+
+/// A run of equal codes along the fastest axis.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Segment {
+    /// First cell of the row.
+    pub(crate) start: usize,
+    /// Cells.
+    pub(crate) length: usize,
+    /// Code within the extent.
+    pub(crate) code: usize,
+}
+
+/// The groups along the fastest axis.
+#[derive(Debug)]
+pub(crate) enum Inner {
+    /// All cells of a row belong to one group.
+    One {
+        /// Code within the extent.
+        code: usize,
+    },
+    /// Each cell has a group of its own, in order.
+    Identity {
+        /// Code of the first cell within the extent.
+        code: usize,
+        /// Cells of a row.
+        length: usize,
+    },
+    /// Anything else.
+    Segments {
+        /// Runs of equal codes.
+        segments: Vec<Segment>,
+        /// Cells of a row.
+        length: usize,
+    },
+}
+
+/// The rows of one unit by group.
+#[derive(Debug)]
+pub(crate) struct UnitLayout {
+    /// See [`Bucket`].
+    pub(crate) buckets: Vec<Bucket>,
+    /// See [`Inner`].
+    pub(crate) inner: Inner,
+}
+
+impl UnitLayout {
+    /// Sorts the rows of `unit`, all of whose groups lie in `extent`.
+    pub(crate) fn new(keys: &GroupKeys, unit: &Unit, extent: &Extent) -> Self {
+        let rank = unit.axes.len();
+        let codes: Vec<Vec<usize>> = (0..rank)
+            .map(|axis| {
+                let codes = keys.axes[axis].of(&unit.axes[axis]).into_iter();
+                codes.map(|code| code as usize - extent.low[axis]).collect()
+            })
+            .collect();
+        let inner = inner(&codes[rank - 1], keys.axes[rank - 1].is_identity);
+        let length = codes[rank - 1].len();
+        let mut buckets = vec![Bucket {
+            plane: 0,
+            base: 0,
+            offsets: vec![0],
+            merged: Vec::new(),
+        }];
+        for (axis, codes) in codes[..rank - 1].iter().enumerate() {
+            buckets = refine(buckets, axis, codes, extent.sizes[axis]);
+        }
+        let last = extent.sizes[rank - 1];
+        for bucket in &mut buckets {
+            bucket.base *= last;
+            for offset in &mut bucket.offsets {
+                *offset *= length;
+            }
+            if matches!(inner, Inner::One { .. }) {
+                bucket.offsets.sort_unstable();
+                bucket.merged = merge(&bucket.offsets, length);
+            }
+        }
+        Self { buckets, inner }
+    }
+
+    /// The group of every cell: planes first, then groups within a plane of `plane` groups.
+    pub(crate) fn indices(&self, cells: usize, plane: usize) -> Vec<usize> {
+        let mut indices = vec![0; cells];
+        let one;
+        let (segments, identity) = match &self.inner {
+            Inner::One { code } => {
+                one = vec![Segment {
+                    start: 0,
+                    length: self.row_length(cells),
+                    code: *code,
+                }];
+                (&one, None)
+            }
+            Inner::Identity { code, length } => {
+                one = Vec::new();
+                (&one, Some((*code, *length)))
+            }
+            Inner::Segments { segments, .. } => (segments, None),
+        };
+        for bucket in &self.buckets {
+            let base = bucket.plane * plane + bucket.base;
+            for offset in &bucket.offsets {
+                if let Some((code, length)) = identity {
+                    for (cell, index) in indices[*offset..offset + length].iter_mut().enumerate() {
+                        *index = base + code + cell;
+                    }
+                }
+                for segment in segments {
+                    let start = offset + segment.start;
+                    indices[start..start + segment.length].fill(base + segment.code);
+                }
+            }
+        }
+        indices
+    }
+
+    fn row_length(&self, cells: usize) -> usize {
+        let rows: usize = self.buckets.iter().map(|bucket| bucket.offsets.len()).sum();
+        cells / rows.max(1)
+    }
+}
+
+/// Splits buckets by the codes of one more axis.
+fn refine(buckets: Vec<Bucket>, axis: usize, codes: &[usize], size: usize) -> Vec<Bucket> {
+    let mut distinct: Vec<usize> = codes.to_vec();
+    distinct.sort_unstable();
+    distinct.dedup();
+    let mut cells: Vec<Vec<usize>> = vec![Vec::new(); distinct.len()];
+    for (cell, code) in codes.iter().enumerate() {
+        if let Ok(position) = distinct.binary_search(code) {
+            cells[position].push(cell);
+        }
+    }
+    let mut refined = Vec::with_capacity(buckets.len() * distinct.len());
+    for bucket in &buckets {
+        for (code, cells) in std::iter::zip(&distinct, &cells) {
+            let mut offsets = Vec::with_capacity(bucket.offsets.len() * cells.len());
+            for offset in &bucket.offsets {
+                offsets.extend(cells.iter().map(|cell| offset * codes.len() + cell));
+            }
+            refined.push(Bucket {
+                plane: if axis == 0 { *code } else { bucket.plane },
+                base: if axis == 0 {
+                    0
+                } else {
+                    bucket.base * size + code
+                },
+                offsets,
+                merged: Vec::new(),
+            });
+        }
+    }
+    refined
+}
+
+fn inner(codes: &[usize], is_identity: bool) -> Inner {
+    let length = codes.len();
+    let first = codes.first().copied().unwrap_or(0);
+    if codes.iter().all(|code| *code == first) {
+        return Inner::One { code: first };
+    }
+    if is_identity {
+        return Inner::Identity {
+            code: first,
+            length,
+        };
+    }
+    let mut segments: Vec<Segment> = Vec::new();
+    for (cell, code) in codes.iter().enumerate() {
+        match segments.last_mut() {
+            Some(last) if last.code == *code => last.length += 1,
+            _ => segments.push(Segment {
+                start: cell,
+                length: 1,
+                code: *code,
+            }),
+        }
+    }
+    Inner::Segments { segments, length }
+}
+
+/// Joins rows that follow each other without a gap, and sorts the results by length.
+fn merge(offsets: &[usize], length: usize) -> Vec<(usize, Vec<usize>)> {
+    let mut by_length: Vec<(usize, Vec<usize>)> = Vec::new();
+    let mut add = |start: usize, length: usize| match by_length
+        .iter_mut()
+        .find(|(other, _)| *other == length)
+    {
+        Some((_, starts)) => starts.push(start),
+        None => by_length.push((length, vec![start])),
+    };
+    let mut offsets = offsets.iter();
+    let Some(mut start) = offsets.next().copied() else {
+        return by_length;
+    };
+    let mut end = start + length;
+    for offset in offsets {
+        if *offset == end {
+            end += length;
+        } else {
+            add(start, end - start);
+            (start, end) = (*offset, offset + length);
+        }
+    }
+    add(start, end - start);
+    by_length
+}

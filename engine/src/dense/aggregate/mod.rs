@@ -1,0 +1,31 @@
+//! `GridAggregateExec`: GROUP BY over a cube without rows.
+//!
+//! ```text
+//!  plan      what to reduce: keys as codes, inputs, aggregates, tiles        (while planning)
+//!  tiles     which units a worker owns, and which groups they can touch
+//!  layout    a unit's rows by group: which kernel walks them how
+//!  inputs    the values that an aggregate reads: a variable, an expression
+//!  state     counts, sums, extremes of all groups, one array each
+//!  pairs     the same for correlation and regression
+//!  general   any other aggregate, through DataFusion's GroupsAccumulator
+//!  output    aggregates ─▶ columns of the result
+//!  worker    one partition: walks units, emits groups
+//!  exec      the operator that DataFusion sees
+//! ```
+//!
+//! **Tiles.** An axis is a tile axis when no code occurs in two of its chunks; tiles are the products of
+//! chunks over those axes. A worker that owns a tile sees every cell of its groups, so it emits final
+//! values and forgets them. Where there are few groups, or fewer tiles than workers, workers reduce into
+//! arrays over all groups, and the last one to finish adds them up ([`plan::Mode`]).
+
+pub(crate) mod exec;
+mod general;
+mod inputs;
+mod layout;
+mod output;
+pub(crate) mod plan;
+mod state;
+mod tiles;
+mod worker;
+
+pub(crate) use exec::GridAggregateExec;

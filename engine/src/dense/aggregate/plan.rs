@@ -1,0 +1,450 @@
+//! What a grid aggregate does, decided while planning.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
+use datafusion::physical_expr::expressions::{CastExpr, Column, Literal};
+use datafusion::physical_expr::projection::ProjectionExprs;
+use datafusion::physical_expr::utils::collect_columns;
+use datafusion::physical_expr_common::physical_expr::is_volatile;
+use datafusion::physical_plan::aggregates::AggregateExec;
+use graticule_functions::kernels::Needs;
+
+use crate::dense::aggregate::state::State;
+use crate::dense::aggregate::tiles::Tiling;
+use crate::dense::keys::GroupKeys;
+use crate::scan::CubeScan;
+
+/// Where groups are put together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// A worker owns all cells of its groups and emits them when it has seen the last one.
+    Tiles,
+    /// Every worker reduces into arrays over all groups; the last one to finish adds them up.
+    Shared,
+}
+
+/// From this many groups on, workers own tiles.
+const MANY_GROUPS: usize = 4096;
+
+/// The type in which kernels read an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ElementType {
+    /// 32-bit floats.
+    Float32,
+    /// 64-bit floats, and integers read as such.
+    Float64,
+    /// Integers, times and truths.
+    Int64,
+}
+
+/// Where an input comes from.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    /// Every row that is left counts.
+    Rows,
+    /// The values of a variable of the cube.
+    Variable(usize),
+    /// An expression over the table's schema.
+    Computed(Arc<dyn PhysicalExpr>),
+}
+
+/// A series of values that aggregates read.
+#[derive(Debug, Clone)]
+pub(crate) struct Input {
+    pub(crate) source: Source,
+    pub(crate) element: ElementType,
+    /// `FILTER (WHERE …)` over the table's schema.
+    pub(crate) filter: Option<Arc<dyn PhysicalExpr>>,
+    pub(crate) needs: Needs,
+}
+
+impl Input {
+    fn reads_the_same(&self, other: &Input) -> bool {
+        let same_source = match (&self.source, &other.source) {
+            (Source::Rows, Source::Rows) => true,
+            (Source::Variable(a), Source::Variable(b)) => a == b,
+            (Source::Computed(a), Source::Computed(b)) => a == b,
+            _ => false,
+        };
+        same_source && self.element == other.element && self.filter == other.filter
+    }
+
+    /// Bytes of state of one group.
+    fn bytes_per_group(&self) -> usize {
+        match self.element {
+            ElementType::Float32 => State::<f32>::bytes_per_group(self.needs),
+            ElementType::Float64 => State::<f64>::bytes_per_group(self.needs),
+            ElementType::Int64 => State::<i64>::bytes_per_group(self.needs),
+        }
+    }
+}
+
+/// An aggregate of one input that has a kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Count,
+    Sum,
+    Average,
+    Minimum,
+    Maximum,
+    /// Variance, of a sample or of the whole population, or its root.
+    Variance {
+        population: bool,
+        root: bool,
+    },
+}
+
+/// One aggregate of the output.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Output {
+    /// From the state of an input.
+    Kernel { kind: Kind, input: usize },
+    /// From an accumulator of DataFusion.
+    General { position: usize },
+}
+
+/// An aggregate without a kernel.
+#[derive(Debug, Clone)]
+pub(crate) struct General {
+    pub(crate) function: Arc<AggregateFunctionExpr>,
+    pub(crate) arguments: Vec<Arc<dyn PhysicalExpr>>,
+    pub(crate) filter: Option<Arc<dyn PhysicalExpr>>,
+}
+
+/// A grid aggregate.
+#[derive(Debug, Clone)]
+pub(crate) struct GridAggregatePlan {
+    pub(crate) scan: Arc<CubeScan>,
+    pub(crate) keys: GroupKeys,
+    pub(crate) inputs: Vec<Input>,
+    pub(crate) general: Vec<General>,
+    pub(crate) outputs: Vec<Output>,
+    /// The input that counts rows, where a predicate may leave groups without any.
+    pub(crate) rows: Option<usize>,
+    pub(crate) mode: Mode,
+    pub(crate) tiling: Tiling,
+    pub(crate) schema: SchemaRef,
+}
+
+/// A plan, or the reason why the rows are aggregated instead.
+pub(crate) type Decision = std::result::Result<GridAggregatePlan, String>;
+
+impl GridAggregatePlan {
+    /// Plans `aggregate`, the one that reads rows, over a scan. `schema` is that of the final result.
+    ///
+    /// # Errors
+    /// A key that fails on a selected coordinate.
+    pub(crate) fn new(
+        aggregate: &AggregateExec,
+        below: &ProjectionExprs,
+        scan: &CubeScan,
+        schema: SchemaRef,
+        partitions: usize,
+    ) -> Result<Decision> {
+        if scan.limit.is_some() {
+            return Ok(Err("there is a LIMIT below the aggregate".to_string()));
+        }
+        if scan.cube.axes.is_empty() {
+            return Ok(Err("the cube has no axis".to_string()));
+        }
+        let group_by = aggregate.group_expr();
+        if group_by.has_grouping_set() {
+            return Ok(Err("grouping sets".to_string()));
+        }
+        let over_cube = |expression: &Arc<dyn PhysicalExpr>| -> Result<Arc<dyn PhysicalExpr>> {
+            scan.projection
+                .unproject_expr(&below.unproject_expr(expression)?)
+        };
+        let mut expressions = Vec::new();
+        for (key, name) in group_by.expr() {
+            expressions.push((over_cube(key)?, name.clone()));
+        }
+        let selections = &scan.predicate.selections;
+        let keys = match GroupKeys::new(&scan.cube, selections, &expressions)? {
+            Ok(keys) => keys,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let mut builder = Builder {
+            scan,
+            inputs: Vec::new(),
+            general: Vec::new(),
+            variables: Vec::new(),
+        };
+        let may_leave_groups_empty = scan.predicate.rows.is_some()
+            || !scan.predicate.planes.is_empty()
+            || scan.sample.is_some();
+        let rows = (may_leave_groups_empty && !keys.columns.is_empty())
+            .then(|| builder.input(Source::Rows, ElementType::Int64, None, Needs::default()));
+        let mut outputs = Vec::new();
+        for (function, filter) in std::iter::zip(aggregate.aggr_expr(), aggregate.filter_expr()) {
+            let arguments = function.expressions();
+            let arguments = arguments
+                .iter()
+                .map(over_cube)
+                .collect::<Result<Vec<_>>>()?;
+            let filter = filter.as_ref().map(over_cube).transpose()?;
+            match builder.output(function, arguments, filter)? {
+                Ok(output) => outputs.push(output),
+                Err(reason) => return Ok(Err(reason)),
+            }
+        }
+        let Builder {
+            inputs,
+            general,
+            variables,
+            ..
+        } = builder;
+        let scan = Arc::new(scan.for_operator(&variables)?);
+        let tiling = Tiling::new(&keys, &scan.grid());
+        let owns_tiles = keys.groups() >= MANY_GROUPS && tiling.tiles() >= partitions.max(2) as u64;
+        Ok(Ok(Self {
+            mode: if owns_tiles {
+                Mode::Tiles
+            } else {
+                Mode::Shared
+            },
+            scan,
+            keys,
+            inputs,
+            general,
+            outputs,
+            rows,
+            tiling,
+            schema,
+        }))
+    }
+
+    /// Bytes of state for the groups that a worker holds at a time, at most.
+    pub(crate) fn state_bytes(&self) -> usize {
+        let per_group: usize = self.inputs.iter().map(Input::bytes_per_group).sum();
+        let groups = match self.mode {
+            Mode::Tiles => self.tiling.largest_tile(&self.keys),
+            Mode::Shared => self.keys.groups(),
+        };
+        groups.saturating_mul(per_group)
+    }
+}
+
+/// Collects what the aggregates of one plan read.
+struct Builder<'a> {
+    scan: &'a CubeScan,
+    inputs: Vec<Input>,
+    general: Vec<General>,
+    /// Columns of the table that are read, with repetitions.
+    variables: Vec<usize>,
+}
+
+impl Builder<'_> {
+    fn reads(&mut self, expression: &Arc<dyn PhysicalExpr>) {
+        let columns = collect_columns(expression);
+        self.variables.extend(columns.iter().map(Column::index));
+    }
+
+    /// The position of an input, which may be there already.
+    fn input(
+        &mut self,
+        source: Source,
+        element: ElementType,
+        filter: Option<Arc<dyn PhysicalExpr>>,
+        needs: Needs,
+    ) -> usize {
+        match &source {
+            Source::Rows => {}
+            Source::Variable(variable) => {
+                self.variables.push(self.scan.cube.axes.len() + variable);
+            }
+            Source::Computed(expression) => self.reads(&Arc::clone(expression)),
+        }
+        if let Some(filter) = &filter {
+            self.reads(&Arc::clone(filter));
+        }
+        let input = Input {
+            source,
+            element,
+            filter,
+            needs,
+        };
+        match self
+            .inputs
+            .iter_mut()
+            .position(|other| other.reads_the_same(&input))
+        {
+            Some(position) => {
+                let known = &mut self.inputs[position].needs;
+                known.sum |= needs.sum;
+                known.squares |= needs.squares;
+                known.extremes |= needs.extremes;
+                position
+            }
+            None => {
+                self.inputs.push(input);
+                self.inputs.len() - 1
+            }
+        }
+    }
+
+    fn output(
+        &mut self,
+        function: &Arc<AggregateFunctionExpr>,
+        arguments: Vec<Arc<dyn PhysicalExpr>>,
+        filter: Option<Arc<dyn PhysicalExpr>>,
+    ) -> Result<std::result::Result<Output, String>> {
+        let name = function.fun().name().to_string();
+        if function.is_distinct() {
+            return Ok(Err(format!("{name}(DISTINCT …)")));
+        }
+        if !function.order_bys().is_empty() {
+            return Ok(Err(format!("{name}(… ORDER BY …)")));
+        }
+        if arguments.iter().chain(&filter).any(is_volatile) {
+            return Ok(Err(format!("an argument of {name} is volatile")));
+        }
+        if let [argument] = arguments.as_slice()
+            && let Some(output) = self.kernel(&name, function, argument, filter.as_ref())?
+        {
+            return Ok(Ok(output));
+        }
+        for expression in arguments.iter().chain(&filter) {
+            self.reads(expression);
+        }
+        self.general.push(General {
+            function: Arc::clone(function),
+            arguments,
+            filter,
+        });
+        let position = self.general.len() - 1;
+        Ok(Ok(Output::General { position }))
+    }
+
+    /// The kernel that computes an aggregate of one argument, if there is one.
+    fn kernel(
+        &mut self,
+        name: &str,
+        function: &AggregateFunctionExpr,
+        argument: &Arc<dyn PhysicalExpr>,
+        filter: Option<&Arc<dyn PhysicalExpr>>,
+    ) -> Result<Option<Output>> {
+        let sum = Needs {
+            sum: true,
+            ..Needs::default()
+        };
+        let extremes = Needs {
+            extremes: true,
+            ..Needs::default()
+        };
+        let squares = Needs {
+            sum: true,
+            squares: true,
+            extremes: false,
+        };
+        let variance = |population, root| (Kind::Variance { population, root }, squares);
+        let (kind, needs) = match name {
+            "count" => (Kind::Count, Needs::default()),
+            "sum" => (Kind::Sum, sum),
+            "avg" => (Kind::Average, sum),
+            "min" | "bool_and" => (Kind::Minimum, extremes),
+            "max" | "bool_or" => (Kind::Maximum, extremes),
+            "var" | "var_samp" => variance(false, false),
+            "var_pop" => variance(true, false),
+            "stddev" | "stddev_samp" => variance(false, true),
+            "stddev_pop" => variance(true, true),
+            _ => return Ok(None),
+        };
+        let output = |input| Ok(Some(Output::Kernel { kind, input }));
+        if kind == Kind::Count
+            && let Some(literal) = argument.downcast_ref::<Literal>()
+            && !literal.value().is_null()
+        {
+            let filter = filter.cloned();
+            return output(self.input(Source::Rows, ElementType::Int64, filter, needs));
+        }
+        let is_float = matches!(kind, Kind::Average | Kind::Variance { .. });
+        let (source, stored) = self.source(argument)?;
+        let Some(element) = element_type(&stored, kind, is_float) else {
+            return Ok(None);
+        };
+        let returns = function.field().data_type().clone();
+        let is_known = match kind {
+            Kind::Sum => match element {
+                ElementType::Int64 => matches!(returns, DataType::Int64 | DataType::UInt64),
+                _ => returns == DataType::Float64,
+            },
+            Kind::Average | Kind::Variance { .. } => returns == DataType::Float64,
+            _ => true,
+        };
+        // A variance of a single-precision expression computed by DataFusion is one of doubles too.
+        if !is_known {
+            return Ok(None);
+        }
+        output(self.input(source, element, filter.cloned(), needs))
+    }
+
+    /// Where an argument comes from and its type there: casts that widen a variable are looked through,
+    /// because kernels widen what they read.
+    fn source(&self, argument: &Arc<dyn PhysicalExpr>) -> Result<(Source, DataType)> {
+        let schema = &self.scan.cube.schema;
+        let axes = self.scan.cube.axes.len();
+        let bare = match argument.downcast_ref::<CastExpr>() {
+            Some(cast) => {
+                let stored = cast.expr().data_type(schema)?;
+                if widens(&stored, cast.cast_type()) {
+                    cast.expr()
+                } else {
+                    argument
+                }
+            }
+            None => argument,
+        };
+        if let Some(column) = bare.downcast_ref::<Column>()
+            && column.index() >= axes
+        {
+            let stored = schema.field(column.index()).data_type().clone();
+            return Ok((Source::Variable(column.index() - axes), stored));
+        }
+        Ok((
+            Source::Computed(Arc::clone(argument)),
+            argument.data_type(schema)?,
+        ))
+    }
+}
+
+fn widens(stored: &DataType, to: &DataType) -> bool {
+    match to {
+        DataType::Float64 => stored.is_numeric() && *stored != DataType::UInt64,
+        DataType::Int64 => stored.is_integer() && *stored != DataType::UInt64,
+        DataType::UInt64 => stored.is_unsigned_integer() && *stored != DataType::UInt64,
+        _ => false,
+    }
+}
+
+/// In which type kernels read values of type `stored`; `None` where only DataFusion can.
+fn element_type(stored: &DataType, kind: Kind, is_float: bool) -> Option<ElementType> {
+    match stored {
+        DataType::Float32 => Some(ElementType::Float32),
+        DataType::Float64 => Some(ElementType::Float64),
+        DataType::UInt64 => (kind == Kind::Count).then_some(ElementType::Int64),
+        stored if stored.is_integer() && is_float => Some(ElementType::Float64),
+        stored if stored.is_integer() => Some(ElementType::Int64),
+        DataType::Boolean | DataType::Timestamp(..) => {
+            let compares = matches!(kind, Kind::Count | Kind::Minimum | Kind::Maximum);
+            compares.then_some(ElementType::Int64)
+        }
+        _ => (kind == Kind::Count).then_some(ElementType::Int64),
+    }
+}
+
+/// NULL of the type of `expression`, or its value where it is a literal: one row that a general
+/// accumulator can be primed with.
+pub(crate) fn sample_value(
+    expression: &Arc<dyn PhysicalExpr>,
+    schema: &arrow::datatypes::Schema,
+) -> Result<ScalarValue> {
+    match expression.downcast_ref::<Literal>() {
+        Some(literal) => Ok(literal.value().clone()),
+        None => ScalarValue::try_from(&expression.data_type(schema)?),
+    }
+}

@@ -1,0 +1,123 @@
+//! Puts [`GridAggregateExec`] in the place of an aggregate over a cube, or says on the scan why not.
+//!
+//! ```text
+//!  AggregateExec(Final)                       GridAggregateExec
+//!    AggregateExec(Partial)          ─▶
+//!      [ProjectionExec]
+//!        DataSourceExec(CubeScan)
+//! ```
+
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::physical_expr::projection::ProjectionExprs;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
+use datafusion_datasource::source::DataSourceExec;
+
+use crate::dense::aggregate::GridAggregateExec;
+use crate::dense::aggregate::plan::GridAggregatePlan;
+use crate::options::CubeOptions;
+use crate::scan::CubeScan;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct GridAggregate;
+
+impl PhysicalOptimizerRule for GridAggregate {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        config: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let options = CubeOptions::of(config);
+        let partitions = config.execution.target_partitions.max(1);
+        let plan = plan.transform_down(|node| {
+            let Some(last) = node.downcast_ref::<AggregateExec>() else {
+                return Ok(Transformed::no(node));
+            };
+            let first = match last.mode() {
+                AggregateMode::Final | AggregateMode::FinalPartitioned => {
+                    match last.input().downcast_ref::<AggregateExec>() {
+                        Some(partial) if *partial.mode() == AggregateMode::Partial => partial,
+                        _ => return Ok(Transformed::no(node)),
+                    }
+                }
+                AggregateMode::Single | AggregateMode::SinglePartitioned => last,
+                _ => return Ok(Transformed::no(node)),
+            };
+            let Some((below, scan)) = scan_below(first.input())? else {
+                return Ok(Transformed::no(node));
+            };
+            let decision = match options.grid_aggregate {
+                true => GridAggregatePlan::new(first, &below, scan, last.schema(), partitions)?,
+                false => Err("cube.grid_aggregate is off".to_string()),
+            };
+            match decision {
+                Ok(plan) => {
+                    let operator = GridAggregateExec::new(plan, partitions);
+                    Ok(Transformed::yes(Arc::new(operator)))
+                }
+                Err(reason) => {
+                    let scan = scan.clone().with_reason(reason);
+                    let with_reason = replace_leaf(&node, &DataSourceExec::from_data_source(scan))?;
+                    Ok(Transformed::new(
+                        with_reason,
+                        true,
+                        datafusion::common::tree_node::TreeNodeRecursion::Jump,
+                    ))
+                }
+            }
+        })?;
+        Ok(plan.data)
+    }
+
+    fn name(&self) -> &str {
+        "GridAggregate"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+type Plan = Arc<dyn ExecutionPlan>;
+
+/// The scan below an aggregate, and the projection between them.
+fn scan_below(input: &Plan) -> Result<Option<(ProjectionExprs, &CubeScan)>> {
+    let (projection, source) = match input.downcast_ref::<ProjectionExec>() {
+        Some(projection) => (Some(projection), projection.input()),
+        None => (None, input),
+    };
+    let scan = source
+        .downcast_ref::<DataSourceExec>()
+        .and_then(|source| source.data_source().downcast_ref::<CubeScan>());
+    let Some(scan) = scan else {
+        return Ok(None);
+    };
+    let below = match projection {
+        Some(projection) => projection.projection_expr().clone(),
+        None => {
+            let columns: Vec<usize> = (0..scan.schema.fields().len()).collect();
+            ProjectionExprs::from_indices(&columns, &scan.schema)
+        }
+    };
+    Ok(Some((below, scan)))
+}
+
+/// The plan with another leaf; every node on the way has one child.
+fn replace_leaf(plan: &Plan, leaf: &Arc<DataSourceExec>) -> Result<Plan> {
+    match plan.children().as_slice() {
+        [] => Ok(Arc::clone(leaf) as Plan),
+        [child] => {
+            let child = replace_leaf(child, leaf)?;
+            let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+            Arc::clone(plan).replace_children(vec![child], options)
+        }
+        _ => Ok(Arc::clone(plan)),
+    }
+}

@@ -1,0 +1,311 @@
+//! The units of a scan, one after the other, with the values of its variables: what the row path and
+//! every dense operator read.
+//!
+//! ```text
+//!  order ─▶ number ─▶ Unit ─▶ plane mask, sample ─▶ fetch (a few units ahead) ─▶ decode, assemble ─▶ UnitCells
+//!                                 │ none: next
+//! ```
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use arrow::array::BooleanBufferBuilder;
+use arrow::buffer::BooleanBuffer;
+use datafusion::common::Result;
+use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+
+use crate::options::CubeOptions;
+use crate::runtime::io_handle;
+use crate::scan::CubeScan;
+use crate::scan::assemble::{UnitValues, assemble, needed_chunks};
+use crate::scan::fetch::{BlockSource, Fetch, over_budget};
+use crate::scan::grid::{ScanGrid, Unit};
+use crate::scan::metrics::ScanMetrics;
+use crate::scan::queue::Claims;
+
+/// Says which unit a partition reads next; a number past the last unit ends it.
+pub(crate) type UnitOrder = Box<dyn FnMut() -> u64 + Send>;
+
+/// A unit with the values that were asked for.
+pub(crate) struct UnitCells {
+    /// Its number in the scan's grid.
+    pub(crate) number: u64,
+    /// Which cells it holds.
+    pub(crate) unit: Unit,
+    /// The cells that planes and sample leave; `None` when all stay.
+    pub(crate) mask: Option<BooleanBuffer>,
+    /// One entry per variable of [`UnitReader::open`], in that order.
+    pub(crate) values: Vec<UnitValues>,
+}
+
+/// A unit whose chunks are on their way.
+struct Ahead {
+    number: u64,
+    unit: Unit,
+    mask: Option<BooleanBuffer>,
+    fetch: Fetch,
+}
+
+/// Reads units of one scan for one partition.
+pub(crate) struct UnitReader {
+    pub(crate) scan: Arc<CubeScan>,
+    pub(crate) source: BlockSource,
+    grid: Arc<ScanGrid>,
+    units: u64,
+    /// Chunks announced to who watches the query.
+    announced: u64,
+    /// Variables that every unit is read with.
+    variables: Vec<usize>,
+    /// Variables of the scan that are read later, for units that turn out to need them.
+    later: Vec<usize>,
+    order: UnitOrder,
+    /// Rows after which no more units are started, when no predicate on values can take rows away.
+    enough: Option<u64>,
+    prefetch: usize,
+    ahead: VecDeque<Ahead>,
+    exhausted: bool,
+    /// The decoded values of the current unit, as the memory pool knows them.
+    memory: MemoryReservation,
+}
+
+impl UnitReader {
+    /// Opens one partition of `scan`, reading `variables` (indices into the cube's) of each unit in
+    /// `order`.
+    ///
+    /// # Errors
+    /// The scan would exceed `cube.max_scan_bytes`.
+    pub(crate) fn open(
+        scan: Arc<CubeScan>,
+        variables: Vec<usize>,
+        partition: usize,
+        context: &TaskContext,
+        claims: Arc<Claims>,
+        order: UnitOrder,
+        metrics: &ExecutionPlanMetricsSet,
+    ) -> Result<Self> {
+        let options = CubeOptions::of(context.session_config().options());
+        let estimate = scan.decoded_bytes();
+        if options.max_scan_bytes > 0 && scan.limit.is_none() && estimate > options.max_scan_bytes {
+            let error = over_budget(&scan.cube.name, options.max_scan_bytes, Some(estimate));
+            return Err(error.into());
+        }
+        let scan_metrics = ScanMetrics::new(metrics, partition, context);
+        let (total, selected) = scan.chunk_counts();
+        if partition == 0 {
+            scan_metrics.chunks_total.add(total as usize);
+            scan_metrics.chunks_pruned.add((total - selected) as usize);
+            scan_metrics.progress.expect_chunks(selected);
+        }
+        let grid = scan.grid();
+        let source = BlockSource {
+            cube: Arc::clone(&scan.cube),
+            cache: (options.cache && scan.blocks.admits(estimate))
+                .then(|| Arc::clone(&scan.blocks)),
+            shared: (scan.cube.variables.iter())
+                .map(|variable| grid.shares_chunks(variable))
+                .collect(),
+            io: io_handle(context.session_config()),
+            metrics: scan_metrics,
+            claims,
+            max_bytes: options.max_scan_bytes,
+        };
+        let consumer = MemoryConsumer::new(format!("scan of {}", scan.cube.name));
+        let (early, late) = scan.variables();
+        let later = early.into_iter().chain(late);
+        Ok(Self {
+            units: grid.unit_count(),
+            announced: selected,
+            later: later
+                .filter(|variable| !variables.contains(variable))
+                .collect(),
+            variables,
+            order,
+            enough: None,
+            prefetch: options.prefetch.max(1),
+            ahead: VecDeque::new(),
+            exhausted: false,
+            memory: consumer.register(context.memory_pool()),
+            grid,
+            source,
+            scan,
+        })
+    }
+
+    /// Starts no more units once all partitions together have found `rows` rows.
+    pub(crate) fn stop_after(&mut self, rows: u64) {
+        self.enough = Some(rows);
+    }
+
+    /// Nothing more needs to be read.
+    pub(crate) fn stop(&mut self) {
+        self.exhausted = true;
+        self.ahead.clear();
+    }
+
+    /// The next unit with a cell that planes and sample leave. `None` at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<UnitCells>> {
+        self.look_ahead()?;
+        let Some(Ahead {
+            number,
+            unit,
+            mask,
+            fetch,
+        }) = self.ahead.pop_front()
+        else {
+            return Ok(None);
+        };
+        self.memory.try_resize(self.unit_bytes(&unit))?;
+        let values = self.finish(fetch, &unit, &self.variables).await?;
+        self.finish_share(number);
+        Ok(Some(UnitCells {
+            number,
+            unit,
+            mask,
+            values,
+        }))
+    }
+
+    /// The values of further `variables` at the cells of `unit`.
+    pub(crate) async fn read(&self, unit: &Unit, variables: &[usize]) -> Result<Vec<UnitValues>> {
+        let fetch = self.source.start(unit, variables);
+        self.finish(fetch, unit, variables).await
+    }
+
+    /// The variables that are read later are not needed for `unit`.
+    pub(crate) fn skip_later(&self, unit: &Unit) {
+        let skipped = self.chunks_of(&self.later, unit);
+        self.source.metrics.chunks_pruned.add(skipped);
+    }
+
+    async fn finish(
+        &self,
+        fetch: Fetch,
+        unit: &Unit,
+        variables: &[usize],
+    ) -> Result<Vec<UnitValues>> {
+        let blocks = self.source.finish(fetch, variables).await?;
+        let _timer = self.source.metrics.time_rows.timer();
+        let cube = &self.scan.cube;
+        std::iter::zip(variables, &blocks)
+            .map(|(variable, blocks)| assemble(&cube.variables[*variable], unit, blocks))
+            .collect()
+    }
+
+    /// Keeps `prefetch` units on their way besides the next one.
+    fn look_ahead(&mut self) -> Result<()> {
+        while !self.exhausted && self.ahead.len() <= self.prefetch {
+            let claimed = &self.source.claims;
+            let enough = self.enough.is_some_and(|enough| claimed.rows() >= enough);
+            let number = if enough { u64::MAX } else { (self.order)() };
+            if number >= self.units {
+                self.exhausted = true;
+                break;
+            }
+            let unit = self.grid.unit(number);
+            let Some(mask) = self.cell_mask(&unit)? else {
+                let skipped =
+                    self.chunks_of(&self.variables, &unit) + self.chunks_of(&self.later, &unit);
+                self.source.metrics.chunks_pruned.add(skipped);
+                self.finish_share(number);
+                continue;
+            };
+            if self.enough.is_some() {
+                let rows = mask
+                    .as_ref()
+                    .map_or_else(|| unit.rows(), BooleanBuffer::count_set_bits);
+                self.source.claims.add_rows(rows as u64);
+            }
+            let fetch = self.source.start(&unit, &self.variables);
+            self.ahead.push_back(Ahead {
+                number,
+                unit,
+                mask,
+                fetch,
+            });
+        }
+        Ok(())
+    }
+
+    /// Bytes of the variables' values at the selected cells of a unit.
+    fn unit_bytes(&self, unit: &Unit) -> usize {
+        let variables = self.variables.iter().chain(&self.later);
+        let bytes = |index: &usize| {
+            let variable = &self.scan.cube.variables[*index];
+            let width = variable.field.data_type().primitive_width().unwrap_or(16);
+            let counts = variable.axes.iter().map(|axis| unit.axes[*axis].count);
+            counts.fold(width, usize::saturating_mul)
+        };
+        variables.map(bytes).fold(0, usize::saturating_add)
+    }
+
+    /// Chunks of `variables` that only this unit reads.
+    fn chunks_of(&self, variables: &[usize], unit: &Unit) -> usize {
+        let own = variables
+            .iter()
+            .filter(|variable| !self.source.shared[**variable]);
+        own.map(|variable| needed_chunks(&self.scan.cube.variables[*variable], unit).len())
+            .sum()
+    }
+
+    /// Unit `number` is dealt with: its share of the announced chunks is done. The shares of all units
+    /// add up to what was announced, however many units read the same chunk.
+    fn finish_share(&self, number: u64) {
+        let done = |units: u64| {
+            let chunks =
+                u128::from(self.announced) * u128::from(units) / u128::from(self.units.max(1));
+            u64::try_from(chunks).unwrap_or(u64::MAX)
+        };
+        let share = done(number + 1) - done(number);
+        self.source.metrics.progress.finish_chunks(share);
+    }
+
+    /// The rows of a unit that planes and sample leave: `None` when there is none, `Some(None)` when
+    /// all stay.
+    fn cell_mask(&self, unit: &Unit) -> Result<Option<Option<BooleanBuffer>>> {
+        let mut rows: Option<BooleanBuffer> = None;
+        for plane in &self.scan.predicate.planes {
+            let mask = plane.mask(&self.scan.cube, unit)?;
+            let set = mask.count_set_bits();
+            if set == 0 {
+                return Ok(None);
+            }
+            if set < mask.len() {
+                let mask = plane_to_rows(&mask, plane.axes, unit);
+                rows = Some(rows.map_or(mask.clone(), |rows| &rows & &mask));
+            }
+        }
+        if let Some(sample) = &self.scan.sample {
+            let Some(mask) = sample.mask(&self.scan.cube, unit) else {
+                return Ok(None);
+            };
+            rows = Some(rows.map_or(mask.clone(), |rows| &rows & &mask));
+        }
+        match rows {
+            Some(rows) if rows.count_set_bits() == 0 => Ok(None),
+            rows => Ok(Some(rows)),
+        }
+    }
+}
+
+/// Repeats a mask over two axes for every row of a unit.
+fn plane_to_rows(mask: &BooleanBuffer, axes: [usize; 2], unit: &Unit) -> BooleanBuffer {
+    let counts = unit.counts();
+    let [slow, fast] = axes;
+    let rows = unit.rows();
+    if fast + 1 == counts.len() && slow + 1 == fast {
+        let mut builder = BooleanBufferBuilder::new(rows);
+        for _ in 0..rows / mask.len().max(1) {
+            builder.append_buffer(mask);
+        }
+        return builder.finish();
+    }
+    let stride = |axis: usize| counts[axis + 1..].iter().product::<usize>();
+    let (slow_stride, fast_stride) = (stride(slow), stride(fast));
+    BooleanBuffer::collect_bool(rows, |row| {
+        let slow_cell = row / slow_stride % counts[slow];
+        let fast_cell = row / fast_stride % counts[fast];
+        mask.value(slow_cell * counts[fast] + fast_cell)
+    })
+}

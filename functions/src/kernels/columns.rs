@@ -1,0 +1,183 @@
+//! Reduces rows position by position: every position of the fastest axis is a group of its own.
+//!
+//! Sixteen positions stay in registers while all rows are walked, then their results are added to the
+//! groups' columns once.
+
+use multiversion::multiversion;
+
+use super::{Bits, Element, LANES, Needs, Rows};
+
+/// The state of consecutive groups, one entry per position. Columns that are not needed are empty.
+#[derive(Debug)]
+pub struct Columns<'a, E: Element> {
+    /// Valid cells.
+    pub count: &'a mut [u64],
+    /// What is taken off each value before it is added; empty for nothing.
+    pub shift: &'a [E::Sum],
+    /// Sum of (value − shift), leading part.
+    pub sum: &'a mut [E::Sum],
+    /// What `sum` cannot hold.
+    pub low: &'a mut [E::Sum],
+    /// Sum of (value − shift)².
+    pub squares: &'a mut [E::Sum],
+    /// Smallest value.
+    pub minimum: &'a mut [E],
+    /// Largest value.
+    pub maximum: &'a mut [E],
+}
+
+/// Adds the valid cells at position `i` of all `rows` to entry `i` of `columns`.
+pub fn reduce<E: Element>(
+    values: &[E],
+    valid: Option<Bits<'_>>,
+    rows: Rows<'_>,
+    needs: Needs,
+    columns: &mut Columns<'_, E>,
+) {
+    macro_rules! call {
+        ($sum:literal, $squares:literal, $extremes:literal) => {
+            match valid {
+                None => walk::<E, $sum, $squares, $extremes, false>(
+                    values,
+                    Bits::of_bytes(&[]),
+                    rows,
+                    columns,
+                ),
+                Some(valid) => {
+                    walk::<E, $sum, $squares, $extremes, true>(values, valid, rows, columns)
+                }
+            }
+        };
+    }
+    match (needs.sum, needs.squares, needs.extremes) {
+        (false, false, false) => call!(false, false, false),
+        (true, false, false) => call!(true, false, false),
+        (false, false, true) => call!(false, false, true),
+        (true, false, true) => call!(true, false, true),
+        (_, true, false) => call!(true, true, false),
+        (_, true, true) => call!(true, true, true),
+    }
+}
+
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512dq+avx512vl+popcnt+bmi1+bmi2",
+    "x86_64+avx2+popcnt+bmi1+bmi2"
+))]
+fn walk<
+    E: Element,
+    const SUM: bool,
+    const SQUARES: bool,
+    const EXTREMES: bool,
+    const MASKED: bool,
+>(
+    values: &[E],
+    valid: Bits<'_>,
+    rows: Rows<'_>,
+    columns: &mut Columns<'_, E>,
+) {
+    let mut first = 0;
+    while first < rows.length {
+        let width = (rows.length - first).min(LANES);
+        let whole = width == LANES;
+        let mut shift = [E::Sum::default(); LANES];
+        if let Some(known) = columns.shift.get(first..first + width) {
+            shift[..width].copy_from_slice(known);
+        }
+        let mut count = [0u32; LANES];
+        let mut sum = [E::Sum::default(); LANES];
+        let mut squares = [E::Sum::default(); LANES];
+        let mut minimum = [E::HIGHEST; LANES];
+        let mut maximum = [E::LOWEST; LANES];
+        for offset in rows.offsets {
+            let start = offset + rows.shift + first;
+            let mut cells = [E::HIGHEST; LANES];
+            if whole {
+                if let Some(row) = values[start..].first_chunk::<LANES>() {
+                    cells = *row;
+                }
+            } else {
+                cells[..width].copy_from_slice(&values[start..start + width]);
+            }
+            let mask = if MASKED { valid.sixteen(start) } else { 0xffff };
+            let is_valid = |lane: usize| !MASKED || mask & (1 << lane) != 0;
+            if MASKED {
+                for lane in 0..LANES {
+                    count[lane] += u32::from(is_valid(lane));
+                }
+            }
+            if SUM {
+                let mut summands = [E::Sum::default(); LANES];
+                for lane in 0..LANES {
+                    let summand = cells[lane].widen(shift[lane]);
+                    summands[lane] = if is_valid(lane) {
+                        summand
+                    } else {
+                        E::Sum::default()
+                    };
+                }
+                for lane in 0..LANES {
+                    sum[lane] = E::add(sum[lane], summands[lane]);
+                }
+                if SQUARES {
+                    for lane in 0..LANES {
+                        squares[lane] = E::add_square(squares[lane], summands[lane]);
+                    }
+                }
+            }
+            if EXTREMES {
+                let (mut low, mut high) = (cells, cells);
+                if MASKED {
+                    for lane in 0..LANES {
+                        low[lane] = if is_valid(lane) {
+                            cells[lane]
+                        } else {
+                            E::HIGHEST
+                        };
+                    }
+                    for lane in 0..LANES {
+                        high[lane] = if is_valid(lane) {
+                            cells[lane]
+                        } else {
+                            E::LOWEST
+                        };
+                    }
+                }
+                for lane in 0..LANES {
+                    minimum[lane] = low[lane].smaller(minimum[lane]);
+                    maximum[lane] = high[lane].larger(maximum[lane]);
+                }
+            }
+        }
+        let here = first..first + width;
+        if MASKED {
+            for (total, more) in columns.count[here.clone()].iter_mut().zip(count) {
+                *total += u64::from(more);
+            }
+        } else {
+            for total in &mut columns.count[here.clone()] {
+                *total += rows.offsets.len() as u64;
+            }
+        }
+        if SUM {
+            let high = columns.sum[here.clone()].iter_mut();
+            let low = columns.low[here.clone()].iter_mut();
+            for ((high, low), more) in high.zip(low).zip(sum) {
+                E::add_compensated(high, low, more);
+            }
+        }
+        if SQUARES {
+            for (total, more) in columns.squares[here.clone()].iter_mut().zip(squares) {
+                *total = E::add(*total, more);
+            }
+        }
+        if EXTREMES {
+            for (smallest, other) in columns.minimum[here.clone()].iter_mut().zip(minimum) {
+                *smallest = other.smaller(*smallest);
+            }
+            for (largest, other) in columns.maximum[here].iter_mut().zip(maximum) {
+                *largest = other.larger(*largest);
+            }
+        }
+        first += LANES;
+    }
+}

@@ -1,0 +1,59 @@
+//! Kernels that reduce blocks: values in one flat array, missing values as a bitmap beside it.
+//!
+//! ```text
+//!  values  ┌ row ─────────────┐   rows of equal length at given offsets, all of one group
+//!          └──────────────────┘
+//!          ┌ row ─────────────┐   runs::reduce      all cells        ─▶ one Summary
+//!          └──────────────────┘   columns::reduce   cells by position ─▶ one entry per position
+//! ```
+//! The three loops of dense aggregation are made of these two: a group that is constant along the
+//! fastest axis reduces its rows to one [`Summary`]; where every position of the fastest axis is a group
+//! of its own the rows are reduced position by position; short runs of equal groups are reduced by
+//! position first and folded afterwards.
+//!
+//! Sums do not drift: cells are added in blocks of a few thousand in sixteen lanes, and the sums of
+//! blocks are added with Neumaier's compensation ([`compensated::add`]).
+//!
+//! Every loop is compiled for the instruction sets in [`targets`] and chosen at run time. Loops are
+//! plain Rust over arrays of sixteen lanes, which the compiler turns into vector instructions.
+
+mod bits;
+pub mod columns;
+pub mod compensated;
+mod element;
+pub mod pairs;
+pub mod runs;
+
+pub use bits::Bits;
+pub use element::Element;
+
+/// Cells that one step of a loop takes.
+pub(crate) const LANES: usize = 16;
+
+/// What a reduction has to find besides the number of valid cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Needs {
+    /// The sum.
+    pub sum: bool,
+    /// The sum of squares; needs the sum too.
+    pub squares: bool,
+    /// Minimum and maximum.
+    pub extremes: bool,
+}
+
+/// Rows of equal length in one array of values: those cells that belong to one group.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows<'a> {
+    /// Where each row starts.
+    pub offsets: &'a [usize],
+    /// Added to every offset.
+    pub shift: usize,
+    /// Cells of each row.
+    pub length: usize,
+}
+
+impl Rows<'_> {
+    pub(crate) fn starts(&self) -> impl Iterator<Item = usize> + '_ {
+        self.offsets.iter().map(|offset| offset + self.shift)
+    }
+}
