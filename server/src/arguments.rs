@@ -44,7 +44,8 @@ Examples:
 
 Statements run one after the other; the first that fails ends the run. Results go to standard
 output or to --output, everything else (errors, progress, --timing) to standard error.
-`arrow` is the Arrow IPC stream on standard output and the Arrow IPC file in a file.
+`arrow` is the Arrow IPC stream on standard output and the Arrow IPC file in a file. Standard input
+is read statement by statement: a program can write one, read its result, and write the next.
 
 Exit codes: 0 done, 1 statement failed, 2 usage, 3 configuration, 4 not found, 5 denied,
 6 unavailable, 130 interrupted.";

@@ -144,7 +144,8 @@ impl Runner {
     /// Refuses a second result where the format cannot hold it, and bytes on a terminal.
     fn admit_result(&self) -> Result<(), Failure> {
         let format = format!("{:?}", self.format).to_lowercase();
-        if self.results > 0 && !self.format.holds_many_results() {
+        let many = self.format.holds_many_results(self.destination.is_file());
+        if self.results > 0 && !many {
             return Err(Failure::new(
                 ExitCode::Usage,
                 format!(

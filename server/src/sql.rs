@@ -1,7 +1,7 @@
 //! `graticule sql`: a script from -c, -f or standard input, or the shell.
 
 use std::fs;
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, BufRead, IsTerminal, Read};
 use std::path::Path;
 
 use crate::arguments::{Format, SqlArguments};
@@ -9,6 +9,7 @@ use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::output::Destination;
 use crate::runner::{Runner, cannot_write};
+use crate::statement_end::is_complete;
 use crate::{shell, startup};
 
 /// Runs the command.
@@ -37,7 +38,7 @@ pub(crate) fn run(arguments: &SqlArguments) -> Result<(), Failure> {
     } else if let Some(file) = &arguments.file {
         runner.run_script(&read_script(file)?, Some(file))?;
     } else if arguments.commands.is_empty() {
-        runner.run_script(&read_standard_input()?, None)?;
+        run_standard_input(&mut runner)?;
     } else {
         for command in &arguments.commands {
             runner.run_script(command, None)?;
@@ -50,6 +51,32 @@ pub(crate) fn run(arguments: &SqlArguments) -> Result<(), Failure> {
             true => Ok(()),
             false => Err(cannot_write(&error)),
         })
+}
+
+/// Runs what arrives on standard input as soon as a line ends a statement, so that a program at the
+/// other end of the pipe has one result before it writes the next statement.
+fn run_standard_input(runner: &mut Runner) -> Result<(), Failure> {
+    let mut input = io::stdin().lock();
+    let mut pending = String::new();
+    let mut lines_above = 0;
+    loop {
+        let start = pending.len();
+        let read = input.read_line(&mut pending).map_err(no_standard_input)?;
+        let line = pending.get(start..).unwrap_or_default();
+        // Looking at the whole text again is left to the lines that may end it.
+        let whole = line.trim_end().ends_with(';') && is_complete(&pending);
+        if read > 0 && !whole {
+            continue;
+        }
+        runner
+            .run_script(&pending, None)
+            .map_err(|failure| failure.below(lines_above))?;
+        if read == 0 || runner.destination.reader_is_gone() {
+            return Ok(());
+        }
+        lines_above += pending.matches('\n').count();
+        pending.clear();
+    }
 }
 
 fn format_of(arguments: &SqlArguments) -> Result<Format, Failure> {
@@ -95,13 +122,14 @@ pub(crate) fn read_script(file: &Path) -> Result<String, Failure> {
 
 fn read_standard_input() -> Result<String, Failure> {
     let mut script = String::new();
-    io::stdin().read_to_string(&mut script).map_err(|error| {
-        Failure::new(
-            of_io(&error),
-            format!("cannot read standard input: {error}"),
-        )
-    })?;
+    let read = io::stdin().read_to_string(&mut script);
+    read.map_err(no_standard_input)?;
     Ok(script)
+}
+
+fn no_standard_input(error: io::Error) -> Failure {
+    let text = format!("cannot read standard input: {error}");
+    Failure::new(of_io(&error), text)
 }
 
 fn of_io(error: &io::Error) -> ExitCode {

@@ -27,6 +27,7 @@ mod client;
 mod command_line;
 mod conventions;
 mod conventions_in_sql;
+mod dense;
 mod freshness;
 mod limits;
 mod netcdf;
@@ -61,6 +62,7 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     command_line::trials,
     conventions::trials,
     conventions_in_sql::trials,
+    dense::trials,
     freshness::trials,
     limits::trials,
     netcdf::trials,

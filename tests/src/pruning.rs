@@ -18,7 +18,7 @@ use crate::synthetic::{cube, rows, session};
 
 /// The calendar of the time axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Calendar {
+pub(crate) enum Calendar {
     Standard,
     Days360,
 }
@@ -46,11 +46,13 @@ impl Calendar {
 
 /// The order of the coordinates along an axis.
 #[derive(Debug, Clone, Copy)]
-enum Order {
+pub(crate) enum Order {
     Ascending,
     Descending,
     /// In no order, from three cells on: even steps first, then the odd ones backwards.
     Shuffled,
+    /// Every coordinate but the middle ones twice, in no order.
+    Repeated,
 }
 
 impl Order {
@@ -63,23 +65,24 @@ impl Order {
                 even.chain((0..length).rev().filter(|step| step % 2 == 1))
                     .collect()
             }
+            Self::Repeated => (0..length).map(|step| step % (length / 2 + 1)).collect(),
         }
     }
 }
 
 /// How one synthetic cube is cut, and what its axes are like.
 #[derive(Debug, Clone)]
-struct Layout {
-    shape: [u64; 3],
-    chunks: [u64; 3],
-    other_chunks: [u64; 3],
-    orders: [Order; 3],
-    calendar: Calendar,
+pub(crate) struct Layout {
+    pub(crate) shape: [u64; 3],
+    pub(crate) chunks: [u64; 3],
+    pub(crate) other_chunks: [u64; 3],
+    pub(crate) orders: [Order; 3],
+    pub(crate) calendar: Calendar,
     /// Longitudes from 0 to 330 around the globe, rather than a few degrees around Greenwich.
     around_the_globe: bool,
 }
 
-fn layouts(calendar: Calendar) -> impl Strategy<Value = Layout> {
+pub(crate) fn layouts(calendar: Calendar) -> impl Strategy<Value = Layout> {
     let axis =
         |longest: u64| (1..=longest).prop_flat_map(|length| (Just(length), 1..=length, 1..=length));
     let order = prop_oneof![
@@ -102,7 +105,7 @@ fn layouts(calendar: Calendar) -> impl Strategy<Value = Layout> {
 
 /// A cube of `v` and `w` (chunked differently, with gaps and a chunk that is not stored), `turned`
 /// with its dimensions the other way round, a mask over lat and lon, a series over time and a constant.
-fn group(layout: &Layout) -> Group {
+pub(crate) fn group(layout: &Layout) -> Group {
     let [time, lat, lon] = layout.shape;
     let cells = (time * lat * lon) as usize;
     let floats = |scale: f32| -> Vec<f32> {
@@ -297,7 +300,7 @@ fn comparisons() -> impl Strategy<Value = &'static str> + Clone {
 }
 
 /// One condition of a WHERE clause.
-fn conditions(calendar: Calendar) -> impl Strategy<Value = String> {
+pub(crate) fn conditions(calendar: Calendar) -> impl Strategy<Value = String> {
     let plain = prop_oneof![3 => on_axes(calendar).boxed(), 1 => on_values().boxed()];
     (plain, 0..5).prop_map(|(condition, kind)| match kind {
         0 => format!("NOT ({condition})"),

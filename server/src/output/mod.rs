@@ -90,8 +90,12 @@ impl Format {
         matches!(self, Self::Arrow | Self::Parquet)
     }
 
-    /// Can several results follow each other in one file?
-    pub(crate) fn holds_many_results(self) -> bool {
-        matches!(self, Self::Table | Self::Csv | Self::Ndjson)
+    /// Can several results follow each other? Streams of Arrow can, a file of Arrow has its end.
+    pub(crate) fn holds_many_results(self, in_file: bool) -> bool {
+        match self {
+            Self::Table | Self::Csv | Self::Ndjson => true,
+            Self::Arrow => !in_file,
+            Self::Json | Self::Parquet => false,
+        }
     }
 }

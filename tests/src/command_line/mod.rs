@@ -2,6 +2,7 @@
 
 mod files;
 mod inspect;
+mod pipe;
 mod scripts;
 mod shell;
 
@@ -19,6 +20,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         scripts::trials(),
         files::trials(),
         inspect::trials(),
+        pipe::trials(),
         shell::trials(),
     ]
     .into_iter()
