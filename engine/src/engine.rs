@@ -28,8 +28,8 @@ use crate::configuration::StoreDefinition;
 use crate::cube::Cube;
 use crate::error::CubeResult;
 use crate::progress::QueryProgress;
+use crate::rules::Rules;
 use crate::runtime::IoThreads;
-use crate::session::Rules;
 pub use crate::session::Session;
 use crate::source::{CubeFormat, Options, StoreConnector};
 

@@ -8,20 +8,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemoryCatalogProviderList};
-use datafusion::common::{Result, internal_datafusion_err};
+use datafusion::common::Result;
 use datafusion::execution::{SessionState, SessionStateBuilder};
-use datafusion::optimizer::{Analyzer, AnalyzerRule};
-use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::sqlparser::keywords::ALL_KEYWORDS;
 use graticule_functions::registry;
 
 use crate::engine::{Query, Shared};
 use crate::options::CubeOptions;
-use crate::rules::calendar::CalendarDates;
-use crate::rules::distinct_axes::DistinctAxes;
-use crate::rules::grid_aggregate::GridAggregate;
 use crate::sql::names::{CATALOG, PUBLIC_SCHEMA, qualified, quoted};
 use crate::sql::relations::CubeRelations;
 use crate::sql::{parser, statements};
@@ -29,41 +23,6 @@ use crate::sql::{parser, statements};
 /// Rows of a record batch. Larger than DataFusion's 8192, because a batch is cut out of a chunk and
 /// chunks are large; small enough for the columns of a batch to stay in a core's cache.
 const BATCH_SIZE: usize = 32_768;
-
-/// The rules of every session, in their order.
-#[derive(Debug)]
-pub(crate) struct Rules {
-    analyzer: Vec<Arc<dyn AnalyzerRule + Send + Sync>>,
-    physical: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>,
-}
-
-impl Rules {
-    /// DataFusion's rules and ours between them.
-    ///
-    /// # Errors
-    /// A rule that ours has to stand before is gone: DataFusion has changed.
-    pub(crate) fn new() -> Result<Self> {
-        let mut analyzer = Analyzer::new().rules;
-        // Before type coercion, which would compare a model's times with dates as text.
-        let at = position(&analyzer, |rule| rule.name(), "type_coercion")?;
-        analyzer.insert(at, Arc::new(CalendarDates));
-        let mut physical = PhysicalOptimizer::new().rules;
-        // Before the rule that puts repartitions between an aggregate and its scan: after it, the
-        // pattern that these rules look for is taken apart. Distinct coordinates first: they leave
-        // less to aggregate.
-        let at = position(&physical, |rule| rule.name(), "EnsureRequirements")?;
-        physical.insert(at, Arc::new(DistinctAxes));
-        physical.insert(at + 1, Arc::new(GridAggregate));
-        Ok(Self { analyzer, physical })
-    }
-}
-
-fn position<R>(rules: &[R], name: impl Fn(&R) -> &str, wanted: &str) -> Result<usize> {
-    rules
-        .iter()
-        .position(|rule| name(rule) == wanted)
-        .ok_or_else(|| internal_datafusion_err!("DataFusion has no rule {wanted} any more"))
-}
 
 /// Puts a session's state together.
 pub(crate) fn new_state(engine: &Shared) -> SessionState {

@@ -12,14 +12,11 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::execution::SessionStateBuilder;
-use datafusion::optimizer::Analyzer;
-use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use graticule_engine::cube::Cube;
 use graticule_engine::cube::conventions::interpret;
 use graticule_engine::options::CubeOptions;
-use graticule_engine::rules::calendar::CalendarDates;
-use graticule_engine::rules::distinct_axes::DistinctAxes;
+use graticule_engine::rules::Rules;
 use graticule_engine::source::{Group, Options};
 use graticule_functions::registry;
 
@@ -29,20 +26,11 @@ pub(crate) fn session(options: CubeOptions, partitions: usize, batch: usize) -> 
         .with_option_extension(options)
         .with_target_partitions(partitions)
         .with_batch_size(batch);
-    let mut analyzer = Analyzer::new().rules;
-    let coercion = analyzer
-        .iter()
-        .position(|rule| rule.name() == "type_coercion");
-    analyzer.insert(coercion.unwrap(), Arc::new(CalendarDates));
-    let mut physical = PhysicalOptimizer::new().rules;
-    let requirements = physical
-        .iter()
-        .position(|rule| rule.name() == "EnsureRequirements");
-    physical.insert(requirements.unwrap(), Arc::new(DistinctAxes));
+    let rules = Rules::new().unwrap();
     let mut builder = SessionStateBuilder::new()
         .with_config(config)
-        .with_analyzer_rules(analyzer)
-        .with_physical_optimizer_rules(physical)
+        .with_analyzer_rules(rules.analyzer)
+        .with_physical_optimizer_rules(rules.physical)
         .with_expr_planners(registry::expr_planners())
         .with_default_features();
     builder

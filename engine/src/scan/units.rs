@@ -26,7 +26,7 @@ use crate::scan::metrics::ScanMetrics;
 use crate::scan::queue::Claims;
 
 /// Says which unit a partition reads next; a number past the last unit ends it.
-pub(crate) type UnitOrder = Box<dyn FnMut() -> u64 + Send>;
+pub(crate) type UnitOrder = Box<dyn FnMut() -> u64 + Send + Sync>;
 
 /// A unit with the values that were asked for.
 pub(crate) struct UnitCells {

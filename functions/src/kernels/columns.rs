@@ -3,8 +3,7 @@
 //! Sixteen positions stay in registers while all rows are walked, then their results are added to the
 //! groups' columns once.
 
-use multiversion::multiversion;
-
+use super::dispatch::vectorised;
 use super::{Bits, Element, LANES, Needs, Rows};
 
 /// The state of consecutive groups, one entry per position. Columns that are not needed are empty.
@@ -50,7 +49,7 @@ pub fn reduce<E: Element>(
         };
     }
     match (needs.sum, needs.squares, needs.extremes) {
-        (false, false, false) => call!(false, false, false),
+        (false, false, false) => count(valid, rows, columns.count),
         (true, false, false) => call!(true, false, false),
         (false, false, true) => call!(false, false, true),
         (true, false, true) => call!(true, false, true),
@@ -59,17 +58,41 @@ pub fn reduce<E: Element>(
     }
 }
 
-#[multiversion(targets(
-    "x86_64+avx512f+avx512bw+avx512dq+avx512vl+popcnt+bmi1+bmi2",
-    "x86_64+avx2+popcnt+bmi1+bmi2"
-))]
-fn walk<
+vectorised! {
+/// Counts valid cells; touches no value.
+fn count [] [] (valid: Option<Bits<'_>>, rows: Rows<'_>, counts: &mut [u64]) {
+    let Some(valid) = valid else {
+        for count in &mut counts[..rows.length] {
+            *count += rows.offsets.len() as u64;
+        }
+        return;
+    };
+    let mut first = 0;
+    while first < rows.length {
+        let width = (rows.length - first).min(LANES);
+        let mut lanes = [0u32; LANES];
+        for offset in rows.offsets {
+            let mask = valid.sixteen(offset + rows.shift + first);
+            for (lane, count) in lanes.iter_mut().enumerate() {
+                *count += (mask >> lane) & 1;
+            }
+        }
+        for (count, more) in counts[first..first + width].iter_mut().zip(lanes) {
+            *count += u64::from(more);
+        }
+        first += LANES;
+    }
+}
+}
+
+vectorised! {
+fn walk [<
     E: Element,
     const SUM: bool,
     const SQUARES: bool,
     const EXTREMES: bool,
     const MASKED: bool,
->(
+>] [E, SUM, SQUARES, EXTREMES, MASKED] (
     values: &[E],
     valid: Bits<'_>,
     rows: Rows<'_>,
@@ -180,4 +203,5 @@ fn walk<
         }
         first += LANES;
     }
+}
 }

@@ -14,12 +14,13 @@
 //! Sums do not drift: cells are added in blocks of a few thousand in sixteen lanes, and the sums of
 //! blocks are added with Neumaier's compensation ([`compensated::add`]).
 //!
-//! Every loop is compiled for the instruction sets in [`targets`] and chosen at run time. Loops are
+//! Every loop is compiled for the instruction sets in [`dispatch`] and chosen at run time. Loops are
 //! plain Rust over arrays of sixteen lanes, which the compiler turns into vector instructions.
 
 mod bits;
 pub mod columns;
 pub mod compensated;
+mod dispatch;
 mod element;
 pub mod pairs;
 pub mod runs;

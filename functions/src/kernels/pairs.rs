@@ -1,7 +1,6 @@
 //! Reduces pairs of values: what correlation, covariance and linear regression are made of.
 
-use multiversion::multiversion;
-
+use super::dispatch::vectorised;
 use super::{Bits, LANES as WIDE, Rows, compensated};
 
 /// Pairs that one step takes: five sums of them have to fit into the registers.
@@ -24,12 +23,9 @@ pub struct PairSummary {
     pub xy: f64,
 }
 
+vectorised! {
 /// Reduces all valid pairs of `rows` with `shift` taken off x and y.
-#[multiversion(targets(
-    "x86_64+avx512f+avx512bw+avx512dq+avx512vl+popcnt+bmi1+bmi2",
-    "x86_64+avx2+popcnt+bmi1+bmi2"
-))]
-pub fn reduce(
+pub fn reduce [] [] (
     x: &[f64],
     y: &[f64],
     valid: Option<Bits<'_>>,
@@ -89,6 +85,7 @@ pub fn reduce(
     total.y = compensated::total(total.y, low[1]);
     total
 }
+}
 
 #[inline(always)]
 fn add_pairs(sums: &mut [[f64; LANES]; 5], x: &[f64; LANES], y: &[f64; LANES]) {
@@ -130,12 +127,9 @@ pub struct PairColumns<'a> {
     pub sums: [&'a mut [f64]; 5],
 }
 
+vectorised! {
 /// Adds the valid pairs at position `i` of all `rows` to entry `i` of `columns`.
-#[multiversion(targets(
-    "x86_64+avx512f+avx512bw+avx512dq+avx512vl+popcnt+bmi1+bmi2",
-    "x86_64+avx2+popcnt+bmi1+bmi2"
-))]
-pub fn reduce_columns(
+pub fn reduce_columns [] [] (
     x: &[f64],
     y: &[f64],
     valid: Option<Bits<'_>>,
@@ -187,4 +181,5 @@ pub fn reduce_columns(
         }
         first += LANES;
     }
+}
 }

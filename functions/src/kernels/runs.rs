@@ -1,7 +1,6 @@
 //! Reduces rows to one summary: the group does not change along the fastest axis.
 
-use multiversion::multiversion;
-
+use super::dispatch::vectorised;
 use super::{Bits, Element, LANES, Needs, Rows};
 
 /// Lanes are folded into the compensated sum after this many steps, so that a lane never adds up
@@ -205,17 +204,14 @@ impl<E: Element> Lanes<E> {
     }
 }
 
-#[multiversion(targets(
-    "x86_64+avx512f+avx512bw+avx512dq+avx512vl+popcnt+bmi1+bmi2",
-    "x86_64+avx2+popcnt+bmi1+bmi2"
-))]
-fn walk<
+vectorised! {
+fn walk [<
     E: Element,
     const SUM: bool,
     const SQUARES: bool,
     const EXTREMES: bool,
     const MASKED: bool,
->(
+>] [E, SUM, SQUARES, EXTREMES, MASKED] (
     values: &[E],
     valid: Bits<'_>,
     rows: Rows<'_>,
@@ -271,6 +267,7 @@ fn walk<
     if EXTREMES {
         lanes.fold_extremes(summary);
     }
+}
 }
 
 /// The first valid cell of `rows`, in their order.

@@ -42,6 +42,9 @@ impl Accumulators {
 
     /// Adds the groups of another worker.
     pub(crate) fn merge(&mut self, mut other: Self) -> Result<()> {
+        if self.groups == 0 {
+            return Ok(());
+        }
         let all: Vec<usize> = (0..self.groups).collect();
         for (mine, theirs) in std::iter::zip(&mut self.accumulators, &mut other.accumulators) {
             let states = theirs.state(EmitTo::All)?;

@@ -29,9 +29,9 @@ impl InputState {
     /// Adds the groups of another worker.
     pub(crate) fn merge(&mut self, other: &Self) -> Result<()> {
         match (self, other) {
-            (Self::Float32(mine), Self::Float32(theirs)) => mine.merge(theirs),
-            (Self::Float64(mine), Self::Float64(theirs)) => mine.merge(theirs),
-            (Self::Int64(mine), Self::Int64(theirs)) => mine.merge(theirs),
+            (Self::Float32(mine), Self::Float32(theirs)) => mine.merge_floats(theirs),
+            (Self::Float64(mine), Self::Float64(theirs)) => mine.merge_floats(theirs),
+            (Self::Int64(mine), Self::Int64(theirs)) => mine.merge_integers(theirs),
             _ => return internal_err!("workers of one aggregate read different types"),
         }
         Ok(())

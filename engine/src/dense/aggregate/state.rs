@@ -249,7 +249,7 @@ impl<E: Element<Sum = f64>> State<E> {
     }
 
     /// Adds the groups of another worker.
-    pub(crate) fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge_floats(&mut self, other: &Self) {
         for group in 0..self.count.len() {
             let mut summary = other.summary(group);
             if summary.count == 0 {
@@ -277,7 +277,7 @@ impl State<i64> {
     }
 
     /// Adds the groups of another worker.
-    pub(crate) fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge_integers(&mut self, other: &Self) {
         for group in 0..self.count.len() {
             self.fold(group, &other.summary(group));
         }
