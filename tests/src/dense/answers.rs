@@ -90,6 +90,12 @@ pub(super) fn difference(
 }
 
 fn agree(expected: &Cell, found: &Cell, tolerance: Tolerance) -> bool {
+    if let (Tolerance::Estimate(allowed), Cell::Text(expected), Cell::Text(found)) =
+        (tolerance, expected, found)
+    {
+        let numbers = (expected.parse::<f64>(), found.parse::<f64>());
+        return matches!(numbers, (Ok(expected), Ok(found)) if (expected - found).abs() <= allowed);
+    }
     let (Cell::Float(expected), Cell::Float(found)) = (expected, found) else {
         return expected == found;
     };
@@ -97,14 +103,14 @@ fn agree(expected: &Cell, found: &Cell, tolerance: Tolerance) -> bool {
     if expected == found || expected.is_nan() && found.is_nan() {
         return true;
     }
+    let close = |expected: f64, found: f64, allowed: f64| {
+        (expected - found).abs() <= allowed + 1e-12 * expected.abs()
+    };
     match tolerance {
         Tolerance::Exact => false,
-        Tolerance::Absolute(allowed) => {
-            (expected - found).abs() <= allowed + 1e-12 * expected.abs()
+        Tolerance::Absolute(allowed) | Tolerance::Estimate(allowed) => {
+            close(expected, found, allowed)
         }
-        Tolerance::OfSquares(allowed) => {
-            let squared = expected * expected;
-            (squared - found * found).abs() <= allowed + 1e-12 * squared
-        }
+        Tolerance::OfSquares(allowed) => close(expected * expected, found * found, allowed),
     }
 }
