@@ -7,6 +7,7 @@ use std::num::NonZeroU64;
 
 use arrow::datatypes::ToByteSlice;
 use pco::data_types::Number;
+use pco::standalone::{DecompressorItem, FileDecompressor};
 use zarrs::array::codec::api::ArrayBytes;
 use zarrs::array::{DataType, data_type};
 
@@ -40,11 +41,25 @@ fn numbers<N: Number + Default>(encoded: &[u8], count: usize) -> Result<ArrayByt
 where
     [N]: ToByteSlice,
 {
-    let mut numbers = vec![N::default(); count];
-    let progress = pco::standalone::simple_decompress_into(encoded, &mut numbers)
-        .map_err(|error| error.to_string())?;
-    if progress.n_processed != count || !progress.finished {
-        return Err(format!("there are not {count} numbers in it"));
+    let mut numbers: Vec<N> = Vec::new();
+    let other_count = || format!("there are not {count} numbers in it");
+    let (file, mut rest) = FileDecompressor::new(encoded).map_err(|error| error.to_string())?;
+    // A part has 16 million numbers at most, so that memory is taken step by step.
+    while let DecompressorItem::Chunk(mut part) = file
+        .chunk_decompressor::<N, _>(rest)
+        .map_err(|error| error.to_string())?
+    {
+        let start = numbers.len();
+        let end = Some(start + part.n()).filter(|end| *end <= count);
+        numbers.resize(end.ok_or_else(other_count)?, N::default());
+        let progress = part.read(&mut numbers[start..]);
+        if !progress.map_err(|error| error.to_string())?.finished {
+            return Err(other_count());
+        }
+        rest = part.into_src();
+    }
+    if numbers.len() != count {
+        return Err(other_count());
     }
     Ok(cells(numbers.to_byte_slice().to_vec()))
 }
