@@ -377,7 +377,13 @@ fn flipped_bytes() -> Result<(), Failed> {
                 .any(|checksum| codecs.contains(checksum));
             let whole = store.bytes(&key);
             let right = wait(first_chunk(reader.as_ref()))?;
-            for position in 0..whole.len() {
+            // Without a checksum a sample will do: the fuzz test flips others.
+            let step = if has_checksum {
+                1
+            } else {
+                1 + whole.len() / 64
+            };
+            for position in (0..whole.len()).step_by(step) {
                 let mut flipped = whole.clone();
                 flipped[position] ^= 0x10;
                 store.put_bytes(&key, &flipped);
