@@ -17,6 +17,9 @@ from pathlib import Path
 import numcodecs
 import numpy as np
 import zarr
+import zarr_chunks
+import zarr_gdeflate
+from numcodecs.zfpy import ZFPY
 from zarr.codecs import (
     BloscCodec,
     BytesCodec,
@@ -27,6 +30,7 @@ from zarr.codecs import (
     ZstdCodec,
 )
 from zarr.codecs import numcodecs as v3_numcodecs
+from zarr.dtype import VariableLengthBytes
 
 warnings.filterwarnings("ignore")
 folder = Path(sys.argv[1])
@@ -137,6 +141,7 @@ def version_2(store):
         numcodecs.Zlib(3), numcodecs.GZip(3), numcodecs.BZ2(3), numcodecs.LZ4(),
         numcodecs.Zstd(3), numcodecs.Zstd(3, checksum=True),
     ]
+    write_packed_numbers(store, root)
     for number, compressor in enumerate(compressors):
         options = {"chunks": (3, 4), "compressors": compressor}
         write(store, root, f"codec_{number}", values_of("<f4", (7, 11)), fill_value=None, **options)
@@ -153,12 +158,15 @@ def version_2(store):
                 fill_value=None, compressors=compressor,
             )
     write(store, root, "texts", values_of("O", (5, 6)), dtype=str, chunks=(2, 4), fill_value="")
+    some_bytes = np.array([text.encode() for text in values_of("O", (30,))], object).reshape(5, 6)
+    write(store, root, "some_bytes", some_bytes, dtype=VariableLengthBytes(), chunks=(2, 4), fill_value=b"")
     for number, (order, separator) in enumerate(itertools.product("CF", "./")):
         write(
             store, root, f"layout_{number}", values_of("<i4", (4, 5, 6)), chunks=(2, 3, 4), order=order,
             chunk_key_encoding={"name": "v2", "separator": separator}, fill_value=-7,
         )
     checksums = [numcodecs.Fletcher32(), numcodecs.CRC32C(), numcodecs.Adler32()]
+    checksums += [codec(location) for codec in (numcodecs.CRC32C, numcodecs.Adler32) for location in ("start", "end")]
     filters = [
         ([numcodecs.Shuffle(4)], "<f4"),
         ([numcodecs.Shuffle(2), numcodecs.Zlib(1)], ">i2"),
@@ -191,6 +199,11 @@ def version_2(store):
             store, root, f"filter_{number}", values_of(dtype, (7, 11)), chunks=(3, 4), filters=chain,
             compressors=numcodecs.Zlib(1), fill_value=None,
         )
+    for order in "CF":
+        write(
+            store, root, f"filter_packbits_{order}", values_of("|b1", (7, 11)), chunks=(3, 5), order=order,
+            filters=[numcodecs.PackBits()], compressors=numcodecs.Zlib(1), fill_value=False,
+        )
     values = values_of("<f8", (7, 11))
     values[:3, :4] = values[6:, 8:] = -9999.0
     write(store, root, "missing_chunks", values, chunks=(3, 4), fill_value=-9999.0, config={})
@@ -211,8 +224,37 @@ def version_2(store):
     zarr.consolidate_metadata(folder / store, zarr_format=2)
 
 
+def write_packed_numbers(store, root):
+    """Numbers packed by Pcodec and ZFP, and packed booleans, in either version of Zarr."""
+    is_v3 = root.metadata.zarr_format == 3
+    pcodec = v3_numcodecs.PCodec if is_v3 else numcodecs.PCodec
+    zfpy = v3_numcodecs.ZFPY if is_v3 else ZFPY
+    packed = (lambda codec: {"serializer": codec, "compressors": None}) if is_v3 else (lambda codec: {"compressors": codec})
+    settings = [{}, {"level": 3, "mode_spec": "classic"}, {"delta_spec": "try_consecutive", "delta_encoding_order": 2}]
+    settings += [{"delta_spec": "try_lookback"}, {"equal_pages_up_to": 5}]
+    kinds = ("i2", "u2", "f2", "i4", "u4", "f4", "i8", "u8", "f8")
+    for number, (kind, (setting, options)) in enumerate(itertools.product(kinds, enumerate(settings))):
+        order = {} if is_v3 else {"order": "CF"[number % 2], "fill_value": 0}
+        values = values_of("<" + kind, (7, 11))
+        if setting > 1:
+            values = np.arange(77).astype("<" + kind).reshape(7, 11) * 3
+        write(store, root, f"codec_pcodec_{number}", values, chunks=(3, 4), **packed(pcodec(**options)), **order)
+    modes = [{"mode": 2, "rate": 9.25}, {"mode": 3, "precision": 15}, {"mode": 4, "tolerance": 0.01}]
+    shapes = [((29,), (13,)), ((7, 11), (3, 8)), ((5, 6, 9), (5, 4, 6)), ((3, 4, 5, 6), (2, 4, 5, 5))]
+    cases = itertools.product(("<f4", "<f8", "<i4", "<i8"), shapes, modes)
+    for number, (dtype, (shape, chunks), mode) in enumerate(cases):
+        if mode["mode"] == 4 and "i" in dtype:
+            continue
+        name = f"codec_zfpy_{number}"
+        values = (np.cumsum(generator.normal(size=int(np.prod(shape)))) * 100).reshape(shape).astype(dtype)
+        array = root.create_array(name, shape=shape, chunks=chunks, dtype=dtype, fill_value=0, **packed(zfpy(**mode)))
+        array[...] = values
+        expect(store, name, array[...])
+
+
 def version_3(store):
     root = zarr.create_group(folder / store, zarr_format=3, attributes={"title": "v3"})
+    write_packed_numbers(store, root)
     codecs = [
         [],
         *[
@@ -223,7 +265,9 @@ def version_3(store):
         [GzipCodec(level=3)], [ZstdCodec(level=3)], [ZstdCodec(level=3, checksum=True)], [Crc32cCodec()],
         [ZstdCodec(level=1), Crc32cCodec()], [v3_numcodecs.Zlib(level=3)], [v3_numcodecs.BZ2(level=3)],
         [v3_numcodecs.Shuffle(elementsize=4), GzipCodec(level=1)], [v3_numcodecs.Fletcher32()],
-        [v3_numcodecs.Adler32()],
+        [v3_numcodecs.Adler32()], [v3_numcodecs.CRC32C(location="end")], [v3_numcodecs.LZ4()],
+        [v3_numcodecs.CRC32C(location="start")], [v3_numcodecs.Adler32(location="end")],
+        [v3_numcodecs.Zstd(level=1)], [v3_numcodecs.GZip(level=1)], [v3_numcodecs.Blosc(cname="zstd", shuffle=2)],
     ]
     for number, chain in enumerate(codecs):
         options = {"compressors": chain or None}
@@ -240,6 +284,18 @@ def version_3(store):
     for number, dtype in enumerate(dtypes):
         write(store, root, f"dtype_{number}", values_of(dtype, (5, 6)), chunks=(2, 4))
         write(store, root, f"dtype_shard_{number}", values_of(dtype, (5, 6)), chunks=(1, 2), shards=(2, 4))
+    filters = [
+        (v3_numcodecs.Delta(dtype="<i4", astype="<i2"), "int32"), (v3_numcodecs.BitRound(keepbits=8), "float32"),
+        (v3_numcodecs.FixedScaleOffset(offset=1000.5, scale=7, dtype="<f8", astype="<i4"), "float64"),
+        (v3_numcodecs.Quantize(digits=2, dtype="<f8"), "float64"),
+        (v3_numcodecs.AsType(encode_dtype="<i2", decode_dtype="<i8"), "int64"),
+    ]
+    for number, (filter, dtype) in enumerate(filters):
+        values = generator.integers(0, 200, (7, 11)).astype(dtype)
+        root.create_array(f"number_{number}", shape=(7, 11), chunks=(3, 4), dtype=dtype, filters=[filter])[...] = values
+        expect(store, f"number_{number}", root[f"number_{number}"][...])
+    some_bytes = np.array([text.encode() for text in values_of("O", (30,))], object).reshape(5, 6)
+    write(store, root, "some_bytes", some_bytes, dtype=VariableLengthBytes(), chunks=(2, 4))
     write(store, root, "texts", values_of("O", (5, 6)), dtype=str, chunks=(2, 4))
     write(store, root, "texts_shard", values_of("O", (5, 6)), dtype=str, chunks=(1, 2), shards=(2, 4))
     for number, (name, separator) in enumerate(itertools.product(("default", "v2"), "./")):
@@ -253,10 +309,14 @@ def version_3(store):
     nested = ShardingCodec(
         chunk_shape=(4, 4), codecs=[ShardingCodec(chunk_shape=(2, 2), codecs=[BytesCodec(), ZstdCodec()])]
     )
+    packed = ShardingCodec(chunk_shape=(2, 2), codecs=[v3_numcodecs.PCodec()])
+    packed_nested = ShardingCodec(chunk_shape=(4, 4), codecs=[packed])
     for name, options in {
         "transposed": {"filters": [TransposeCodec(order=(1, 0))], "serializer": inner, "compressors": None},
         "compressed": {"serializer": inner, "compressors": [GzipCodec(level=1)]},
         "nested": {"serializer": nested, "compressors": None},
+        "packed": {"serializer": packed, "compressors": None},
+        "packed_nested": {"serializer": packed_nested, "compressors": None},
     }.items():
         write(store, root, f"shards_{name}", values_of("float64", (8, 12)), chunks=(8, 4), **options)
     for location in ("start", "end"):
@@ -280,7 +340,14 @@ def version_3(store):
     write(store, root, "scalar", np.array(4.25))
     write(store, root, "unnamed", values_of("int8", (3, 2)), chunks=(2, 2), names=None)
     write_groups(store, root)
+    cube = zarr_chunks.Chunks(folder / store, root)
+    zarr_chunks.write_chunks(cube, values_of, generator, lambda name, values: expect(store, name, values))
+    for name, values in zarr_gdeflate.VALUES.items():
+        name, chunk = f"codec_gdeflate_{name}", zarr_gdeflate.chunk(name)
+        cube.write(name, values, values.shape, zarr_gdeflate.CODECS, lambda _: chunk)
+        expect(store, name, values)
     zarr.consolidate_metadata(folder / store, zarr_format=3)
+    cube.finish()
 
 
 def without_consolidated_metadata(store, copy):

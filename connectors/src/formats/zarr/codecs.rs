@@ -13,10 +13,9 @@ use zarrs::array::{ArrayToBytesCodecTraits, Codec as ZarrsCodec, CodecChain};
 use zarrs::metadata::v2::MetadataV2;
 use zarrs::metadata::v3::MetadataV3;
 
-use super::compressors::{Compressor, register};
-use super::data_type::ByteOrder;
+use super::data_type::{ByteOrder, CellType};
 use super::filters::Filter;
-use super::texts::Texts;
+use super::own::{NUMCODECS, own_codec, plain_name, register};
 
 /// One codec as the metadata name it.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,7 +80,15 @@ impl Codec {
         for filter in filters(array)? {
             codecs.push(Self::of_v2(filter)?);
         }
-        if !codecs.iter().any(Self::makes_bytes_of_an_array) {
+        let compressor = match array.get("compressor") {
+            None | Some(Value::Null) => None,
+            Some(compressor) => Some(Self::of_v2(compressor)?),
+        };
+        if !codecs
+            .iter()
+            .chain(&compressor)
+            .any(Self::makes_bytes_of_an_array)
+        {
             // The last filter decides what is stored.
             let filtered = codecs.iter().rev().find_map(Self::byte_order_of_filter);
             let endian = match filtered.unwrap_or(byte_order) {
@@ -92,10 +99,7 @@ impl Codec {
             let after_arrays = codecs.iter().position(Self::works_on_bytes);
             codecs.insert(after_arrays.unwrap_or(codecs.len()), Self::of_v3(&bytes)?);
         }
-        match array.get("compressor") {
-            None | Some(Value::Null) => {}
-            Some(compressor) => codecs.push(Self::of_v2(compressor)?),
-        }
+        codecs.extend(compressor);
         Ok(codecs)
     }
 
@@ -112,11 +116,15 @@ impl Codec {
     }
 
     fn byte_order_of_filter(&self) -> Option<ByteOrder> {
-        Filter::of(&self.name, &self.configuration)?.ok()?.order()
+        let filter = Filter::of(plain_name(&self.name), &self.configuration)?;
+        filter.ok()?.order()
     }
 
     fn makes_bytes_of_an_array(&self) -> bool {
-        self.is_v2 && self.name.starts_with("vlen-") || !self.is_v2 && self.name == "bytes"
+        match self.is_v2 {
+            true => self.name.starts_with("vlen-") || ["pcodec", "zfpy"].contains(&&*self.name),
+            false => self.name == "bytes",
+        }
     }
 
     /// Filters of Zarr v2 that work on bytes, as HDF5 has them.
@@ -142,44 +150,34 @@ impl Codec {
     }
 
     fn create(&self) -> Result<ZarrsCodec, String> {
-        if let Some(filter) = Filter::of(&self.name, &self.configuration) {
-            return filter.map(|filter| ZarrsCodec::ArrayToArray(Arc::new(filter)));
-        }
-        if let Some(compressor) = Compressor::of(&self.name) {
-            return Ok(ZarrsCodec::BytesToBytes(Arc::new(compressor)));
-        }
-        if self.name == "vlen-utf8" {
-            return Ok(ZarrsCodec::ArrayToBytes(Arc::new(Texts)));
-        }
-        if self.name.contains("zfp") {
-            // The C library trusts the lengths in its header and reads beyond a short stream.
-            return Err(format!(
-                "the codec {:?} is not safe with damaged data",
-                self.name
-            ));
+        let is_numcodecs = self.is_numcodecs();
+        if let Some(codec) = own_codec(&self.name, &self.configuration, is_numcodecs) {
+            return codec.map_err(|cause| self.cannot_be_used(&cause));
         }
         let mut metadata = self.configuration.clone();
-        let codec = if self.is_v2 && self.name == "blosc" {
-            // Everything that decoding needs stands in the header of each chunk.
-            let any = json!({"name": "blosc", "configuration":
-                {"cname": "lz4", "clevel": 5, "shuffle": "noshuffle", "blocksize": 0}});
-            ZarrsCodec::from_metadata(&from_json::<MetadataV3>(any)?)
-        } else if self.is_v2 && self.name == "crc32c" && !metadata.contains_key("location") {
-            ZarrsCodec::from_metadata(&MetadataV3::new("crc32c"))
-        } else if self.is_v2 {
-            metadata.insert("id".to_string(), json!(self.name));
+        let codec = if is_numcodecs {
+            metadata.insert("id".to_string(), json!(plain_name(&self.name)));
             ZarrsCodec::from_metadata(&from_json::<MetadataV2>(Value::Object(metadata))?)
         } else {
             let metadata = json!({"name": self.name, "configuration": metadata});
             ZarrsCodec::from_metadata(&from_json::<MetadataV3>(metadata)?)
         };
-        codec.map_err(|error| format!("the codec {:?} cannot be used: {error}", self.name))
+        codec.map_err(|error| self.cannot_be_used(&error.to_string()))
+    }
+
+    /// Is it a codec of numcodecs? Those of Zarr v2 are.
+    fn is_numcodecs(&self) -> bool {
+        self.is_v2 || self.name.starts_with(NUMCODECS)
+    }
+
+    fn cannot_be_used(&self, cause: &str) -> String {
+        format!("the codec {:?} cannot be used: {cause}", self.name)
     }
 
     /// The codec for people: `zstd:3`, `blosc(zstd:5, bitshuffle)`, `bytes(big)`. Empty for what
     /// nobody needs to know, numbers in little-endian order.
     fn describe(&self) -> String {
-        let name = self.name.strip_prefix("numcodecs.").unwrap_or(&self.name);
+        let name = plain_name(&self.name);
         let setting = |key: &str| self.configuration.get(key).map(plain_text);
         match name {
             "bytes" | "endian" => match setting("endian").as_deref() {
@@ -200,10 +198,24 @@ impl Codec {
                 Some(Ok(sharding)) => format!("sharded({})", describe(&sharding.codecs)),
                 _ => "sharded".to_string(),
             },
-            "zstd" | "gzip" | "zlib" | "bz2" | "lz4" => match setting("level") {
-                Some(level) => format!("{name}:{level}"),
-                None => name.to_string(),
-            },
+            "zstd" | "gzip" | "zlib" | "bz2" | "lz4" | "gdeflate" | "pcodec" => {
+                match setting("level") {
+                    Some(level) => format!("{name}:{level}"),
+                    None => name.to_string(),
+                }
+            }
+            "zfp" | "zfpy" => {
+                let kept = match setting("mode").as_deref() {
+                    Some("2" | "fixed_rate") => "rate",
+                    Some("3" | "fixed_precision") => "precision",
+                    Some("4" | "fixed_accuracy") => "tolerance",
+                    Some("expert") => return format!("{name}(expert)"),
+                    _ => return format!("{name}(reversible)"),
+                };
+                let value = setting(kept).unwrap_or_default();
+                format!("{name}({kept}={value})")
+            }
+            "vlen" => name.to_string(),
             _ => {
                 let settings = self.configuration.iter();
                 let settings: Vec<String> = settings
@@ -227,10 +239,16 @@ fn filters(array: &Map<String, Value>) -> Result<&[Value], String> {
     }
 }
 
-/// Do the filters of a Zarr v2 array turn objects into text?
-pub(super) fn filters_make_text(array: &Map<String, Value>) -> bool {
-    let is_text = |filter: &Value| filter.get("id").and_then(Value::as_str) == Some("vlen-utf8");
-    filters(array).is_ok_and(|filters| filters.iter().any(is_text))
+/// What the objects of a Zarr v2 array are, if a filter says it.
+pub(super) fn objects(array: &Map<String, Value>) -> Option<CellType> {
+    let filters = filters(array).ok()?.iter();
+    filters
+        .filter_map(|filter| filter.get("id")?.as_str())
+        .find_map(|name| match name {
+            "vlen-utf8" => Some(CellType::Text),
+            "vlen-bytes" => Some(CellType::Bytes),
+            _ => None,
+        })
 }
 
 /// The codecs for people, in the order in which decoding undoes them; `none` where there are none.
@@ -301,6 +319,18 @@ mod tests {
                     "filters": [{"id": "shuffle", "elementsize": 4}]}),
                 "zlib:1, shuffle(elementsize=4), transpose(order=[1,0])",
             ),
+            (
+                json!({"compressor": {"id": "zfpy", "mode": 4, "tolerance": 0.01, "rate": -1}}),
+                "zfpy(tolerance=0.01)",
+            ),
+            (
+                json!({"compressor": {"id": "pcodec", "level": 8, "mode_spec": "auto"}, "order": "F"}),
+                "pcodec:8, transpose(order=[1,0])",
+            ),
+            (
+                json!({"filters": [{"id": "packbits"}], "compressor": {"id": "lz4"}}),
+                "lz4, packbits",
+            ),
         ];
         for (array, expected) in v2 {
             let array = array.as_object().unwrap();
@@ -318,6 +348,11 @@ mod tests {
                     [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "zstd", "configuration": {"level": 3, "checksum": true}}],
                     "index_codecs": [{"name": "bytes", "configuration": {"endian": "little"}}, "crc32c"]}}]),
                 "sharded(zstd:3)",
+            ),
+            (
+                json!([{"name": "zarrs.squeeze"}, {"name": "zfp", "configuration": {"mode": "reversible"}},
+                    {"name": "zarrs.gdeflate", "configuration": {"level": 9}}]),
+                "gdeflate:9, zfp(reversible), squeeze",
             ),
         ];
         for (codecs, expected) in v3 {

@@ -35,6 +35,8 @@ pub(super) enum CellType {
     FixedText { characters: usize },
     /// Text of any length.
     Text,
+    /// Bytes of any length, read as text like those of fixed size.
+    Bytes,
     /// NumPy's datetime64: a count of `factor` × `unit` since 1970, the smallest number is "not a time".
     Time { unit: TimeUnit, factor: i64 },
     /// NumPy's timedelta64: a count of `factor` × `unit`, the smallest number is "not a time".
@@ -50,8 +52,8 @@ pub(super) enum ByteOrder {
 
 impl CellType {
     /// Reads a Zarr v2 `dtype`, NumPy's array protocol: `<f4`, `|S8`, `<M8[ns]`.
-    /// `is_text` says that a filter turns objects (`|O`) into text.
-    pub(super) fn of_v2(dtype: &Value, is_text: bool) -> Option<(Self, ByteOrder)> {
+    /// `objects` is what a filter makes of objects (`|O`).
+    pub(super) fn of_v2(dtype: &Value, objects: Option<Self>) -> Option<(Self, ByteOrder)> {
         let text = dtype.as_str()?;
         let order = match text.chars().next()? {
             '>' => ByteOrder::Big,
@@ -65,7 +67,7 @@ impl CellType {
             ('M', _) => time(size.strip_prefix("8[")?.strip_suffix(']')?)?,
             ('m', _) => duration(size.strip_prefix("8[")?.strip_suffix(']')?)?,
             ('b', "1") => Self::Boolean,
-            ('O', "") if is_text => Self::Text,
+            ('O', "") => objects?,
             ('S', _) => Self::FixedBytes {
                 bytes: text_length(size)?,
             },
@@ -109,6 +111,7 @@ impl CellType {
             "float32" => Self::Number(ArrowType::Float32),
             "float64" => Self::Number(ArrowType::Float64),
             "string" => Self::Text,
+            "bytes" | "variable_length_bytes" => Self::Bytes,
             "fixed_length_utf32" => {
                 let bytes = length("length_bytes")?;
                 Self::FixedText {
@@ -139,7 +142,9 @@ impl CellType {
             Self::Half => ArrowType::Float32,
             Self::Boolean => ArrowType::Boolean,
             Self::FixedBytes { bytes: 1 } => ArrowType::FixedSizeBinary(1),
-            Self::FixedBytes { .. } | Self::FixedText { .. } | Self::Text => ArrowType::Utf8,
+            Self::FixedBytes { .. } | Self::FixedText { .. } | Self::Text | Self::Bytes => {
+                ArrowType::Utf8
+            }
             Self::Time { unit, .. } => ArrowType::Timestamp(*unit, None),
             Self::Duration { .. } => ArrowType::Int64,
         }
@@ -156,7 +161,7 @@ impl CellType {
                 "name": "fixed_length_utf32",
                 "configuration": {"length_bytes": characters * 4},
             }),
-            Self::Text => json!("string"),
+            Self::Text | Self::Bytes => json!("string"),
             Self::Time { .. } | Self::Duration { .. } => json!("int64"),
         }
     }
@@ -169,7 +174,7 @@ impl CellType {
             Self::Boolean => 1,
             Self::FixedBytes { bytes } => *bytes as u64,
             Self::FixedText { characters } => *characters as u64 * 4,
-            Self::Text | Self::Time { .. } | Self::Duration { .. } => 8,
+            Self::Text | Self::Bytes | Self::Time { .. } | Self::Duration { .. } => 8,
         }
     }
 
@@ -181,10 +186,13 @@ impl CellType {
             (Self::Time { factor, .. } | Self::Duration { factor, .. }, _) => {
                 count(stored, *factor)
             }
-            (Self::FixedBytes { .. }, Value::String(text)) => json!(text_of_base64(text)),
-            (Self::FixedBytes { .. } | Self::FixedText { .. } | Self::Text, Value::Number(_)) => {
-                json!("")
+            (Self::FixedBytes { .. } | Self::Bytes, Value::String(text)) => {
+                json!(text_of_base64(text))
             }
+            (
+                Self::FixedBytes { .. } | Self::FixedText { .. } | Self::Text | Self::Bytes,
+                Value::Number(_),
+            ) => json!(""),
             (Self::Boolean, Value::Number(number)) => json!(number.as_f64() != Some(0.0)),
             (Self::Number(ArrowType::Float32), Value::String(text)) => hexadecimal(text)
                 .and_then(|bits| u32::try_from(bits).ok())
@@ -340,7 +348,7 @@ mod tests {
             ("<é4", None),
         ];
         for (dtype, expected) in cases {
-            let found = CellType::of_v2(&json!(dtype), false);
+            let found = CellType::of_v2(&json!(dtype), None);
             let found = found.map(|(cell, order)| (cell.arrow(), order));
             assert_eq!(found, expected, "{dtype}");
         }

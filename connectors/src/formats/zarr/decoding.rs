@@ -161,7 +161,9 @@ impl Decoder {
                 let counts = multiplied(buffer, cells, *factor)?;
                 array_of(&self.cell.arrow(), counts, cells)
             }
-            CellType::Text => Err("texts of any length have no fixed size".to_string()),
+            CellType::Text | CellType::Bytes => {
+                Err("texts of any length have no fixed size".to_string())
+            }
         }
     }
 }
@@ -174,7 +176,7 @@ fn positive(shape: &[u64]) -> Result<Vec<NonZeroU64>, String> {
 /// Checksums are validated, and each chunk is decoded by one thread: the engine's partitions are
 /// the parallelism. Built inside a pool of its own, because zarrs asks rayon for its number of
 /// threads, which would start rayon's global pool.
-static CODEC_OPTIONS: LazyLock<CodecOptions> = LazyLock::new(|| {
+pub(super) static CODEC_OPTIONS: LazyLock<CodecOptions> = LazyLock::new(|| {
     let options = || CodecOptions::default().with_concurrent_target(1);
     match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
         Ok(pool) => pool.install(options),

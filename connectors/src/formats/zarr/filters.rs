@@ -9,23 +9,19 @@
 //! zarrs has no `delta`, and its `fixedscaleoffset` computes with 32-bit floats, which is not what
 //! the writer meant. In Zarr v3 the same filters are called `numcodecs.delta` and so on.
 
-use std::any::Any;
-use std::borrow::Cow;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use arrow::datatypes::DataType as ArrowType;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use zarrs::array::codec::api::{
-    ArrayBytes, ArrayCodecTraits, ArrayToArrayCodecTraits, CodecError, CodecMetadataOptions,
-    CodecOptions, CodecTraits, PartialDecoderCapability, PartialEncoderCapability,
+    ArrayBytes, ArrayCodecTraits, ArrayToArrayCodecTraits, CodecError, CodecOptions,
     RecommendedConcurrency,
 };
 use zarrs::array::{DataType, FillValue};
-use zarrs::metadata::Configuration;
-use zarrs::plugin::{ExtensionName, ZarrVersion};
 
-use super::data_type::{ByteOrder, CellType};
+use super::data_type::ByteOrder;
+use super::decode_only::{decode_only, no_encoder};
+use super::numbers::Numbers;
 
 /// One numeric filter.
 #[derive(Debug, Clone)]
@@ -44,28 +40,12 @@ enum Operation {
     Convert,
 }
 
-/// The types of numbers filters work on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Numbers {
-    I8,
-    I16,
-    I32,
-    I64,
-    U8,
-    U16,
-    U32,
-    U64,
-    F32,
-    F64,
-}
-
 impl Filter {
     /// The filter that numcodecs calls `name`, if it is one of those. The error is its cause in words.
     pub(super) fn of(
         name: &str,
         configuration: &Map<String, Value>,
     ) -> Option<Result<Self, String>> {
-        let name = name.strip_prefix("numcodecs.").unwrap_or(name);
         let number = |key: &str| {
             let value = configuration.get(key).and_then(Value::as_f64);
             value.ok_or_else(|| format!("the filter {name:?} has no number {key:?}"))
@@ -164,124 +144,7 @@ impl Filter {
     }
 }
 
-/// Runs `$body` with `$native` as the Rust type of `$numbers`.
-macro_rules! with_native {
-    ($numbers:expr, $native:ident => $body:expr) => {{
-        macro_rules! run {
-            ($rust:ty) => {{
-                type $native = $rust;
-                $body
-            }};
-        }
-        match $numbers {
-            Numbers::I8 => run!(i8),
-            Numbers::I16 => run!(i16),
-            Numbers::I32 => run!(i32),
-            Numbers::I64 => run!(i64),
-            Numbers::U8 => run!(u8),
-            Numbers::U16 => run!(u16),
-            Numbers::U32 => run!(u32),
-            Numbers::U64 => run!(u64),
-            Numbers::F32 => run!(f32),
-            Numbers::F64 => run!(f64),
-        }
-    }};
-}
-
-impl Numbers {
-    /// Reads a NumPy type with or without byte order.
-    fn parse(dtype: Option<&Value>) -> Option<(Self, ByteOrder)> {
-        let dtype = dtype?.as_str()?;
-        let dtype = match dtype.starts_with(['<', '>', '|', '=']) {
-            true => dtype.to_string(),
-            false => format!("={dtype}"),
-        };
-        let (cell, order) = CellType::of_v2(&json!(dtype), false)?;
-        let numbers = match cell {
-            CellType::Number(ArrowType::Int8) => Self::I8,
-            CellType::Number(ArrowType::Int16) => Self::I16,
-            CellType::Number(ArrowType::Int32) => Self::I32,
-            CellType::Number(ArrowType::Int64) => Self::I64,
-            CellType::Number(ArrowType::UInt8) => Self::U8,
-            CellType::Number(ArrowType::UInt16) => Self::U16,
-            CellType::Number(ArrowType::UInt32) => Self::U32,
-            CellType::Number(ArrowType::UInt64) => Self::U64,
-            CellType::Number(ArrowType::Float32) => Self::F32,
-            CellType::Number(ArrowType::Float64) => Self::F64,
-            _ => return None,
-        };
-        Some((numbers, order))
-    }
-
-    fn data_type(self) -> DataType {
-        use zarrs::array::data_type as types;
-        match self {
-            Self::I8 => types::int8(),
-            Self::I16 => types::int16(),
-            Self::I32 => types::int32(),
-            Self::I64 => types::int64(),
-            Self::U8 => types::uint8(),
-            Self::U16 => types::uint16(),
-            Self::U32 => types::uint32(),
-            Self::U64 => types::uint64(),
-            Self::F32 => types::float32(),
-            Self::F64 => types::float64(),
-        }
-    }
-
-    fn floats(self, bytes: &[u8]) -> Box<dyn Iterator<Item = f64> + '_> {
-        with_native!(self, Native => Box::new(
-            bytes.as_chunks().0.iter().map(|cell| Native::from_ne_bytes(*cell) as f64)
-        ))
-    }
-
-    fn integers(self, bytes: &[u8]) -> Box<dyn Iterator<Item = i64> + '_> {
-        with_native!(self, Native => Box::new(
-            bytes.as_chunks().0.iter().map(|cell| Native::from_ne_bytes(*cell) as i64)
-        ))
-    }
-
-    fn bytes_of_floats(self, values: impl Iterator<Item = f64>) -> Vec<u8> {
-        with_native!(self, Native => values.flat_map(|value| (value as Native).to_ne_bytes()).collect())
-    }
-
-    fn bytes_of_integers(self, values: impl Iterator<Item = i64>) -> Vec<u8> {
-        with_native!(self, Native => values.flat_map(|value| (value as Native).to_ne_bytes()).collect())
-    }
-}
-
-impl ExtensionName for Filter {
-    fn name(&self, _version: ZarrVersion) -> Option<Cow<'static, str>> {
-        None
-    }
-}
-
-impl CodecTraits for Filter {
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn configuration(
-        &self,
-        _version: ZarrVersion,
-        _options: &CodecMetadataOptions,
-    ) -> Option<Configuration> {
-        None
-    }
-
-    fn partial_decoder_capability(&self) -> PartialDecoderCapability {
-        PartialDecoderCapability {
-            partial_read: false,
-            partial_decode: false,
-        }
-    }
-
-    fn partial_encoder_capability(&self) -> PartialEncoderCapability {
-        PartialEncoderCapability {
-            partial_encode: false,
-        }
-    }
-}
+decode_only!(Filter);
 
 impl ArrayCodecTraits for Filter {
     fn recommended_concurrency(
@@ -326,7 +189,7 @@ impl ArrayToArrayCodecTraits for Filter {
         _fill_value: &FillValue,
         _options: &CodecOptions,
     ) -> Result<ArrayBytes<'a>, CodecError> {
-        Err(CodecError::Other("filters are only undone".to_string()))
+        no_encoder()
     }
 
     fn decode<'a>(

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use zarrs::array::ChunkKeyEncoding;
 use zarrs::metadata::v3::MetadataV3;
 
-use super::codecs::{Codec, filters_make_text};
+use super::codecs::{Codec, objects};
 use super::data_type::{ByteOrder, CellType, NOT_A_TIME};
 use super::grid::Grid;
 
@@ -54,7 +54,7 @@ impl ArrayMetadata {
         let shape = shape_of(array)?;
         let chunks = numbers(array.get("chunks")).ok_or("the chunks are not a list of numbers")?;
         let dtype = array.get("dtype").cloned().unwrap_or(Value::Null);
-        let typed = CellType::of_v2(&dtype, filters_make_text(array));
+        let typed = CellType::of_v2(&dtype, objects(array));
         let order = typed
             .as_ref()
             .map_or(ByteOrder::Little, |(_, order)| *order);

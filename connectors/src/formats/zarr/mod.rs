@@ -7,7 +7,23 @@
 //! ```
 //!
 //! The crate zarrs decodes chunks and makes their keys; requests, metadata, shards and errors are
-//! ours. So are the codecs that zarrs lacks or gets wrong: `filters`, `compressors`, `texts`.
+//! ours. So are the codecs that zarrs lacks, gets wrong, or decodes trusting the data: those in `own`.
+//! In v3, codecs of numcodecs are called `numcodecs.…`.
+//!
+//! | codecs | decoded by | tested with chunks of |
+//! |---|---|---|
+//! | `bytes`, `transpose`, `blosc`, `crc32c`, `shuffle`, `fletcher32`, `adler32` | zarrs | zarr-python, numcodecs |
+//! | `sharding_indexed` | `shards`; behind or inside of other codecs zarrs | zarr-python |
+//! | `gzip`, `zstd`, `zlib`, `bz2`, `lz4` | `compressors` | zarr-python, numcodecs |
+//! | `zarrs.gdeflate` | `gdeflate` | the encoder that zarrs uses, stored in the tests |
+//! | `delta`, `fixedscaleoffset`, `astype`, `quantize`, `bitround` | `filters` | numcodecs |
+//! | `packbits` of v3; of numcodecs | `packbits` | NumPy by the specification; numcodecs |
+//! | `zfp`; `zfpy` | `zfp`, with the crate zfp-rs | zfpy; numcodecs |
+//! | `pcodec` | `pcodec`, with the crate pco | numcodecs |
+//! | `vlen-utf8`, `vlen-bytes`, `zarrs.vlen_v2` | `texts` | zarr-python, numcodecs |
+//! | `zarrs.vlen` | `texts` | NumPy by the documentation of zarrs |
+//! | `reshape`, `zarrs.squeeze` | zarrs | NumPy by the specification |
+//! | `vlen-array`, `zarrs.optional` | nobody: their types, lists and masked values, cannot be read | |
 //!
 //! An array whose codecs are not known is described like any other and fails when it is read. An
 //! array whose values have no Arrow type (complex numbers, structures) is left out, and the
@@ -29,15 +45,22 @@ mod array;
 mod codecs;
 mod compressors;
 mod data_type;
+mod decode_only;
 mod decoding;
 mod filters;
+mod gdeflate;
 mod grid;
 mod hierarchy;
 pub(crate) mod json;
 mod metadata;
+mod numbers;
 pub(crate) mod objects;
+mod own;
+mod packbits;
+mod pcodec;
 mod shards;
 mod texts;
+mod zfp;
 
 /// The attribute of a group that lists the arrays that were left out, with the reasons.
 pub const UNREADABLE: &str = "unreadable_arrays";

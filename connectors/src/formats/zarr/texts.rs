@@ -1,22 +1,25 @@
-//! Texts of any length, the codec `vlen-utf8`: [`Texts`]. That of zarrs panics on damaged chunks.
+//! Texts of any length: [`Texts`], the codec `vlen-utf8` and its like, and [`TextsApart`], `zarrs.vlen`.
+//! Those of zarrs panic on damaged chunks.
 //!
 //! ```text
-//!  [ count: 4 bytes ]( [ length: 4 bytes ][ UTF-8 ] ) × count        numbers are little-endian
+//!  vlen-utf8    [ count: 4 bytes ]( [ length: 4 bytes ][ text ] ) × count
+//!  zarrs.vlen   [ bytes of the index: 8 ][ index: where texts begin and end ][ all texts ]
+//!               or the same in reverse; index and texts each behind codecs of their own
 //! ```
+//!
+//! Numbers are little-endian.
 
-use std::any::Any;
 use std::borrow::Cow;
 use std::num::NonZeroU64;
-use std::sync::Arc;
 
-use zarrs::array::codec::api::{
-    ArrayBytes, ArrayBytesOffsets, ArrayBytesRaw, ArrayCodecTraits, ArrayToBytesCodecTraits,
-    BytesRepresentation, CodecError, CodecMetadataOptions, CodecOptions, CodecTraits,
-    PartialDecoderCapability, PartialEncoderCapability, RecommendedConcurrency,
-};
-use zarrs::array::{DataType, FillValue};
-use zarrs::metadata::Configuration;
-use zarrs::plugin::{ExtensionName, ZarrVersion};
+use serde_json::{Map, Value};
+use zarrs::array::codec::api::{ArrayBytes, ArrayBytesOffsets};
+use zarrs::array::{ArrayToBytesCodecTraits, CodecChain, DataType, FillValue, data_type};
+
+use super::codecs::{Codec, pipeline};
+use super::decode_only::{Unpack, cells_of};
+use super::decoding::{CODEC_OPTIONS, LARGEST_CHUNK};
+use super::numbers::Numbers;
 
 /// Reads texts of any length.
 #[derive(Debug, Clone, Copy)]
@@ -47,89 +50,112 @@ fn number(bytes: &[u8]) -> Option<(usize, &[u8])> {
     Some((u32::from_le_bytes(*number) as usize, rest))
 }
 
-impl ExtensionName for Texts {
-    fn name(&self, _version: ZarrVersion) -> Option<Cow<'static, str>> {
-        None
-    }
+fn do_not_fit() -> String {
+    "the texts do not fit the chunk".to_string()
 }
 
-impl CodecTraits for Texts {
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn configuration(
-        &self,
-        _version: ZarrVersion,
-        _options: &CodecMetadataOptions,
-    ) -> Option<Configuration> {
-        None
-    }
-
-    fn partial_decoder_capability(&self) -> PartialDecoderCapability {
-        PartialDecoderCapability {
-            partial_read: false,
-            partial_decode: false,
-        }
-    }
-
-    fn partial_encoder_capability(&self) -> PartialEncoderCapability {
-        PartialEncoderCapability {
-            partial_encode: false,
-        }
-    }
+/// Texts one behind the other, and where each begins and the last one ends.
+fn variable(texts: Vec<u8>, offsets: Vec<usize>) -> Result<ArrayBytes<'static>, String> {
+    let offsets = ArrayBytesOffsets::new(offsets).map_err(|error| error.to_string())?;
+    ArrayBytes::new_vlen(texts, offsets).map_err(|error| error.to_string())
 }
 
-impl ArrayCodecTraits for Texts {
-    fn recommended_concurrency(
+impl Unpack for Texts {
+    fn unpack(
         &self,
-        _shape: &[NonZeroU64],
-        _data_type: &DataType,
-    ) -> Result<RecommendedConcurrency, CodecError> {
-        Ok(RecommendedConcurrency::new_maximum(1))
-    }
-}
-
-impl ArrayToBytesCodecTraits for Texts {
-    fn into_dyn(self: Arc<Self>) -> Arc<dyn ArrayToBytesCodecTraits> {
-        self
-    }
-
-    fn encoded_representation(
-        &self,
-        _shape: &[NonZeroU64],
-        _data_type: &DataType,
-        _fill_value: &FillValue,
-    ) -> Result<BytesRepresentation, CodecError> {
-        Ok(BytesRepresentation::UnboundedSize)
-    }
-
-    fn encode<'a>(
-        &self,
-        _bytes: ArrayBytes<'a>,
-        _shape: &[NonZeroU64],
-        _data_type: &DataType,
-        _fill_value: &FillValue,
-        _options: &CodecOptions,
-    ) -> Result<ArrayBytesRaw<'a>, CodecError> {
-        Err(CodecError::Other("texts are only read".to_string()))
-    }
-
-    fn decode<'a>(
-        &self,
-        bytes: ArrayBytesRaw<'a>,
+        encoded: &[u8],
         shape: &[NonZeroU64],
         _data_type: &DataType,
-        _fill_value: &FillValue,
-        _options: &CodecOptions,
-    ) -> Result<ArrayBytes<'a>, CodecError> {
-        let cells = shape.iter().map(|length| length.get()).product();
-        let (texts, offsets) = split(&bytes, cells)
-            .ok_or_else(|| CodecError::Other("the texts do not fit the chunk".to_string()))?;
-        Ok(ArrayBytes::new_vlen(
-            texts,
-            ArrayBytesOffsets::new(offsets)?,
-        )?)
+    ) -> Result<ArrayBytes<'static>, String> {
+        let (texts, offsets) = split(encoded, cells_of(shape)).ok_or_else(do_not_fit)?;
+        variable(texts, offsets)
+    }
+}
+
+/// Reads texts of any length whose ends stand in an index.
+#[derive(Debug)]
+pub(super) struct TextsApart {
+    index: CodecChain,
+    index_type: Numbers,
+    index_at_end: bool,
+    texts: CodecChain,
+}
+
+impl TextsApart {
+    /// The codec as its configuration describes it. The error is its cause in words.
+    pub(super) fn of(configuration: &Map<String, Value>) -> Result<Self, String> {
+        let codecs = |key: &str| pipeline(&Codec::list_of_v3(configuration.get(key))?);
+        let word = |key: &str| configuration.get(key).and_then(Value::as_str);
+        Ok(Self {
+            index: codecs("index_codecs")?,
+            index_type: match word("index_data_type") {
+                Some("uint32") => Numbers::U32,
+                Some("uint64") => Numbers::U64,
+                _ => return Err("the index is of a type that is not known".to_string()),
+            },
+            index_at_end: word("index_location") == Some("end"),
+            texts: codecs("data_codecs")?,
+        })
+    }
+
+    /// The index and the texts, as stored.
+    fn cut<'a>(&self, encoded: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+        if self.index_at_end {
+            let (rest, length) = encoded.split_last_chunk()?;
+            let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+            let (texts, index) = rest.split_at_checked(rest.len().checked_sub(length)?)?;
+            return Some((index, texts));
+        }
+        let (length, rest) = encoded.split_first_chunk()?;
+        rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)
+    }
+}
+
+/// Decodes `count` numbers to their bytes.
+fn decoded(
+    chain: &CodecChain,
+    encoded: &[u8],
+    count: u64,
+    data_type: &DataType,
+) -> Result<Vec<u8>, String> {
+    let Some(count) = NonZeroU64::new(count) else {
+        return Ok(Vec::new());
+    };
+    let zero = FillValue::new(vec![0; data_type.fixed_size().unwrap_or(0)]);
+    let bytes = chain
+        .decode(
+            Cow::Borrowed(encoded),
+            &[count],
+            data_type,
+            &zero,
+            &CODEC_OPTIONS,
+        )
+        .and_then(|bytes| Ok(bytes.into_fixed()?.into_owned()));
+    bytes.map_err(|error| error.to_string())
+}
+
+impl Unpack for TextsApart {
+    fn unpack(
+        &self,
+        encoded: &[u8],
+        shape: &[NonZeroU64],
+        _data_type: &DataType,
+    ) -> Result<ArrayBytes<'static>, String> {
+        let (index, texts) = self.cut(encoded).ok_or_else(do_not_fit)?;
+        let count = cells_of(shape) + 1;
+        let index = decoded(&self.index, index, count, &self.index_type.data_type())?;
+        let offsets: Result<Vec<usize>, _> = self
+            .index_type
+            .integers(&index)
+            .map(usize::try_from)
+            .collect();
+        let offsets = offsets.map_err(|_| do_not_fit())?;
+        let length = offsets.last().map_or(0, |length| *length as u64);
+        if !offsets.is_sorted() || length > LARGEST_CHUNK {
+            return Err(do_not_fit());
+        }
+        let texts = decoded(&self.texts, texts, length, &data_type::uint8())?;
+        variable(texts, offsets)
     }
 }
 

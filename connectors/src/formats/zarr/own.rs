@@ -1,0 +1,115 @@
+//! The codecs of our own, by name: those that zarrs lacks, gets wrong, or decodes trusting the data.
+//!
+//! [`register`] gives them to zarrs as well, for the codecs inside of nested shards.
+
+use std::sync::{Arc, LazyLock};
+
+use serde_json::{Map, Value, json};
+use zarrs::array::Codec as ZarrsCodec;
+use zarrs::array::codec::api::{
+    CodecRuntimePluginV3, CodecRuntimeRegistryHandleV3, register_codec_v3,
+};
+use zarrs::array::codec::{Crc32cCodec, Crc32cCodecConfiguration};
+use zarrs::metadata::v3::MetadataV3;
+
+use super::compressors::Compressor;
+use super::decode_only::{Unpack, Unpacker};
+use super::filters::Filter;
+use super::packbits::{PackBits, PackedBooleans};
+use super::pcodec::Pcodec;
+use super::texts::{Texts, TextsApart};
+use super::zfp::Zfp;
+
+/// What stands before the names of numcodecs' codecs in Zarr v3.
+pub(super) const NUMCODECS: &str = "numcodecs.";
+
+/// What stands before the name of a codec that numcodecs or zarrs invented.
+const PREFIXES: [&str; 5] = [
+    NUMCODECS,
+    "zarrs.",
+    "https://codec.zarrs.dev/array_to_array/",
+    "https://codec.zarrs.dev/array_to_bytes/",
+    "https://codec.zarrs.dev/bytes_to_bytes/",
+];
+
+/// The codec called `name`, if it is one of ours. Some codecs of numcodecs have the name of another one
+/// of Zarr v3. The error is its cause in words.
+pub(super) fn own_codec(
+    name: &str,
+    configuration: &Map<String, Value>,
+    is_numcodecs: bool,
+) -> Option<Result<ZarrsCodec, String>> {
+    let name = plain_name(name);
+    Some(match name {
+        "packbits" if is_numcodecs => Ok(ZarrsCodec::ArrayToArray(Arc::new(PackedBooleans))),
+        "packbits" => PackBits::of(configuration).map(unpacker),
+        // Everything that decoding needs stands in the header of each chunk.
+        "blosc" if is_numcodecs => blosc(),
+        "crc32c" if is_numcodecs => crc32c(configuration),
+        "zfp" => Zfp::of(configuration).map(unpacker),
+        "zfpy" => Ok(unpacker(Zfp::with_header())),
+        "pcodec" => Ok(unpacker(Pcodec)),
+        "vlen-utf8" | "vlen-bytes" | "vlen_v2" => Ok(unpacker(Texts)),
+        "vlen" => TextsApart::of(configuration).map(unpacker),
+        _ => match (Filter::of(name, configuration), Compressor::of(name)) {
+            (Some(filter), _) => filter.map(|filter| ZarrsCodec::ArrayToArray(Arc::new(filter))),
+            (_, Some(compressor)) => Ok(ZarrsCodec::BytesToBytes(Arc::new(compressor))),
+            (None, None) => return None,
+        },
+    })
+}
+
+/// The name without what stands before it.
+pub(super) fn plain_name(name: &str) -> &str {
+    let mut without = PREFIXES
+        .iter()
+        .filter_map(|prefix| name.strip_prefix(prefix));
+    without.next().unwrap_or(name)
+}
+
+fn unpacker(codec: impl Unpack) -> ZarrsCodec {
+    ZarrsCodec::ArrayToBytes(Arc::new(Unpacker(codec)))
+}
+
+/// Everything that decoding needs stands in the header of each chunk.
+fn blosc() -> Result<ZarrsCodec, String> {
+    let any = json!({"name": "blosc", "configuration":
+        {"cname": "lz4", "clevel": 5, "shuffle": "noshuffle", "blocksize": 0}});
+    let any: MetadataV3 = serde_json::from_value(any).map_err(|error| error.to_string())?;
+    ZarrsCodec::from_metadata(&any).map_err(|error| error.to_string())
+}
+
+/// zarrs has this codec, but does not find it. The checksum stands at the end, unless told otherwise.
+fn crc32c(configuration: &Map<String, Value>) -> Result<ZarrsCodec, String> {
+    let location = configuration.get("location").cloned();
+    let location = json!({"location": location.unwrap_or_else(|| json!("end"))});
+    let location = serde_json::from_value(location).map_err(|error| error.to_string())?;
+    let codec = Crc32cCodec::new_with_configuration(&Crc32cCodecConfiguration::Numcodecs(location));
+    Ok(ZarrsCodec::BytesToBytes(Arc::new(codec)))
+}
+
+fn codec_of_v3(
+    name: &str,
+    configuration: &Map<String, Value>,
+) -> Option<Result<ZarrsCodec, String>> {
+    own_codec(name, configuration, name.starts_with(NUMCODECS))
+}
+
+/// Lets zarrs use these decoders wherever it makes codecs itself. Once per process.
+pub(super) fn register() {
+    static HANDLE: LazyLock<CodecRuntimeRegistryHandleV3> = LazyLock::new(|| {
+        register_codec_v3(CodecRuntimePluginV3::new(
+            |name| codec_of_v3(name, &Map::new()).is_some(),
+            |metadata| {
+                let configuration = metadata
+                    .configuration()
+                    .map(|settings| (**settings).clone());
+                match codec_of_v3(metadata.name(), &configuration.unwrap_or_default()) {
+                    Some(codec) => codec.map_err(Into::into),
+                    None => Err(metadata.name().into()),
+                }
+            },
+        ))
+    });
+    LazyLock::force(&HANDLE);
+}
