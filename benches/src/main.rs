@@ -12,7 +12,9 @@ use datafusion::error::Result;
 
 mod cubes;
 mod planning;
+mod remote;
 mod roofline;
+mod slow_server;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -28,6 +30,9 @@ fn main() -> Result<()> {
     runtime.block_on(async {
         if runs("planning") {
             planning::run().await?;
+        }
+        if runs("remote") {
+            remote::run(threads).await?;
         }
         if runs("scan") {
             match std::env::var_os("GRATICULE_BENCH_CUBE") {
