@@ -18,8 +18,10 @@ mod memory;
 mod planning;
 mod product;
 mod questions;
+mod remote;
 mod roofline;
 mod scaling;
+mod slow_server;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -49,6 +51,7 @@ const BENCHMARKS: &[(&str, fn(&Setup) -> Result<()>)] = &[
     ("cached", cached::run),
     ("scaling", scaling::run),
     ("memory", memory::run),
+    ("remote", remote::run),
 ];
 
 fn main() -> Result<()> {

@@ -10,12 +10,14 @@ where they are texts.
 import itertools
 import json
 import shutil
+import struct
 import sys
 import warnings
 from pathlib import Path
 
 import numcodecs
 import numpy as np
+import pyarrow
 import zarr
 import zarr_chunks
 import zarr_gdeflate
@@ -129,6 +131,22 @@ def write_groups(store, root):
     root.create_array("complex", shape=(2,), chunks=(2,), dtype="complex128")[...] = 1j
 
 
+def blosc_with_snappy(raw, typesize, shuffle, block_size):
+    """A chunk in blosc, compressed with Snappy, which numcodecs lacks: put together as c-blosc's description of
+    the format says, around what pyarrow compresses."""
+    blocks = [raw[start : start + block_size] for start in range(0, len(raw), block_size)]
+    if shuffle:
+        blocks = [np.frombuffer(block, "u1").reshape(-1, typesize).T.tobytes() for block in blocks]
+    starts, body = [], b""
+    for block in blocks:
+        stream = pyarrow.compress(block, codec="snappy", asbytes=True)
+        starts.append(16 + 4 * len(blocks) + len(body))
+        body += struct.pack("<i", len(stream)) + stream
+    body = struct.pack(f"<{len(starts)}i", *starts) + body
+    not_split, snappy = 1 << 4, 2 << 5
+    return struct.pack("<4B3I", 2, 1, shuffle | not_split | snappy, typesize, len(raw), block_size, 16 + len(body)) + body
+
+
 def version_2(store):
     root = zarr.create_group(folder / store, zarr_format=2, attributes={"title": "v2"})
     compressors = [
@@ -218,6 +236,17 @@ def version_2(store):
     write(store, root, "scalar", np.array(4.25), fill_value=None)
     write(store, root, "empty", np.zeros((0, 3), "<f4"), chunks=(1, 3), fill_value=None)
     write(store, root, "one_chunk", values_of("<u2", (3, 4, 5, 2)), chunks=(3, 4, 5, 2), fill_value=None)
+    for shuffle in (0, 1):
+        name, compressor = f"snappy_{shuffle}", numcodecs.Blosc(cname="snappy", shuffle=shuffle)
+        values = np.arange(6000, dtype="<f4").reshape(60, 100) // 7
+        root.create_array(
+            name, shape=(60, 100), chunks=(30, 100), dtype="<f4", compressors=compressor, fill_value=None,
+            attributes={"_ARRAY_DIMENSIONS": ["axis_0", "axis_1"]},
+        )
+        for chunk in (0, 1):
+            raw = values[30 * chunk :][:30].tobytes()
+            (folder / store / name / f"{chunk}.0").write_bytes(blosc_with_snappy(raw, 4, shuffle, 5000))
+        expect(store, name, values)
     array = root.create_array("lzma", shape=(4,), chunks=(2,), dtype="<i2", compressors=numcodecs.LZMA())
     array[...] = 5
     write_groups(store, root)

@@ -31,9 +31,16 @@ pub(crate) fn samples() -> PathBuf {
     from_environment("GRATICULE_SAMPLES").unwrap_or_else(|| cache().join("samples"))
 }
 
-/// The Python interpreter that has xarray, netCDF4, NumPy, cftime and the S3 server.
+/// The Python interpreter that has xarray, netCDF4, NumPy, cftime and the servers of object stores.
 pub(crate) fn python() -> PathBuf {
     from_environment("GRATICULE_PYTHON").unwrap_or_else(|| cache().join("venv/bin/python"))
+}
+
+/// Where the packages of [`python`] are.
+pub(crate) fn packages() -> PathBuf {
+    let python = python();
+    let environment = python.ancestors().nth(2).unwrap_or(&python);
+    environment.join("lib/python3.11/site-packages")
 }
 
 /// The `graticule` binary under test.

@@ -1,10 +1,12 @@
 //! The rules of the workspace that a program can check: layers, module docs, file length, forbidden text.
 //!
-//! Each rule looks at all files that git tracks or would track, and names every offender. There
-//! are no exceptions to any rule; a rule that needs one is to be changed for all.
+//! Each rule looks at all files that git tracks or would track (without git: at all files), and names
+//! every offender. There are no exceptions to any rule; a rule that needs one is to be changed for all.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use libtest_mimic::{Failed, Trial};
@@ -78,6 +80,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         "tidy::every_rule_finds_its_offender",
         offenders,
     )];
+    trials.push(Trial::test(
+        "tidy::files_are_found_without_git",
+        without_git,
+    ));
     trials.extend(repository_trials());
     trials
 }
@@ -180,27 +186,64 @@ impl File {
 
 fn files() -> Result<Vec<File>, Failed> {
     let root = places::repository();
-    let listing = Command::new("git")
-        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
-        .current_dir(&root)
-        .output()?;
-    if !listing.status.success() {
-        return Err(String::from_utf8_lossy(&listing.stderr).into_owned().into());
-    }
-    let files: Vec<File> = String::from_utf8(listing.stdout)?
-        .lines()
-        .collect::<BTreeSet<_>>()
+    let paths = match tracked(&root) {
+        Some(paths) => paths,
+        None => below(&root)?,
+    };
+    let files: Vec<File> = paths
         .into_iter()
         .filter_map(|path| {
-            let text = fs::read_to_string(root.join(path)).ok()?;
-            Some(File {
-                path: path.to_string(),
-                text,
-            })
+            let text = fs::read_to_string(root.join(&path)).ok()?;
+            Some(File { path, text })
         })
         .collect();
-    assert!(files.iter().any(File::is_rust), "git lists no Rust file");
+    assert!(files.iter().any(File::is_rust), "there is no Rust file");
     Ok(files)
+}
+
+/// What git tracks or would track, if there is git and this is a clone.
+fn tracked(root: &Path) -> Option<BTreeSet<String>> {
+    let listing = Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root)
+        .output()
+        .ok()?;
+    let paths = String::from_utf8(listing.stdout).ok()?;
+    listing
+        .status
+        .success()
+        .then(|| paths.lines().map(String::from).collect())
+}
+
+/// All files, as they come out of an archive.
+fn below(root: &Path) -> Result<BTreeSet<String>, Failed> {
+    let mut paths = BTreeSet::new();
+    let mut folders = vec![root.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            match path.file_name().and_then(OsStr::to_str) {
+                Some(".git" | "target") => {}
+                _ if path.is_dir() => folders.push(path),
+                _ => drop(paths.insert(path.strip_prefix(root)?.display().to_string())),
+            }
+        }
+    }
+    Ok(paths)
+}
+
+/// An archive of this repository has the files that git knows.
+fn without_git() -> Result<(), Failed> {
+    let root = places::repository();
+    if let Some(tracked) = tracked(&root) {
+        let below = below(&root)?;
+        let missing: Vec<&String> = tracked
+            .iter()
+            .filter(|path| root.join(path).exists() && !below.contains(*path))
+            .collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+    Ok(())
 }
 
 fn module_docs(files: &[File]) -> Vec<String> {

@@ -1,18 +1,26 @@
-//! Stores against servers: a faulty one of ours, and a real S3 server.
+//! Stores against servers: a faulty one of ours, and real ones of others.
 //!
 //! ```text
 //!  cubes, faults, secrets ──▶ connector ──▶ faulty_server: a script of answers, all requests kept
 //!  s3 ──────────────────────▶ connector ──▶ s3_server: SeaweedFS, keys and an open bucket
+//!  azure ───────────────────▶ connector ──▶ azure_server: Azurite, keys, signatures, an open container
+//!  gcs ─────────────────────▶ connector ──▶ gcs_server: fake-gcs-server, open to everybody
 //! ```
 //!
 //! All servers listen on 127.0.0.1 and end with their trial.
 
+mod azure;
+mod azure_server;
+mod contents;
 mod cubes;
 mod faults;
 mod faulty_server;
+mod gcs;
+mod gcs_server;
 mod s3;
 mod s3_server;
 mod secrets;
+mod server_process;
 
 use std::future::Future;
 use std::ops::Range;
@@ -28,6 +36,8 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.extend(faults::trials());
     trials.extend(secrets::trials());
     trials.extend(s3::trials());
+    trials.extend(azure::trials());
+    trials.extend(gcs::trials());
     trials.push(Trial::test("stores::names_are_kept", || {
         run(names_are_kept())
     }));

@@ -3,15 +3,14 @@
 use std::time::Duration;
 
 use datafusion::object_store::ObjectStoreExt;
-use datafusion::object_store::path::Path;
-use graticule_connectors::stores::store_error;
 use graticule_engine::error::{CubeResult, ErrorKind};
 use graticule_engine::source::Location;
 use libtest_mimic::{Failed, Trial};
 
+use super::contents::{OBJECTS, Outcome, check_listings, check_no_listing, check_read};
 use super::cubes::{check_same, cube_file};
 use super::s3_server::{ACCESS_KEY_ID, S3Server, SECRET_ACCESS_KEY};
-use super::{connect, read, run};
+use super::{connect, run};
 
 type Keys = &'static [(&'static str, &'static str)];
 
@@ -26,13 +25,8 @@ const WRONG_SECRET: Keys = &[
 const UNKNOWN_KEY: Keys = &[("access_key_id", "nobody"), ("secret_access_key", "s3cr3t")];
 const ANONYMOUS: Keys = &[("anonymous", "true")];
 
-/// Bucket, path, keys, range, and the object's bytes or the kind of error.
-type Row = (
-    &'static str,
-    Keys,
-    Option<(u64, u64)>,
-    Result<&'static [u8], ErrorKind>,
-);
+/// Bucket, path, keys, range, and what comes of it.
+type Row = (&'static str, Keys, Option<(u64, u64)>, Outcome);
 
 const ROWS: &[Row] = &[
     ("open/cube.zarr/0.0", SIGNED, None, Ok(b"0123456789")),
@@ -108,76 +102,32 @@ async fn put(location: &Location, object: &'static [u8]) -> Result<(), Failed> {
     Err(format!("cannot write {}", location.url).into())
 }
 
-async fn check_rows(server: &S3Server) -> Result<(), Failed> {
-    for (path, keys, range, expected) in ROWS {
-        let row = format!("{path} {keys:?} {range:?}");
-        let location = connect_s3(server, path, keys)?;
-        let outcome = read(&location, range.map(|(start, end)| start..end)).await;
-        match (outcome, expected) {
-            (Ok(bytes), Ok(expected)) => assert_eq!(&bytes, expected, "{row}"),
-            (Err(error), Err(kind)) => {
-                assert_eq!(error.kind(), *kind, "{row}: {error}");
-                let text = format!("{error} {error:?} {location:?}");
-                assert!(
-                    !text.contains("s3cr3t") && !text.contains(SECRET_ACCESS_KEY),
-                    "{text}"
-                );
-            }
-            (outcome, _) => panic!("{row}: {outcome:?}"),
-        }
-    }
-    Ok(())
-}
-
-async fn check_listing(server: &S3Server) -> Result<(), Failed> {
-    for keys in [SIGNED, ANONYMOUS] {
-        let location = connect_s3(server, "open", keys)?;
-        for (prefix, folders, objects) in [
-            (None, &["a b%20c~d=1", "cube.zarr"][..], &["top"][..]),
-            (
-                Some("cube.zarr"),
-                &["cube.zarr/t"],
-                &["cube.zarr/.zgroup", "cube.zarr/0.0"],
-            ),
-            (Some("absent"), &[], &[]),
-        ] {
-            let prefix = prefix.map(|prefix| Path::parse(prefix).unwrap());
-            let found = location.store.list_with_delimiter(prefix.as_ref()).await?;
-            let names = |paths: &mut dyn Iterator<Item = Path>| {
-                let mut names: Vec<String> = paths.map(|path| path.to_string()).collect();
-                names.sort();
-                names
-            };
-            let found_objects =
-                names(&mut found.objects.iter().map(|object| object.location.clone()));
-            assert_eq!(
-                names(&mut found.common_prefixes.into_iter()),
-                folders,
-                "{keys:?}"
-            );
-            assert_eq!(found_objects, objects, "{keys:?}");
-        }
-    }
-    let closed = connect_s3(server, "closed", ANONYMOUS)?;
-    let error = closed.store.list_with_delimiter(None).await.unwrap_err();
-    assert_eq!(store_error(&closed.url, &error).kind(), ErrorKind::Denied);
-    Ok(())
-}
-
 async fn real_server() -> Result<(), Failed> {
     let server = S3Server::start().await?;
-    for (path, object) in [
-        ("open/top", &b"top"[..]),
-        ("open/cube.zarr/.zgroup", b"{}"),
-        ("open/cube.zarr/0.0", b"0123456789"),
-        ("open/cube.zarr/t/0", b"time"),
-        ("open/a b%20c~d=1/+", b"odd name"),
-        ("closed/cube.zarr/0.0", b"0123456789"),
-    ] {
-        put(&connect_s3(&server, path, SIGNED)?, object).await?;
+    for (path, object) in OBJECTS {
+        put(
+            &connect_s3(&server, &format!("open/{path}"), SIGNED)?,
+            object,
+        )
+        .await?;
     }
-    check_rows(&server).await?;
-    check_listing(&server).await?;
+    put(
+        &connect_s3(&server, "closed/cube.zarr/0.0", SIGNED)?,
+        b"0123456789",
+    )
+    .await?;
+    for (path, keys, range, expected) in ROWS {
+        let row = format!("{path} {keys:?} {range:?}");
+        let location = connect_s3(&server, path, keys)?;
+        let secrets = ["s3cr3t", SECRET_ACCESS_KEY];
+        check_read(&location, *range, *expected, &secrets, &row).await;
+    }
+    for keys in [SIGNED, ANONYMOUS] {
+        let root = connect_s3(&server, "open", keys)?;
+        check_listings(&root, &format!("{keys:?}")).await?;
+    }
+    let closed = connect_s3(&server, "closed", ANONYMOUS)?;
+    check_no_listing(&closed, ErrorKind::Denied, "anonymous").await;
 
     let cube = connect_s3(&server, "open/ostia.nc", SIGNED)?;
     let object = std::fs::read(cube_file())?;
