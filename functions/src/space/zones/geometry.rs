@@ -1,4 +1,4 @@
-//! Columns of geometries: their values and their coordinate reference system.
+//! Columns of geometries, in whatever encoding.
 
 use arrow::array::Array;
 use arrow::datatypes::Field;
@@ -7,7 +7,6 @@ use geo_types::{Geometry, MultiPoint};
 use geoarrow_array::array::from_arrow_array;
 use geoarrow_array::{GeoArrowArray, GeoArrowArrayAccessor, downcast_geoarrow_array};
 use geoarrow_expr_geo::util::to_geo::geometry_to_geo;
-use geoarrow_schema::Metadata;
 use geoarrow_schema::error::GeoArrowResult;
 
 use super::plane::ZoneError;
@@ -60,18 +59,6 @@ pub fn is_area(geometry: &Geometry) -> bool {
         Geometry::GeometryCollection(parts) => parts.iter().all(is_area),
         _ => false,
     }
-}
-
-/// The coordinate reference system of a geometry column: an authority's code, WKT, or PROJJSON, as its
-/// metadata state it. `None` where they state none.
-#[must_use]
-pub fn crs_of(field: &Field) -> Option<String> {
-    let metadata = Metadata::try_from(field).ok()?;
-    let crs = metadata.crs().crs_value()?;
-    Some(match crs.as_str() {
-        Some(text) => text.to_string(),
-        None => crs.to_string(),
-    })
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 //! long and not as much as its area is large. Edges are straight lines in the coordinates of the grid.
 
 mod cover;
+mod crs;
 mod edges;
 mod geometry;
 mod plane;
@@ -16,7 +17,8 @@ mod run;
 mod runs;
 
 pub use cover::{Measure, PartialCell, ZoneCover};
-pub use geometry::{crs_of, geometries, is_area};
+pub use crs::{crs_of, is_geographic};
+pub use geometry::{geometries, is_area};
 pub use plane::{Plane, ZoneError, midpoints};
 pub use run::Run;
 pub use runs::{EdgeRule, ZoneRuns};

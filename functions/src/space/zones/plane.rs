@@ -54,7 +54,7 @@ pub enum ZoneError {
     },
     /// Bounds of cells that no latitude has.
     #[error(
-        "cells reach from {south} to {north} in latitude, beyond a pole; cut their bounds off at -90 and 90"
+        "cells reach from {south} to {north} in latitude, beyond a pole; are they latitudes in degrees?"
     )]
     Pole {
         /// Least latitude.
