@@ -8,4 +8,5 @@ mod nearest;
 pub mod stores;
 
 pub use formats::formats;
+pub use formats::vector::table_formats;
 pub use stores::store_connectors;

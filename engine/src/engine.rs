@@ -31,7 +31,7 @@ use crate::progress::QueryProgress;
 use crate::rules::Rules;
 use crate::runtime::IoThreads;
 pub use crate::session::Session;
-use crate::source::{CubeFormat, Options, StoreConnector};
+use crate::source::{CubeFormat, Options, StoreConnector, TableFormat};
 
 /// Memory for decoded chunks unless the builder says otherwise, in bytes.
 const DEFAULT_CACHE: u64 = 1 << 30;
@@ -44,6 +44,7 @@ const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4);
 pub struct EngineBuilder {
     store_connectors: Vec<Arc<dyn StoreConnector>>,
     formats: Vec<Arc<dyn CubeFormat>>,
+    table_formats: Vec<Arc<dyn TableFormat>>,
     stores: Vec<StoreDefinition>,
     catalogue_file: Option<PathBuf>,
     memory: Option<usize>,
@@ -63,6 +64,13 @@ impl EngineBuilder {
     #[must_use]
     pub fn formats(mut self, formats: Vec<Arc<dyn CubeFormat>>) -> Self {
         self.formats.extend(formats);
+        self
+    }
+
+    /// Adds formats of tables that are read whole. A listing asks them after those of cubes.
+    #[must_use]
+    pub fn table_formats(mut self, formats: Vec<Arc<dyn TableFormat>>) -> Self {
+        self.table_formats.extend(formats);
         self
     }
 
@@ -123,6 +131,7 @@ impl EngineBuilder {
         let opener = Arc::new(Opener {
             store_connectors: self.store_connectors,
             formats: self.formats,
+            table_formats: self.table_formats,
             blocks: Arc::new(blocks),
             openings: AtomicU64::default(),
         });

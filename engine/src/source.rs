@@ -8,12 +8,14 @@
 //! ```
 //!
 //! Nothing here is interpreted: [`crate::cube`] reads the CF conventions out of a [`Group`].
+//!
+//! Files that are no cubes but small tables, of places and zones, come whole: [`TableFormat`].
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::DataType;
 use async_trait::async_trait;
 use datafusion::object_store::ObjectStore;
@@ -105,6 +107,29 @@ pub trait CubeFormat: Debug + Send + Sync {
     /// # Errors
     /// Not found, denied, metadata that cannot be parsed, codecs or types that cannot be read.
     async fn open(&self, location: &Location, options: &Options) -> CubeResult<Vec<Group>>;
+}
+
+/// Reads one format of tables that are no cubes and small enough to be read whole, for example GeoJSON.
+///
+/// A column of geometries is a GeoArrow extension type and states its coordinate reference system.
+#[async_trait]
+pub trait TableFormat: Debug + Send + Sync {
+    /// The name in `STORED AS`, upper case.
+    fn name(&self) -> &'static str;
+
+    /// The suffixes by which a listing recognises a table, with the dot.
+    fn suffixes(&self) -> &'static [&'static str];
+
+    /// The files beside the one at `location` that belong to the table, whether they are there or not.
+    fn companions(&self, _location: &Location) -> Vec<Location> {
+        Vec::new()
+    }
+
+    /// Reads all of a table. The engine asks again when the file or a companion has changed.
+    ///
+    /// # Errors
+    /// Not found, denied, too large, or bytes that are not of this format.
+    async fn read(&self, location: &Location) -> CubeResult<RecordBatch>;
 }
 
 /// A group of arrays that share dimensions, as the format stores it.

@@ -23,6 +23,10 @@ pub const FLAG_VALUES: &str = "flag_values";
 /// For each flag the bits it is about, encoded as [`FLAG_VALUES`].
 pub const FLAG_MASKS: &str = "flag_masks";
 
+/// On the columns of an axis whose cells are all equally large: the distance between the centres of
+/// neighbouring cells, a positive number in the axis's units.
+pub const CELL_SIZE: &str = "cell_size";
+
 /// The calendar in which an `Int64` column counts microseconds; `None` for any other column.
 pub fn calendar_of(field: &Field) -> Option<Calendar> {
     if *field.data_type() != DataType::Int64 {

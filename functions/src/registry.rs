@@ -25,7 +25,10 @@ pub fn own_functions() -> Vec<ScalarUDF> {
         time::time_bucket(),
         time::to_char(),
         time::year_fraction(),
+        space::cell_area(),
+        space::cell_fraction(),
         space::in_box(),
+        space::lat_weight(),
         space::lon_between(),
         flags::flag_names(),
         flags::has_flag(),
@@ -39,16 +42,19 @@ pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     functions
 }
 
-/// All aggregates: `min` and `max` that keep a time's calendar, and those of geometry.
+/// All aggregates: `min` and `max` that keep a time's calendar, means over area, and those of geometry.
 pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
     let mut functions = space::geometry_aggregates();
-    functions.extend([time::max(), time::min()].map(Arc::new));
+    functions.extend([space::area_avg(), time::max(), time::min()].map(Arc::new));
     functions
 }
 
 /// What makes SQL's own syntax reach our functions.
 pub fn expr_planners() -> Vec<Arc<dyn ExprPlanner>> {
-    vec![Arc::new(time::CalendarPlanner)]
+    vec![
+        Arc::new(time::CalendarPlanner),
+        Arc::new(space::AreaPlanner),
+    ]
 }
 
 #[cfg(test)]

@@ -215,6 +215,7 @@ fn builder() -> EngineBuilder {
     Engine::builder()
         .store_connectors(graticule_connectors::store_connectors())
         .formats(graticule_connectors::formats())
+        .table_formats(graticule_connectors::table_formats())
 }
 
 async fn collect(session: &Session, statement: &str) -> Result<Vec<RecordBatch>> {

@@ -47,12 +47,14 @@ mod synthetic;
 mod tidy;
 mod twin_cubes;
 mod values;
+mod vector_files;
 mod watched;
 mod zarr;
 mod zarr_faults;
 mod zarr_fuzz;
 mod zarr_real;
 mod zarr_store;
+mod zones;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -81,10 +83,12 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     tidy::trials,
     twin_cubes::trials,
     values::trials,
+    vector_files::trials,
     zarr::trials,
     zarr_faults::trials,
     zarr_fuzz::trials,
     zarr_real::trials,
+    zones::trials,
 ];
 
 fn main() {

@@ -1,7 +1,9 @@
-//! The registry of formats: adding one is a module and a line in [`formats`].
+//! The registry of formats: adding one is a module and a line in [`formats`]; tables of zones have
+//! a registry of their own, [`vector::table_formats`].
 
 pub mod levels;
 pub mod netcdf;
+pub mod vector;
 pub mod zarr;
 
 use std::sync::Arc;

@@ -62,6 +62,7 @@ fn nothing_there(url: &str, error: DataFusionError) -> DataFusionError {
 /// # Errors
 /// An unknown format or option, nothing at the location, or columns that cannot be made out.
 pub(crate) async fn external(
+    opener: &Opener,
     state: &SessionState,
     table: &CreateExternalTable,
 ) -> Result<Arc<dyn TableProvider>> {
@@ -75,8 +76,12 @@ pub(crate) async fn external(
         .table_factories()
         .get(&command.file_type.to_uppercase())
         .ok_or_else(|| {
-            CubeError::unsupported("", format!("unknown format {}", command.file_type))
-                .remedy("known are ZARR, NETCDF, PARQUET, CSV, JSON and ARROW")
+            CubeError::unsupported("", format!("unknown format {}", command.file_type)).remedy(
+                format!(
+                    "known are {}, PARQUET, CSV, JSON and ARROW",
+                    opener.format_names().join(", ")
+                ),
+            )
         })?;
     factory.create(state, &command).await
 }

@@ -12,7 +12,7 @@ use datafusion::object_store::{Error as StoreError, ObjectStore, path::Path};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
-use super::opener::Opener;
+use super::opener::{FormatAt, Opener};
 use crate::error::{CubeError, CubeResult, ErrorKind};
 use crate::source::Location;
 
@@ -27,7 +27,7 @@ pub(crate) struct Found {
     /// Path below the store.
     pub(crate) path: String,
     /// Place in the registry of formats, or why the folder could not be listed.
-    pub(crate) format: CubeResult<usize>,
+    pub(crate) format: CubeResult<FormatAt>,
 }
 
 /// Lists the cubes below `root`, at most `max_depth` folders deep, in the order of their names.
@@ -156,7 +156,10 @@ fn below(root: &Path, place: &Path) -> String {
 /// Of cubes with the same name, the one whose format comes first keeps it; the others keep their suffix.
 fn with_distinct_names(mut found: Vec<Found>) -> Vec<Found> {
     found.sort_by(|a, b| {
-        let rank = |found: &Found| found.format.as_ref().copied().unwrap_or(usize::MAX);
+        let rank = |found: &Found| {
+            let unknown = FormatAt::Table(usize::MAX);
+            found.format.as_ref().copied().unwrap_or(unknown)
+        };
         (&a.name, rank(a), &a.path).cmp(&(&b.name, rank(b), &b.path))
     });
     let mut distinct: BTreeMap<String, Found> = BTreeMap::new();
@@ -175,21 +178,27 @@ mod tests {
 
     #[test]
     fn cubes_with_the_same_name_keep_their_suffix() {
-        let found = |path: &str, name: &str, format: usize| Found {
+        let found = |path: &str, name: &str, format: FormatAt| Found {
             name: name.to_string(),
             path: path.to_string(),
             format: Ok(format),
         };
         let named: Vec<(String, String)> = with_distinct_names(vec![
-            found("a.levels", "a", 1),
-            found("b.nc", "b", 2),
-            found("a.zarr", "a", 0),
+            found("a.geojson", "a", FormatAt::Table(0)),
+            found("a.levels", "a", FormatAt::Cube(1)),
+            found("b.nc", "b", FormatAt::Cube(2)),
+            found("a.zarr", "a", FormatAt::Cube(0)),
         ])
         .into_iter()
         .map(|found| (found.name, found.path))
         .collect();
-        let expected = [("a", "a.zarr"), ("a.levels", "a.levels"), ("b", "b.nc")]
-            .map(|(name, path)| (name.to_string(), path.to_string()));
+        let expected = [
+            ("a", "a.zarr"),
+            ("a.geojson", "a.geojson"),
+            ("a.levels", "a.levels"),
+            ("b", "b.nc"),
+        ]
+        .map(|(name, path)| (name.to_string(), path.to_string()));
         assert_eq!(named, expected);
     }
 }

@@ -15,6 +15,7 @@ pub(crate) mod opener;
 pub(crate) mod public;
 pub(crate) mod store;
 pub(crate) mod system;
+pub(crate) mod table_file;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, Weak};

@@ -18,11 +18,12 @@ use crate::configuration::STORE_OPTIONS;
 use crate::cube::{Cube, concatenate, conventions};
 use crate::error::{CubeError, CubeResult, ErrorKind};
 use crate::scan::CubeTable;
-use crate::source::{CubeFormat, Group, Location, Options, StoreConnector};
+use crate::source::{CubeFormat, Group, Location, Options, StoreConnector, TableFormat};
 use crate::sql::addresses::without_query;
 use crate::sql::suggestions::nearest;
 
 use super::listing::store_error;
+use super::table_file::TableFile;
 
 /// Characters that make a path a pattern.
 const GLOB_CHARACTERS: [char; 4] = ['*', '?', '[', '{'];
@@ -36,11 +37,38 @@ pub(crate) struct OpenedCube {
     pub(crate) table: Arc<dyn TableProvider>,
 }
 
-/// Knows every connector and format. Opens metadata only.
+/// What is behind one place in a store.
+#[derive(Debug, Clone)]
+pub(crate) enum Opened {
+    /// A cube, and one more per further set of dimensions or group.
+    Cubes(Vec<OpenedCube>),
+    /// A table that is read whole.
+    Table(Arc<TableFile>),
+}
+
+impl Opened {
+    /// The cubes; a table that is read whole is none.
+    pub(crate) fn cubes(&self) -> &[OpenedCube] {
+        match self {
+            Opened::Cubes(cubes) => cubes,
+            Opened::Table(_) => &[],
+        }
+    }
+}
+
+/// Place of a format in its registry. Cubes come before tables of the same name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum FormatAt {
+    Cube(usize),
+    Table(usize),
+}
+
+/// Knows every connector and format. Opens metadata only, but for tables that are read whole.
 #[derive(Debug)]
 pub(crate) struct Opener {
     pub(crate) store_connectors: Vec<Arc<dyn StoreConnector>>,
     pub(crate) formats: Vec<Arc<dyn CubeFormat>>,
+    pub(crate) table_formats: Vec<Arc<dyn TableFormat>>,
     pub(crate) blocks: Arc<BlockCache>,
     /// How many cubes have been opened, see [`Opener::open`].
     pub(crate) openings: AtomicU64,
@@ -86,12 +114,18 @@ impl Opener {
         &self,
         name: &'a str,
         is_directory: bool,
-    ) -> Option<(usize, &'a str)> {
-        self.formats
-            .iter()
-            .enumerate()
+    ) -> Option<(FormatAt, &'a str)> {
+        let cubes = self.formats.iter().enumerate();
+        let cubes = cubes
             .filter(|(_, format)| format.is_directory() == is_directory)
-            .find_map(|(at, format)| Some((at, stem(name, format.as_ref())?)))
+            .map(|(at, format)| (FormatAt::Cube(at), format.suffixes()));
+        let tables = self.table_formats.iter().enumerate();
+        let tables = tables
+            .filter(|_| !is_directory)
+            .map(|(at, format)| (FormatAt::Table(at), format.suffixes()));
+        cubes
+            .chain(tables)
+            .find_map(|(at, suffixes)| Some((at, stem(name, suffixes)?)))
     }
 
     /// The format whose name stands in `STORED AS`.
@@ -109,9 +143,77 @@ impl Opener {
         self.formats.iter().find_map(|format| {
             Some((
                 Arc::clone(format),
-                stem(name, format.as_ref())?.replace(GLOB_CHARACTERS, ""),
+                stem(name, format.suffixes())?.replace(GLOB_CHARACTERS, ""),
             ))
         })
+    }
+
+    /// The format of a URL or path that names a table which is read whole, by its suffix.
+    pub(crate) fn table_format_of_url(&self, url: &str) -> Option<Arc<dyn TableFormat>> {
+        let name = without_query(url).rsplit('/').next()?;
+        let mut formats = self.table_formats.iter();
+        formats
+            .find(|format| stem(name, format.suffixes()).is_some())
+            .cloned()
+    }
+
+    /// The format of tables whose name stands in `STORED AS`.
+    pub(crate) fn table_format_named(&self, name: &str) -> Option<Arc<dyn TableFormat>> {
+        let mut formats = self.table_formats.iter();
+        formats
+            .find(|format| format.name().eq_ignore_ascii_case(name))
+            .cloned()
+    }
+
+    /// Opens what a listing found.
+    ///
+    /// # Errors
+    /// What the format or the conventions find wrong.
+    pub(crate) async fn open_found(
+        &self,
+        format: FormatAt,
+        location: &Location,
+        options: &Options,
+        name: &str,
+    ) -> CubeResult<Opened> {
+        let unknown = || CubeError::unsupported(&location.url, "the format is not known any more");
+        match format {
+            FormatAt::Cube(at) => {
+                let format = self.formats.get(at).ok_or_else(unknown)?;
+                let cubes = self.open(format, std::slice::from_ref(location), options, name);
+                Ok(Opened::Cubes(cubes.await?))
+            }
+            FormatAt::Table(at) => {
+                let format = self.table_formats.get(at).ok_or_else(unknown)?;
+                let table = TableFile::open(Arc::clone(format), location.clone());
+                Ok(Opened::Table(Arc::new(table.await?)))
+            }
+        }
+    }
+
+    /// Opens the one file that `urls` name as a table that is read whole.
+    ///
+    /// # Errors
+    /// Several files, nothing there, or what the format finds wrong.
+    pub(crate) async fn open_table(
+        &self,
+        format: Arc<dyn TableFormat>,
+        urls: &[String],
+        options: &Options,
+    ) -> CubeResult<Arc<TableFile>> {
+        let mut locations = Vec::new();
+        for url in urls {
+            locations.extend(self.locate(url, options).await?.0);
+        }
+        match locations.as_slice() {
+            [location] => Ok(Arc::new(TableFile::open(format, location.clone()).await?)),
+            several => {
+                let cause = format!("{} files of zones cannot be one table", several.len());
+                let place = several.first().map_or("", |location| location.url.as_str());
+                Err(CubeError::unsupported(place, cause)
+                    .remedy("name one file each, and join the tables with UNION ALL"))
+            }
+        }
     }
 
     /// Opens one cube that may be spread over several files.
@@ -166,9 +268,19 @@ impl Opener {
         url: &str,
         options: &Options,
     ) -> CubeResult<Vec<OpenedCube>> {
-        let (format, name) = self
-            .format_of_url(url)
-            .ok_or_else(|| self.unknown_suffix(url))?;
+        let (format, name) =
+            self.format_of_url(url)
+                .ok_or_else(|| match self.table_format_of_url(url) {
+                    Some(_) => CubeError::unsupported(
+                        without_query(url),
+                        "the file is a table, not a cube",
+                    )
+                    .remedy(format!(
+                        "look at it with SELECT * FROM '{}'",
+                        without_query(url)
+                    )),
+                    None => self.unknown_suffix(url),
+                })?;
         let (locations, cube_options) = self.locate(url, options).await?;
         self.open(&format, &locations, &cube_options, &name).await
     }
@@ -247,11 +359,16 @@ impl Opener {
 
     /// All suffixes of all formats.
     pub(crate) fn suffixes(&self) -> Vec<&'static str> {
-        self.formats
-            .iter()
-            .flat_map(|format| format.suffixes())
-            .copied()
-            .collect()
+        let cubes = self.formats.iter().map(|format| format.suffixes());
+        let tables = self.table_formats.iter().map(|format| format.suffixes());
+        cubes.chain(tables).flatten().copied().collect()
+    }
+
+    /// The names in `STORED AS` of all formats.
+    pub(crate) fn format_names(&self) -> Vec<&'static str> {
+        let cubes = self.formats.iter().map(|format| format.name());
+        let tables = self.table_formats.iter().map(|format| format.name());
+        cubes.chain(tables).collect()
     }
 
     fn connector_of_kind(&self, kind: &str) -> CubeResult<&Arc<dyn StoreConnector>> {
@@ -296,9 +413,8 @@ pub(crate) fn is_pattern(url: &str) -> bool {
     without_query(url).contains(GLOB_CHARACTERS)
 }
 
-fn stem<'a>(name: &'a str, format: &dyn CubeFormat) -> Option<&'a str> {
-    format
-        .suffixes()
+fn stem<'a>(name: &'a str, suffixes: &[&str]) -> Option<&'a str> {
+    suffixes
         .iter()
         .filter_map(|suffix| name.strip_suffix(suffix))
         .filter(|stem| !stem.is_empty())

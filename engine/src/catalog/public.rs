@@ -308,21 +308,26 @@ impl PublicSchema {
         object
             .opened
             .get_or_try_init(|| async {
-                let Some(format) = self.opener.format_named(&table.file_type) else {
-                    let files = files::external(&self.state()?, table).await?;
-                    return Ok(External::Files(files));
-                };
                 let name = &object.definition.name;
+                let within = |error: CubeError| error.within(&format!("table {}", quoted(name)));
                 let options: Options = table
                     .options
                     .iter()
                     .map(|(key, value)| (key.to_lowercase(), option_text(value)))
                     .collect();
+                if let Some(format) = self.opener.table_format_named(&table.file_type) {
+                    let opened = self.opener.open_table(format, &table.locations, &options);
+                    return Ok(External::Files(opened.await.map_err(within)?));
+                }
+                let Some(format) = self.opener.format_named(&table.file_type) else {
+                    let files = files::external(&self.opener, &self.state()?, table).await?;
+                    return Ok(External::Files(files));
+                };
                 self.opener
                     .open_locations(&format, &table.locations, &options, name)
                     .await
                     .map(External::Cubes)
-                    .map_err(|error| error.within(&format!("table {}", quoted(name))).into())
+                    .map_err(|error| within(error).into())
             })
             .await
     }
@@ -334,6 +339,11 @@ impl PublicSchema {
         if self.opener.format_of_url(url).is_some() {
             let opened = self.opener.open_url(url, &Options::new()).await?;
             return the_main_table(&opened, "").map(Some);
+        }
+        if let Some(format) = self.opener.table_format_of_url(url) {
+            let (urls, options) = ([url.to_string()], Options::new());
+            let opened = self.opener.open_table(format, &urls, &options);
+            return Ok(Some(opened.await?));
         }
         if files::recognises(name) {
             if url != name {

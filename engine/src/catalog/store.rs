@@ -14,7 +14,7 @@ use futures::StreamExt;
 use tokio::sync::OnceCell;
 
 use super::listing::{Found, declared, list};
-use super::opener::{Connection, OpenedCube, Opener};
+use super::opener::{Connection, FormatAt, Opened, OpenedCube, Opener};
 use super::{OPENED_AT_ONCE, TableEntry, TableKind};
 use crate::configuration::StoreDefinition;
 use crate::error::{CubeError, CubeResult, ErrorKind};
@@ -51,9 +51,9 @@ impl Contents {
 struct StoredCube {
     name: String,
     location: Location,
-    format: CubeResult<usize>,
+    format: CubeResult<FormatAt>,
     options: Options,
-    opened: OnceCell<Vec<OpenedCube>>,
+    opened: OnceCell<Opened>,
     failure: Mutex<Option<CubeError>>,
 }
 
@@ -102,7 +102,7 @@ impl Store {
         known
             .iter()
             .filter_map(|stored| stored.opened.get())
-            .flatten()
+            .flat_map(Opened::cubes)
             .cloned()
             .collect()
     }
@@ -138,9 +138,9 @@ impl Store {
         opened.into_iter().flatten().collect()
     }
 
-    /// The cube behind a table name: `a`, one of its groups `a/group`, or one of its sets of
-    /// dimensions `a_y_x`.
-    pub(crate) async fn find(&self, name: &str) -> CubeResult<Option<OpenedCube>> {
+    /// What is behind a table name: the cube or file `a`, one of its groups `a/group`, or one of its
+    /// sets of dimensions `a_y_x`.
+    pub(crate) async fn find(&self, name: &str) -> CubeResult<Option<Arc<dyn TableProvider>>> {
         let contents = self.contents();
         let listed = self.listing(&contents).await?;
         let by_name = lock(&contents.by_name).get(name).cloned();
@@ -156,8 +156,8 @@ impl Store {
                 Err(error) if stored.name == name => return Err(error),
                 Err(_) => continue,
             };
-            if let Some(cube) = opened.iter().find(|opened| opened.cube.name == name) {
-                return Ok(Some(cube.clone()));
+            if let Some(table) = stored.table(opened, name) {
+                return Ok(Some(table));
             }
         }
         match self.connect()?.root.listable {
@@ -197,7 +197,11 @@ impl Store {
     }
 
     /// Looks for `name` with every suffix, in a store that cannot be listed.
-    async fn probe(&self, contents: &Contents, name: &str) -> CubeResult<Option<OpenedCube>> {
+    async fn probe(
+        &self,
+        contents: &Contents,
+        name: &str,
+    ) -> CubeResult<Option<Arc<dyn TableProvider>>> {
         let connection = self.connect()?;
         let with_suffixes = self
             .opener
@@ -221,12 +225,9 @@ impl Store {
             );
             match stored.open(&self.opener).await {
                 Ok(opened) => {
-                    let cube = opened
-                        .iter()
-                        .find(|opened| opened.cube.name == name)
-                        .cloned();
+                    let table = stored.table(opened, &name);
                     lock(&contents.by_name).insert(name, Arc::new(stored));
-                    return Ok(cube);
+                    return Ok(table);
                 }
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
@@ -248,28 +249,38 @@ impl StoredCube {
         }
     }
 
-    async fn open(&self, opener: &Opener) -> CubeResult<&[OpenedCube]> {
+    async fn open(&self, opener: &Opener) -> CubeResult<&Opened> {
         let opened = self
             .opened
             .get_or_try_init(|| async {
-                let at = self.format.clone()?;
-                let format = opener.formats.get(at).ok_or_else(|| {
-                    CubeError::unsupported(&self.location.url, "the format is not known any more")
-                })?;
-                let place = std::slice::from_ref(&self.location);
-                opener.open(format, place, &self.options, &self.name).await
+                let format = self.format.clone()?;
+                opener
+                    .open_found(format, &self.location, &self.options, &self.name)
+                    .await
             })
             .await;
         *lock(&self.failure) = opened.as_ref().err().cloned();
-        Ok(opened?)
+        opened
+    }
+
+    /// The table `name` among what was opened here.
+    fn table(&self, opened: &Opened, name: &str) -> Option<Arc<dyn TableProvider>> {
+        match opened {
+            Opened::Cubes(cubes) => {
+                let cube = cubes.iter().find(|opened| opened.cube.name == name)?;
+                Some(Arc::clone(&cube.table))
+            }
+            Opened::Table(table) => (self.name == name).then(|| Arc::clone(table) as _),
+        }
     }
 
     fn names(&self) -> Vec<String> {
         match self.opened.get() {
-            Some(opened) => opened
+            Some(Opened::Cubes(cubes)) => cubes
                 .iter()
                 .map(|opened| opened.cube.name.clone())
                 .collect(),
+            Some(Opened::Table(_)) => vec![self.name.clone()],
             None if lock(&self.failure).is_some() => vec![],
             None => vec![self.name.clone()],
         }
@@ -281,7 +292,7 @@ impl StoredCube {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '_']))
     }
 
-    fn entries(&self, schema: &str, opened: CubeResult<&[OpenedCube]>) -> Vec<TableEntry> {
+    fn entries(&self, schema: &str, opened: CubeResult<&Opened>) -> Vec<TableEntry> {
         let entry = |name: &str, kind| TableEntry {
             schema: schema.to_string(),
             name: name.to_string(),
@@ -289,13 +300,14 @@ impl StoredCube {
             kind,
         };
         match opened {
-            Ok(opened) => opened
+            Ok(Opened::Cubes(cubes)) => cubes
                 .iter()
                 .map(|opened| {
                     let cube = Arc::clone(&opened.cube);
                     entry(&opened.cube.name, TableKind::Cube(cube))
                 })
                 .collect(),
+            Ok(Opened::Table(_)) => vec![entry(&self.name, TableKind::Files)],
             Err(error) => vec![entry(&self.name, TableKind::Broken(error))],
         }
     }
@@ -310,7 +322,7 @@ impl SchemaProvider for Store {
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         let place = format!("{}.{}", quoted(&self.definition.name), quoted(name));
         match self.find(name).await {
-            Ok(opened) => Ok(opened.map(|opened| opened.table)),
+            Ok(table) => Ok(table),
             Err(error) => Err(error.within(&place).into()),
         }
     }

@@ -27,7 +27,7 @@ use crate::source::{ArrayReader, Attributes};
 
 /// Keys of the Arrow field metadata that carry CF attributes.
 pub mod metadata {
-    pub use graticule_functions::metadata::CALENDAR;
+    pub use graticule_functions::metadata::{CALENDAR, CELL_SIZE};
 
     /// Units as the data have them once decoded.
     pub const UNITS: &str = "units";

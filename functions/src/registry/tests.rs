@@ -13,7 +13,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::*;
 use crate::calendar::{Calendar, parse_civil};
-use crate::metadata::{CALENDAR, FLAG_MASKS, FLAG_MEANINGS};
+use crate::metadata::{CALENDAR, CELL_SIZE, FLAG_MASKS, FLAG_MEANINGS};
 
 fn register(
     session: &SessionContext,
@@ -107,6 +107,27 @@ fn session() -> SessionContext {
             (
                 "lat",
                 Arc::new(Float64Array::from(vec![0.5, 0.5, 0.5])),
+                &[],
+            ),
+        ],
+    );
+    register(
+        &session,
+        "grid",
+        vec![
+            (
+                "lat",
+                Arc::new(Float32Array::from(vec![0.5, 60.5, 89.5])),
+                &[(CELL_SIZE, "1"), ("units", "degrees_north")],
+            ),
+            (
+                "lon",
+                Arc::new(Float64Array::from(vec![0.0, 0.0, 0.0])),
+                &[(CELL_SIZE, "1"), ("units", "degrees_east")],
+            ),
+            (
+                "warming",
+                Arc::new(Float64Array::from(vec![1.0, 2.0, 3.0])),
                 &[],
             ),
         ],

@@ -1,10 +1,19 @@
-//! Functions of place: longitudes that wrap, boxes, and the geometry functions of geodatafusion.
+//! Functions of place: longitudes that wrap, boxes, the size of cells, polygons on a grid, and the
+//! geometry functions of geodatafusion.
 
+mod area_avg;
+mod cell_area;
+mod cell_fraction;
+mod cell_size;
 mod geometry;
 mod geometry_function;
 mod in_box;
 mod lon_between;
+pub mod zones;
 
+pub use area_avg::{AreaPlanner, area_avg};
+pub use cell_area::{cell_area, lat_weight};
+pub use cell_fraction::cell_fraction;
 pub use geometry::{geometry_aggregates, geometry_functions};
 pub use in_box::in_box;
 pub use lon_between::lon_between;

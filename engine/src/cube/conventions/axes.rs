@@ -15,6 +15,7 @@ use super::options::{Longitudes, Reading};
 use super::roles::role_of;
 use crate::cube::block::BlockValues;
 use crate::cube::decoding::Decoding;
+use crate::cube::metadata::CELL_SIZE;
 use crate::cube::{Axis, AxisOrder, AxisRole, Variable};
 use crate::error::{CubeError, CubeResult};
 
@@ -65,7 +66,14 @@ pub(super) async fn read_axis(
     }
     let attributes = &description.attributes;
     let bounds = text(attributes, "bounds").or_else(|| text(attributes, "climatology"));
-    let field = fields::field(name, &decoding, attributes, reading.rules, None);
+    let mut field = fields::field(name, &decoding, attributes, reading.rules, None);
+    // An attribute of that name may be that of the grid from which this one was made.
+    field.metadata_mut().remove(CELL_SIZE);
+    if let Some(size) = cell_size(role, &coordinates)? {
+        field
+            .metadata_mut()
+            .insert(CELL_SIZE.to_string(), size.to_string());
+    }
     Ok(Axis {
         field: Arc::new(field.with_nullable(coordinates.null_count() > 0)),
         order: order_of(&coordinates)?,
@@ -135,6 +143,29 @@ fn map_longitudes(coordinates: &ArrayRef, range: Longitudes) -> CubeResult<Array
         .unary(|degrees| range.map(degrees));
     cast(&degrees, coordinates.data_type()).map_err(unreadable)
 }
+
+/// The distance between neighbouring cells of a horizontal axis, if it is the same all along.
+fn cell_size(role: AxisRole, coordinates: &ArrayRef) -> CubeResult<Option<f64>> {
+    use AxisRole::{Latitude, Longitude, X, Y};
+    if !matches!(role, Latitude | Longitude | X | Y) || !coordinates.data_type().is_numeric() {
+        return Ok(None);
+    }
+    let coordinates = cast(coordinates, &DataType::Float64);
+    let coordinates = coordinates.map_err(|error| CubeError::corrupt("", error))?;
+    let coordinates: &Float64Array = coordinates.as_primitive();
+    let [first, .., last] = coordinates.values().as_ref() else {
+        return Ok(None);
+    };
+    let step = (last - first) / (coordinates.len() - 1) as f64;
+    let is_regular = coordinates.iter().enumerate().all(|(cell, place)| {
+        let expected = first + step * cell as f64;
+        place.is_some_and(|place| (place - expected).abs() <= step.abs() * IRREGULARITY)
+    });
+    Ok((is_regular && step != 0.0).then(|| step.abs()))
+}
+
+/// By how much of a cell's size stored coordinates, rounded to few digits, may be off.
+const IRREGULARITY: f64 = 0.01;
 
 /// How the coordinates run. One cell or none is ascending.
 pub(in crate::cube) fn order_of(coordinates: &ArrayRef) -> CubeResult<AxisOrder> {

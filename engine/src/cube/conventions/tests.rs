@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use super::interpret;
 use crate::cube::block::BlockValues;
 use crate::cube::memory::MemoryArray;
+use crate::cube::metadata::CELL_SIZE;
 use crate::cube::{AxisOrder, AxisRole, Cube};
 use crate::error::CubeResult;
 use crate::source::{EncodedChunk, Group, Options, Payload, RawChunk};
@@ -262,6 +263,36 @@ fn other_stored_types() {
             .iter()
             .map(Option::unwrap_or_default);
         assert_eq!(texts.collect::<Vec<_>>().join(","), expected);
+    }
+}
+
+#[test]
+fn equal_cells_know_their_size() {
+    let thirds: Vec<f32> = (0..600)
+        .map(|cell| (-89.0 + f64::from(cell) * 0.3) as f32)
+        .collect();
+    let cases = [
+        ("lat", vec![50.0, 49.75, 49.5], Some(0.25)),
+        ("lon", vec![0.0, 90.0], Some(90.0)),
+        ("lon", vec![-179.9, 0.0, 179.9], Some(179.9)),
+        ("lat", thirds, Some(0.3)),
+        ("lat", vec![0.0, 1.0, 2.1], None),
+        ("lat", vec![0.0, f32::NAN, 2.0], None),
+        ("lat", vec![5.0], None),
+        ("level", vec![0.0, 1.0, 2.0], None),
+    ];
+    for (name, coordinates, expected) in cases {
+        let cells = [coordinates.len() as u64];
+        // An attribute of that name, left over from another grid, does not count.
+        let axis = MemoryArray::floats(name, &[name], &cells, coordinates.clone())
+            .with_attributes(json!({"cell_size": 7.0}));
+        let cubes = read(json!({}), vec![axis, grid("v", &[name], &cells)]).unwrap();
+        let stated = cubes[0].axes[0].field.metadata().get(CELL_SIZE);
+        let stated = stated.map(|size| size.parse::<f64>().unwrap());
+        match (stated, expected) {
+            (Some(stated), Some(expected)) => assert!((stated - expected).abs() < 1e-5, "{stated}"),
+            _ => assert_eq!(stated, expected, "{name} {coordinates:?}"),
+        }
     }
 }
 

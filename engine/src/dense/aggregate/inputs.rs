@@ -48,6 +48,11 @@ impl Evaluator {
         })
     }
 
+    /// Is there nothing to evaluate?
+    pub(crate) fn is_empty(&self) -> bool {
+        self.expressions.is_empty()
+    }
+
     /// Columns of the table that the expressions read.
     pub(crate) fn columns(&self) -> &[usize] {
         &self.columns

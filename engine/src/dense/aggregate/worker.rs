@@ -258,7 +258,7 @@ impl Worker {
         }
         let metrics = self.units.source.metrics.clone();
         let _timer = metrics.time_rows.timer();
-        let computed = if self.expressions.columns().is_empty() && plan.general.is_empty() {
+        let computed = if self.expressions.is_empty() {
             Vec::new()
         } else {
             let columns = self.expressions.columns();
