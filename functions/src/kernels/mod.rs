@@ -17,6 +17,9 @@
 //! Every loop is compiled for the instruction sets in [`dispatch`] and chosen at run time. Loops are
 //! plain Rust over arrays of sixteen lanes, which the compiler turns into vector instructions.
 
+// Loops over lanes say what happens to lane after lane; iterators over three arrays would hide it.
+#![allow(clippy::needless_range_loop)]
+
 mod bits;
 pub mod columns;
 pub mod compensated;
@@ -58,3 +61,6 @@ impl Rows<'_> {
         self.offsets.iter().map(|offset| offset + self.shift)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -123,7 +123,11 @@ impl DisplayAs for GridAggregateExec {
             .iter()
             .map(|output| match output {
                 Output::Kernel { kind, input } => {
-                    format!("{kind:?}({})", describe(plan, &plan.inputs[*input]))
+                    format!("{}({})", kind.name(), describe(plan, &plan.inputs[*input]))
+                }
+                Output::Pair { kind, position } => {
+                    let pair = &plan.pairs[*position];
+                    format!("{kind:?}({}, {})", pair.x, pair.y)
                 }
                 Output::General { position } => {
                     format!("general {}", plan.general[*position].function.name())

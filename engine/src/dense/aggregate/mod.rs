@@ -23,6 +23,7 @@ mod general;
 mod inputs;
 mod layout;
 mod output;
+mod pairs;
 pub(crate) mod plan;
 mod state;
 mod tiles;

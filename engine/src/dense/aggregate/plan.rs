@@ -13,6 +13,7 @@ use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use graticule_functions::kernels::Needs;
 
+use crate::dense::aggregate::pairs::{PairKind, PairState};
 use crate::dense::aggregate::state::State;
 use crate::dense::aggregate::tiles::Tiling;
 use crate::dense::keys::GroupKeys;
@@ -98,13 +99,50 @@ pub(crate) enum Kind {
     },
 }
 
+impl Kind {
+    /// The SQL function, as `EXPLAIN` shows it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Sum => "sum",
+            Self::Average => "avg",
+            Self::Minimum => "min",
+            Self::Maximum => "max",
+            Self::Variance { population, root } => match (root, population) {
+                (false, false) => "var_samp",
+                (false, true) => "var_pop",
+                (true, false) => "stddev_samp",
+                (true, true) => "stddev_pop",
+            },
+        }
+    }
+}
+
 /// One aggregate of the output.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Output {
     /// From the state of an input.
     Kernel { kind: Kind, input: usize },
+    /// From the sums of a pair of series.
+    Pair { kind: PairKind, position: usize },
     /// From an accumulator of DataFusion.
     General { position: usize },
+}
+
+/// Two series of values that aggregates read together, over the table's schema.
+#[derive(Debug, Clone)]
+pub(crate) struct Pair {
+    pub(crate) x: Arc<dyn PhysicalExpr>,
+    pub(crate) y: Arc<dyn PhysicalExpr>,
+    /// `FILTER (WHERE …)`.
+    pub(crate) filter: Option<Arc<dyn PhysicalExpr>>,
+}
+
+impl Pair {
+    fn reads_the_same(&self, other: &Self) -> bool {
+        let Self { x, y, filter } = self;
+        x == &other.x && y == &other.y && filter == &other.filter
+    }
 }
 
 /// An aggregate without a kernel.
@@ -121,6 +159,7 @@ pub(crate) struct GridAggregatePlan {
     pub(crate) scan: Arc<CubeScan>,
     pub(crate) keys: GroupKeys,
     pub(crate) inputs: Vec<Input>,
+    pub(crate) pairs: Vec<Pair>,
     pub(crate) general: Vec<General>,
     pub(crate) outputs: Vec<Output>,
     /// The input that counts rows, where a predicate may leave groups without any.
@@ -171,6 +210,7 @@ impl GridAggregatePlan {
         let mut builder = Builder {
             scan,
             inputs: Vec::new(),
+            pairs: Vec::new(),
             general: Vec::new(),
             variables: Vec::new(),
         };
@@ -194,6 +234,7 @@ impl GridAggregatePlan {
         }
         let Builder {
             inputs,
+            pairs,
             general,
             variables,
             ..
@@ -210,6 +251,7 @@ impl GridAggregatePlan {
             scan,
             keys,
             inputs,
+            pairs,
             general,
             outputs,
             rows,
@@ -220,7 +262,8 @@ impl GridAggregatePlan {
 
     /// Bytes of state for the groups that a worker holds at a time, at most.
     pub(crate) fn state_bytes(&self) -> usize {
-        let per_group: usize = self.inputs.iter().map(Input::bytes_per_group).sum();
+        let inputs: usize = self.inputs.iter().map(Input::bytes_per_group).sum();
+        let per_group = inputs + self.pairs.len() * PairState::BYTES_PER_GROUP;
         let groups = match self.mode {
             Mode::Tiles => self.tiling.largest_tile(&self.keys),
             Mode::Shared => self.keys.groups(),
@@ -233,6 +276,7 @@ impl GridAggregatePlan {
 struct Builder<'a> {
     scan: &'a CubeScan,
     inputs: Vec<Input>,
+    pairs: Vec<Pair>,
     general: Vec<General>,
     /// Columns of the table that are read, with repetitions.
     variables: Vec<usize>,
@@ -310,6 +354,33 @@ impl Builder<'_> {
         }
         for expression in arguments.iter().chain(&filter) {
             self.reads(expression);
+        }
+        if let (Some((kind, x_first)), [first, second]) = (PairKind::of(&name), &arguments[..])
+            && let [Ok(DataType::Float64), Ok(DataType::Float64)] =
+                [first, second].map(|argument| argument.data_type(&self.scan.cube.schema))
+        {
+            let (x, y) = if x_first {
+                (first, second)
+            } else {
+                (second, first)
+            };
+            let pair = Pair {
+                x: Arc::clone(x),
+                y: Arc::clone(y),
+                filter,
+            };
+            let position = match self
+                .pairs
+                .iter()
+                .position(|other| pair.reads_the_same(other))
+            {
+                Some(position) => position,
+                None => {
+                    self.pairs.push(pair);
+                    self.pairs.len() - 1
+                }
+            };
+            return Ok(Ok(Output::Pair { kind, position }));
         }
         self.general.push(General {
             function: Arc::clone(function),

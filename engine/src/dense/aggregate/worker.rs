@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::types::{Float32Type, Float64Type, Int64Type};
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
-use arrow::buffer::BooleanBuffer;
+use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::DataType;
-use datafusion::common::Result;
+use datafusion::common::{Result, internal_err};
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::physical_expr::PhysicalExpr;
 use graticule_functions::kernels::{Bits, Element, Needs};
@@ -17,6 +17,7 @@ use crate::dense::aggregate::general::Accumulators;
 use crate::dense::aggregate::inputs::{Evaluator, spread};
 use crate::dense::aggregate::layout::{Extent, UnitLayout};
 use crate::dense::aggregate::output::{InputState, as_elements, flat, key_columns, present};
+use crate::dense::aggregate::pairs::PairState;
 use crate::dense::aggregate::plan::{ElementType, GridAggregatePlan, Input, Mode, Output, Source};
 use crate::dense::aggregate::state::State;
 use crate::dense::aggregate::tiles::Tiling;
@@ -26,11 +27,43 @@ use crate::scan::predicate::true_bits;
 use crate::scan::rows::UnitRows;
 use crate::scan::units::{UnitCells, UnitReader};
 
+/// The states of the groups of one code of the first axis.
+#[derive(Debug)]
+struct Plane {
+    inputs: Vec<InputState>,
+    pairs: Vec<PairState>,
+}
+
+impl Plane {
+    fn new(plan: &GridAggregatePlan, groups: usize) -> Self {
+        let inputs = plan.inputs.iter();
+        let inputs = inputs.map(|input| match input.element {
+            ElementType::Float32 => InputState::Float32(State::new(groups, input.needs)),
+            ElementType::Float64 => InputState::Float64(State::new(groups, input.needs)),
+            ElementType::Int64 => InputState::Int64(State::new(groups, input.needs)),
+        });
+        Self {
+            inputs: inputs.collect(),
+            pairs: plan.pairs.iter().map(|_| PairState::new(groups)).collect(),
+        }
+    }
+
+    fn merge(&mut self, other: &Self) -> Result<()> {
+        for (mine, theirs) in std::iter::zip(&mut self.inputs, &other.inputs) {
+            mine.merge(theirs)?;
+        }
+        for (mine, theirs) in std::iter::zip(&mut self.pairs, &other.pairs) {
+            mine.merge(theirs);
+        }
+        Ok(())
+    }
+}
+
 /// The states of the groups that a worker holds at a time.
 pub(crate) struct Groups {
     extent: Extent,
-    /// Per code of the first axis, when a cell of it has been seen: the states of all inputs.
-    planes: Vec<Option<Vec<InputState>>>,
+    /// Per code of the first axis, when a cell of it has been seen.
+    planes: Vec<Option<Plane>>,
     general: Accumulators,
 }
 
@@ -50,26 +83,11 @@ impl Groups {
             match (mine.as_mut(), theirs) {
                 (_, None) => {}
                 (None, theirs) => *mine = theirs,
-                (Some(mine), Some(theirs)) => {
-                    for (mine, theirs) in std::iter::zip(mine, &theirs) {
-                        mine.merge(theirs)?;
-                    }
-                }
+                (Some(mine), Some(theirs)) => mine.merge(&theirs)?,
             }
         }
         self.general.merge(other.general)
     }
-}
-
-fn empty_states(plan: &GridAggregatePlan, groups: usize) -> Vec<InputState> {
-    let inputs = plan.inputs.iter();
-    inputs
-        .map(|input| match input.element {
-            ElementType::Float32 => InputState::Float32(State::new(groups, input.needs)),
-            ElementType::Float64 => InputState::Float64(State::new(groups, input.needs)),
-            ElementType::Int64 => InputState::Int64(State::new(groups, input.needs)),
-        })
-        .collect()
 }
 
 /// What the workers of one execution have gathered so far.
@@ -283,7 +301,7 @@ impl Worker {
         let plane = self.groups.extent.plane();
         for bucket in &layout.buckets {
             let states = &mut self.groups.planes[bucket.plane];
-            states.get_or_insert_with(|| empty_states(&plan, plane));
+            states.get_or_insert_with(|| Plane::new(&plan, plane));
         }
         let mut computed = computed.into_iter();
         let mut next = || computed.next();
@@ -313,16 +331,28 @@ impl Worker {
                 Some(_) => next().map(|filter| true_bits(filter.as_boolean())),
                 None => None,
             };
-            let nulls = values.as_ref().and_then(|values| values.logical_nulls());
-            let nulls = nulls.filter(|nulls| nulls.null_count() > 0);
-            let valid = [
-                mask.cloned(),
-                filter,
-                nulls.map(arrow::buffer::NullBuffer::into_inner),
-            ];
+            let valid = [mask.cloned(), filter, values.as_ref().and_then(null_bits)];
             let valid = valid.into_iter().flatten().reduce(|a, b| &a & &b);
             let bits = valid.as_ref().map(Bits::new);
             self.add(position, input, values.as_ref(), bits, &layout)?;
+        }
+        for (position, pair) in plan.pairs.iter().enumerate() {
+            let (Some(x), Some(y)) = (next(), next()) else {
+                return internal_err!("a pair of series was not evaluated");
+            };
+            let filter = match &pair.filter {
+                Some(_) => next().map(|filter| true_bits(filter.as_boolean())),
+                None => None,
+            };
+            let valid = [mask.cloned(), filter, null_bits(&x), null_bits(&y)];
+            let valid = valid.into_iter().flatten().reduce(|a, b| &a & &b);
+            let bits = valid.as_ref().map(Bits::new);
+            let values = [flat::<Float64Type>(&x)?, flat::<Float64Type>(&y)?];
+            for bucket in &layout.buckets {
+                if let Some(plane) = &mut self.groups.planes[bucket.plane] {
+                    plane.pairs[position].add(values, bits, bucket, &layout.inner);
+                }
+            }
         }
         if plan.general.is_empty() {
             return Ok(());
@@ -358,7 +388,7 @@ impl Worker {
         layout: &UnitLayout,
     ) -> Result<()> {
         fn each<E: Element>(
-            planes: &mut [Option<Vec<InputState>>],
+            planes: &mut [Option<Plane>],
             layout: &UnitLayout,
             position: usize,
             state: impl Fn(&mut InputState) -> Option<&mut State<E>>,
@@ -366,8 +396,8 @@ impl Worker {
             valid: Option<Bits<'_>>,
         ) {
             for bucket in &layout.buckets {
-                let states = planes[bucket.plane].as_mut();
-                if let Some(state) = states.and_then(|states| state(&mut states[position])) {
+                let plane = planes[bucket.plane].as_mut();
+                if let Some(state) = plane.and_then(|plane| state(&mut plane.inputs[position])) {
                     state.add(values, valid, bucket, &layout.inner);
                 }
             }
@@ -493,12 +523,15 @@ impl Worker {
             .collect::<Result<_>>()?;
         for plane in planes {
             let states = self.groups.planes[*plane].take();
-            let states = states.unwrap_or_else(|| empty_states(&plan, size));
+            let states = states.unwrap_or_else(|| Plane::new(&plan, size));
             let mut columns = key_columns(&plan, &self.groups.extent, &[*plane])?;
             for output in &plan.outputs {
                 let returns = plan.schema.field(columns.len()).data_type();
                 columns.push(match output {
-                    Output::Kernel { kind, input } => states[*input].column(*kind, returns)?,
+                    Output::Kernel { kind, input } => {
+                        states.inputs[*input].column(*kind, returns)?
+                    }
+                    Output::Pair { kind, position } => states.pairs[*position].column(*kind)?,
                     Output::General { position } => general[*position].slice(plane * size, size),
                 });
             }
@@ -506,7 +539,7 @@ impl Worker {
             let schema = Arc::clone(&plan.schema);
             let mut batch = RecordBatch::try_new_with_options(schema, columns, &options)?;
             if let Some(rows) = plan.rows {
-                batch = filter_record_batch(&batch, &present(states[rows].counts()))?;
+                batch = filter_record_batch(&batch, &present(states.inputs[rows].counts()))?;
             }
             let metrics = &self.units.source.metrics;
             metrics.output_rows.add(batch.num_rows());
@@ -519,6 +552,13 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// The cells that have a value; `None` when all have.
+fn null_bits(values: &ArrayRef) -> Option<BooleanBuffer> {
+    let nulls = values.logical_nulls();
+    let nulls = nulls.filter(|nulls| nulls.null_count() > 0);
+    nulls.map(NullBuffer::into_inner)
 }
 
 fn add_variables(rows: &mut UnitRows, cube: &crate::cube::Cube, read: &[Option<UnitValues>]) {
@@ -537,6 +577,10 @@ fn expressions(plan: &GridAggregatePlan) -> Vec<Arc<dyn PhysicalExpr>> {
             all.push(Arc::clone(expression));
         }
         all.extend(input.filter.clone());
+    }
+    for pair in &plan.pairs {
+        all.extend([Arc::clone(&pair.x), Arc::clone(&pair.y)]);
+        all.extend(pair.filter.clone());
     }
     for general in &plan.general {
         all.extend(general.arguments.iter().cloned());
