@@ -50,13 +50,11 @@ impl AxisCodes {
             .collect()
     }
 
-    /// The lowest and one past the highest code among a unit's cells.
-    pub(crate) fn range(&self, unit: &UnitAxis) -> (u32, u32) {
+    /// The codes of a unit's cells along this axis, in storage order.
+    pub(crate) fn stored<'a>(&'a self, unit: &'a UnitAxis) -> impl Iterator<Item = u32> + 'a {
         let runs = unit.runs.iter();
         runs.flat_map(|run| &self.codes[run.start as usize..run.end as usize])
-            .fold((u32::MAX, 0), |(low, high), code| {
-                (low.min(*code), high.max(*code + 1))
-            })
+            .copied()
     }
 }
 

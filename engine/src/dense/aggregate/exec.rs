@@ -226,7 +226,6 @@ impl ExecutionPlan for GridAggregateExec {
             context.session_config().batch_size(),
             consumer.register(context.memory_pool()),
         )?;
-        execution.gathered.begin();
         let batches = stream::try_unfold(worker, |mut worker| async move {
             let batch = worker.next_batch().await?;
             Ok(batch.map(|batch| (batch, worker)))

@@ -31,6 +31,9 @@ pub(crate) enum Mode {
 /// From this many groups on, workers own tiles.
 const MANY_GROUPS: usize = 4096;
 
+/// States of more bytes than this are left to DataFusion's aggregate, which can spill.
+const MOST_BYTES: usize = 1 << 30;
+
 /// The type in which kernels read an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ElementType {
@@ -242,12 +245,24 @@ impl GridAggregatePlan {
         let scan = Arc::new(scan.for_operator(&variables)?);
         let tiling = Tiling::new(&keys, &scan.grid());
         let owns_tiles = keys.groups() >= MANY_GROUPS && tiling.tiles() >= partitions.max(2) as u64;
-        Ok(Ok(Self {
-            mode: if owns_tiles {
-                Mode::Tiles
-            } else {
-                Mode::Shared
-            },
+        let (mode, held) = match owns_tiles {
+            true => (Mode::Tiles, tiling.largest_tile(&keys)),
+            false => (Mode::Shared, keys.groups()),
+        };
+        // One accumulator object per group, all of which are visited for every unit.
+        let slow = general
+            .iter()
+            .find(|general| !general.function.groups_accumulator_supported());
+        if let Some(slow) = slow
+            && held as u64 > scan.grid().largest_unit()
+        {
+            let name = slow.function.fun().name();
+            return Ok(Err(format!(
+                "{name} over more groups than a chunk has cells"
+            )));
+        }
+        let plan = Self {
+            mode,
             scan,
             keys,
             inputs,
@@ -257,7 +272,11 @@ impl GridAggregatePlan {
             rows,
             tiling,
             schema,
-        }))
+        };
+        if plan.state_bytes().saturating_mul(partitions) > MOST_BYTES {
+            return Ok(Err("the groups need more than 1 GiB".to_string()));
+        }
+        Ok(Ok(plan))
     }
 
     /// Bytes of state for the groups that a worker holds at a time, at most.

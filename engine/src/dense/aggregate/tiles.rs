@@ -35,12 +35,14 @@ impl Tiling {
             let mut of_units = Vec::with_capacity(*count as usize);
             for position in 0..*count {
                 let unit = grid.axis_unit(axis, position);
-                for code in codes.of(&unit) {
+                let (mut low, mut high) = (u32::MAX, 0);
+                for code in codes.stored(&unit) {
                     let seen = &mut seen[code as usize];
                     is_tile &= *seen == u64::MAX || *seen == position;
                     *seen = position;
+                    (low, high) = (low.min(code), high.max(code + 1));
                 }
-                of_units.push(codes.range(&unit));
+                of_units.push((low, high));
             }
             ranges.push(of_units);
             is_tile_axis.push(is_tile);

@@ -111,7 +111,7 @@ impl std::fmt::Debug for Gathered {
 
 impl Gathered {
     /// A worker begins.
-    pub(crate) fn begin(&self) {
+    fn begin(&self) {
         self.lock().working += 1;
     }
 
@@ -153,6 +153,7 @@ pub(crate) struct Worker {
     groups: Groups,
     ready: VecDeque<RecordBatch>,
     batch_rows: usize,
+    begun: bool,
     done: bool,
     memory: MemoryReservation,
 }
@@ -186,6 +187,7 @@ impl Worker {
             groups,
             ready: VecDeque::new(),
             batch_rows,
+            begun: false,
             done: false,
             memory,
             plan,
@@ -194,6 +196,12 @@ impl Worker {
 
     /// The next batch of groups, or `None` at the end.
     pub(crate) async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        // Not when it is made: a partition that nobody polls must not keep the others waiting. One that
+        // begins after the others have finished finds no unit left, and adds nothing.
+        if !self.begun {
+            self.begun = true;
+            self.gathered.begin();
+        }
         loop {
             if let Some(batch) = self.ready.pop_front() {
                 return Ok(Some(batch));
