@@ -14,9 +14,9 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 use datafusion::physical_plan::projection::ProjectionExec;
-use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 use datafusion_datasource::source::DataSourceExec;
 
 use crate::dense::aggregate::GridAggregateExec;
@@ -63,13 +63,8 @@ impl PhysicalOptimizerRule for GridAggregate {
                     Ok(Transformed::yes(Arc::new(operator)))
                 }
                 Err(reason) => {
-                    let scan = scan.clone().with_reason(reason);
-                    let with_reason = replace_leaf(&node, &DataSourceExec::from_data_source(scan))?;
-                    Ok(Transformed::new(
-                        with_reason,
-                        true,
-                        datafusion::common::tree_node::TreeNodeRecursion::Jump,
-                    ))
+                    scan.explain_rows(reason);
+                    Ok(Transformed::no(node))
                 }
             }
         })?;
@@ -107,17 +102,4 @@ fn scan_below(input: &Plan) -> Result<Option<(ProjectionExprs, &CubeScan)>> {
         }
     };
     Ok(Some((below, scan)))
-}
-
-/// The plan with another leaf; every node on the way has one child.
-fn replace_leaf(plan: &Plan, leaf: &Arc<DataSourceExec>) -> Result<Plan> {
-    match plan.children().as_slice() {
-        [] => Ok(Arc::clone(leaf) as Plan),
-        [child] => {
-            let child = replace_leaf(child, leaf)?;
-            let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
-            Arc::clone(plan).replace_children(vec![child], options)
-        }
-        _ => Ok(Arc::clone(plan)),
-    }
 }

@@ -51,8 +51,9 @@ pub struct CubeScan {
     /// Set when the rows come in the order of the grid: per axis, from its last cell to its first?
     grid_order: Option<Vec<bool>>,
     pub(crate) blocks: Arc<BlockCache>,
-    /// Why no dense operator took this scan, for `EXPLAIN`.
-    reason: Option<String>,
+    /// Why no dense operator took this scan, for `EXPLAIN`. Set by a rule on the plan as it stands, so
+    /// that saying why changes nothing else.
+    reason: Arc<OnceLock<String>>,
     grid: OnceLock<Arc<ScanGrid>>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -77,7 +78,7 @@ impl CubeScan {
             partitions,
             grid_order: None,
             blocks,
-            reason: None,
+            reason: Arc::default(),
             grid: OnceLock::new(),
             metrics: ExecutionPlanMetricsSet::new(),
         })
@@ -93,10 +94,10 @@ impl CubeScan {
         self
     }
 
-    /// The same scan with the reason why it makes rows, for `EXPLAIN`.
-    pub(crate) fn with_reason(mut self, reason: String) -> Self {
-        self.reason = Some(reason);
-        self
+    /// Notes why this scan makes rows, for `EXPLAIN`.
+    pub(crate) fn explain_rows(&self, reason: String) {
+        // The first reason stays.
+        let _ = self.reason.set(reason);
     }
 
     /// The same cells with other columns, for an operator that reads units by itself.
@@ -108,6 +109,7 @@ impl CubeScan {
         Ok(Self {
             schema: Arc::new(projection.project_schema(&self.cube.schema)?),
             projection,
+            reason: Arc::default(),
             grid: OnceLock::new(),
             metrics: ExecutionPlanMetricsSet::new(),
             ..self.clone()
@@ -437,7 +439,7 @@ impl DataSource for CubeScan {
         if self.grid_order.is_some() {
             write!(f, ", order=grid")?;
         }
-        if let Some(reason) = &self.reason {
+        if let Some(reason) = self.reason.get() {
             write!(f, ", rows because: {reason}")?;
         }
         Ok(())
