@@ -119,6 +119,10 @@ fn aggregates_agree(calendar: Calendar, cases: u64) -> Result<(), libtest_mimic:
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
+        Trial::test("dense::differences_are_found", || {
+            answers::differences_are_found();
+            Ok(())
+        }),
         Trial::test("dense::aggregates_agree_with_a_copy_of_the_rows", || {
             aggregates_agree(Calendar::Standard, 60)
         }),
