@@ -104,7 +104,7 @@ fn agree(expected: &Cell, found: &Cell, tolerance: Tolerance) -> bool {
         return true;
     }
     let close = |expected: f64, found: f64, allowed: f64| {
-        (expected - found).abs() <= allowed + 1e-12 * expected.abs()
+        expected.is_finite() && (expected - found).abs() <= allowed + 1e-12 * expected.abs()
     };
     match tolerance {
         Tolerance::Exact => false,
@@ -112,5 +112,82 @@ fn agree(expected: &Cell, found: &Cell, tolerance: Tolerance) -> bool {
             close(expected, found, allowed)
         }
         Tolerance::OfSquares(allowed) => close(expected * expected, found * found, allowed),
+    }
+}
+
+/// Two values that a column with this tolerance may or may not have, and whether they agree.
+const CASES: &[(Cell, Cell, Tolerance, bool)] = &[
+    (Cell::Missing, Cell::Missing, Tolerance::Exact, true),
+    (
+        Cell::Missing,
+        Cell::Float(0.0),
+        Tolerance::Absolute(1.0),
+        false,
+    ),
+    (
+        Cell::Float(f64::NAN),
+        Cell::Missing,
+        Tolerance::Absolute(1.0),
+        false,
+    ),
+    (
+        Cell::Float(f64::NAN),
+        Cell::Float(f64::NAN),
+        Tolerance::Exact,
+        true,
+    ),
+    (
+        Cell::Float(f64::NAN),
+        Cell::Float(1.0),
+        Tolerance::Absolute(1.0),
+        false,
+    ),
+    (
+        Cell::Float(f64::INFINITY),
+        Cell::Float(1.0),
+        Tolerance::Absolute(1.0),
+        false,
+    ),
+    (Cell::Float(0.0), Cell::Float(-0.0), Tolerance::Exact, true),
+    (
+        Cell::Float(1.0),
+        Cell::Float(1.0 + 1e-15),
+        Tolerance::Exact,
+        false,
+    ),
+    (
+        Cell::Float(1.0),
+        Cell::Float(1.1),
+        Tolerance::Absolute(0.2),
+        true,
+    ),
+    (
+        Cell::Float(1.0),
+        Cell::Float(1.3),
+        Tolerance::Absolute(0.2),
+        false,
+    ),
+    (
+        Cell::Float(0.0),
+        Cell::Float(1e-3),
+        Tolerance::OfSquares(1e-5),
+        true,
+    ),
+    (
+        Cell::Float(1.0),
+        Cell::Float(1.001),
+        Tolerance::OfSquares(1e-5),
+        false,
+    ),
+];
+
+/// The comparison finds what is wrong.
+pub(super) fn differences_are_found() {
+    for (expected, found, tolerance, agrees) in CASES {
+        assert_eq!(
+            agree(expected, found, *tolerance),
+            *agrees,
+            "{expected:?} {found:?} {tolerance:?}"
+        );
     }
 }

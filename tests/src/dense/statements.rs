@@ -58,6 +58,9 @@ struct Number {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
     Integer,
+    /// Floats whose squares are summed without an error in 64 bits, so that DataFusion's plain sums
+    /// tell equal values from different ones.
+    Exact,
     Float,
     /// Has infinities or NaN, which DataFusion's min, max and sorts treat in several ways.
     Special,
@@ -74,9 +77,9 @@ const fn number(sql: &'static str, kind: Kind, magnitude: f64, spread: f64, step
 }
 
 const NUMBERS: &[Number] = &[
-    number("v", Kind::Float, 101.0, 101.0, 1.0),
-    number("w", Kind::Float, 51.0, 51.0, 0.5),
-    number("turned", Kind::Float, 202.0, 202.0, 1.0),
+    number("v", Kind::Exact, 101.0, 101.0, 1.0),
+    number("w", Kind::Exact, 51.0, 51.0, 0.5),
+    number("turned", Kind::Exact, 202.0, 202.0, 1.0),
     number("gaps", Kind::Float, 12.8, 25.6, 0.1),
     number("wild", Kind::Special, 2.0, 4.0, 1.0),
     number("large", Kind::Float, 1e8, 100.0, 0.125),
@@ -90,21 +93,21 @@ const NUMBERS: &[Number] = &[
     number("u32", Kind::Integer, 5e9, 5e9, 1e6),
     number("u64", Kind::Integer, 2e19, 2e19, 1e16),
     number("mask", Kind::Integer, 2.0, 2.0, 1.0),
-    number("series", Kind::Float, 5.0, 5.0, 0.125),
+    number("series", Kind::Exact, 5.0, 5.0, 0.125),
     number("zonal", Kind::Float, 1.0, 1.0, 0.1),
-    number("height", Kind::Float, 2.0, 2.0, 1.0),
-    number("lat", Kind::Float, 60.0, 10.0, 0.5),
-    number("lon", Kind::Float, 360.0, 360.0, 1.0),
+    number("height", Kind::Exact, 2.0, 2.0, 1.0),
+    number("lat", Kind::Exact, 60.0, 10.0, 0.5),
+    number("lon", Kind::Exact, 360.0, 360.0, 1.0),
     number("v - 273.15", Kind::Float, 300.0, 101.0, 1.0),
-    number("(v - 50) * w", Kind::Float, 3e3, 5e3, 0.5),
+    number("(v - 50) * w", Kind::Exact, 3e3, 5e3, 0.5),
     number("v * cos(radians(lat))", Kind::Float, 101.0, 101.0, 1e-3),
     number("abs(gaps)", Kind::Float, 12.8, 12.8, 0.1),
     number("-gaps", Kind::Float, 12.8, 25.6, 0.1),
     number("sqrt(v)", Kind::Float, 11.0, 11.0, 0.05),
-    number("greatest(least(w, 30), 2)", Kind::Float, 30.0, 30.0, 0.5),
+    number("greatest(least(w, 30), 2)", Kind::Exact, 30.0, 30.0, 0.5),
     number(
         "CASE WHEN w > 10 THEN v END",
-        Kind::Float,
+        Kind::Exact,
         101.0,
         101.0,
         1.0,
@@ -124,15 +127,15 @@ const NUMBERS: &[Number] = &[
         1.0,
     ),
     number("coalesce(gaps, series)", Kind::Float, 13.0, 26.0, 0.1),
-    number("nullif(v, 5)", Kind::Float, 101.0, 101.0, 1.0),
-    number("v + i8", Kind::Float, 230.0, 360.0, 1.0),
+    number("nullif(v, 5)", Kind::Exact, 101.0, 101.0, 1.0),
+    number("v + i8", Kind::Exact, 230.0, 360.0, 1.0),
     number("counts * 2 + u8", Kind::Integer, 2e3, 3e3, 1.0),
     number("i64 + 1", Kind::Integer, 1e19, 2e19, 1e16),
     number("CAST(gaps AS REAL)", Kind::Float, 12.8, 25.6, 0.1),
     number("CAST(packed AS BIGINT)", Kind::Integer, 284.0, 20.0, 1.0),
     number("v / w", Kind::Special, 1e3, 1e3, 0.1),
-    number("lon + lat", Kind::Float, 420.0, 370.0, 0.5),
-    number("2.5", Kind::Float, 2.5, 1.0, 1.0),
+    number("lon + lat", Kind::Exact, 420.0, 370.0, 0.5),
+    number("2.5", Kind::Exact, 2.5, 1.0, 1.0),
 ];
 
 /// What an aggregate takes.
@@ -140,6 +143,7 @@ const NUMBERS: &[Number] = &[
 enum Takes {
     Any,
     Finite,
+    Exact,
     Integers,
 }
 
@@ -184,14 +188,14 @@ const AGGREGATES: &[(&str, Takes, Rounding)] = &[
     ("stddev_pop({x})", Takes::Any, Rounding::Deviation),
     ("covar_samp({x}, {y})", Takes::Finite, Rounding::Square),
     ("covar_pop({x}, {y})", Takes::Finite, Rounding::Square),
-    ("corr({x}, {y})", Takes::Finite, Rounding::Correlation),
-    ("regr_slope({y}, {x})", Takes::Finite, Rounding::Slope),
+    ("corr({x}, {y})", Takes::Exact, Rounding::Correlation),
+    ("regr_slope({y}, {x})", Takes::Exact, Rounding::Slope),
     (
         "regr_intercept({y}, {x})",
-        Takes::Finite,
+        Takes::Exact,
         Rounding::Intercept,
     ),
-    ("regr_r2({y}, {x})", Takes::Finite, Rounding::Correlation),
+    ("regr_r2({y}, {x})", Takes::Exact, Rounding::Correlation),
     ("regr_count({y}, {x})", Takes::Any, Rounding::None),
     ("regr_avgx({y}, {x})", Takes::Finite, Rounding::Mean),
     ("regr_sxy({y}, {x})", Takes::Finite, Rounding::Squares),
@@ -275,6 +279,7 @@ fn numbers(takes: Takes) -> impl Strategy<Value = Number> {
     let fitting = NUMBERS.iter().filter(|number| match takes {
         Takes::Any => true,
         Takes::Finite => number.kind != Kind::Special,
+        Takes::Exact => matches!(number.kind, Kind::Integer | Kind::Exact),
         Takes::Integers => number.kind == Kind::Integer,
     });
     select(fitting.copied().collect::<Vec<_>>())
