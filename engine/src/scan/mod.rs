@@ -20,6 +20,7 @@ mod envelope;
 mod fetch;
 pub(crate) mod grid;
 mod metrics;
+mod order;
 pub(crate) mod predicate;
 pub(crate) mod queue;
 pub(crate) mod rows;

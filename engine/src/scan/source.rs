@@ -19,7 +19,7 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::{
-    AcrossPartitions, ConstExpr, EquivalenceProperties, LexOrdering, Partitioning, PhysicalExpr,
+    AcrossPartitions, ConstExpr, EquivalenceProperties, Partitioning, PhysicalExpr,
     PhysicalSortExpr,
 };
 use datafusion::physical_expr_common::physical_expr::is_volatile;
@@ -32,6 +32,7 @@ use crate::cache::BlockCache;
 use crate::cube::chunks::AxisChunks;
 use crate::cube::{AxisOrder, Cube};
 use crate::scan::grid::{ScanGrid, scan_chunks, touched_count};
+use crate::scan::order::SLAB_BYTES;
 use crate::scan::predicate::ScanPredicate;
 use crate::scan::queue::{Claims, UnitQueue};
 use crate::scan::sample::Sample;
@@ -49,7 +50,7 @@ pub struct CubeScan {
     pub(crate) limit: Option<usize>,
     partitions: usize,
     /// Set when the rows come in the order of the grid: per axis, from its last cell to its first?
-    grid_order: Option<Vec<bool>>,
+    pub(super) grid_order: Option<Vec<bool>>,
     pub(crate) blocks: Arc<BlockCache>,
     /// Why no dense operator took this scan, for `EXPLAIN`. Set by a rule on the plan as it stands, so
     /// that saying why changes nothing else.
@@ -292,79 +293,6 @@ impl CubeScan {
             .with_max_value(Precision::Exact(maximum))
             .with_distinct_count(Precision::Exact(selection.len() as usize)))
     }
-
-    /// Per axis, whether the rows must run backwards so that they come out in `order`.
-    fn order_of_grid(&self, order: &[PhysicalSortExpr]) -> Option<Vec<bool>> {
-        let mut reversed = vec![false; self.cube.axes.len()];
-        let mut wanted = order.iter().peekable();
-        for (axis, axis_of_cube) in self.cube.axes.iter().enumerate() {
-            let Some(sort) = wanted.peek() else { break };
-            let expression = self.projection.unproject_expr(&sort.expr).ok()?;
-            let is_this_axis = expression
-                .downcast_ref::<Column>()
-                .is_some_and(|column| column.index() == axis);
-            if !is_this_axis {
-                if self.is_single(axis) {
-                    continue;
-                }
-                return None;
-            }
-            reversed[axis] = match axis_of_cube.order {
-                AxisOrder::Ascending => sort.options.descending,
-                AxisOrder::Descending => !sort.options.descending,
-                AxisOrder::Unordered => return None,
-            };
-            wanted.next();
-        }
-        wanted.peek().is_none().then_some(reversed)
-    }
-
-    /// The order in which the rows come, as expressions over the output. Axes of one cell are
-    /// constants and do not count.
-    fn output_ordering(&self) -> Option<LexOrdering> {
-        let reversed = self.grid_order.as_ref()?;
-        let mut ordering = Vec::new();
-        for (axis, axis_of_cube) in self.cube.axes.iter().enumerate() {
-            if self.is_single(axis) {
-                continue;
-            }
-            let descending = match axis_of_cube.order {
-                AxisOrder::Ascending => reversed[axis],
-                AxisOrder::Descending => !reversed[axis],
-                AxisOrder::Unordered => break,
-            };
-            let Some(column) = self.output_of_axis(axis) else {
-                break;
-            };
-            let options = SortOptions {
-                descending,
-                nulls_first: descending,
-            };
-            ordering.push(PhysicalSortExpr::new(column, options));
-        }
-        LexOrdering::new(ordering)
-    }
-
-    fn is_single(&self, axis: usize) -> bool {
-        self.predicate.selections[axis].len() <= 1
-    }
-
-    /// The output column that holds the coordinates of `axis`.
-    fn output_of_axis(&self, axis: usize) -> Option<Arc<dyn PhysicalExpr>> {
-        let is_this_axis = |output: &Arc<dyn PhysicalExpr>| {
-            output
-                .downcast_ref::<Column>()
-                .is_some_and(|column| column.index() == axis)
-        };
-        let position = self
-            .projection
-            .iter()
-            .position(|output| is_this_axis(&output.expr))?;
-        Some(Arc::new(Column::new(
-            self.schema.field(position).name(),
-            position,
-        )))
-    }
 }
 
 impl DataSource for CubeScan {
@@ -574,28 +502,4 @@ fn evaluates_again(inner: &ProjectionExprs, outer: &ProjectionExprs) -> Result<b
     };
     Ok(std::iter::zip(inner.expr_iter(), readers)
         .any(|(expression, count)| count > 1 && is_computed(&expression)))
-}
-
-/// Rows in the order of the grid need a whole slab in memory; beyond this a sort that can spill is better.
-const SLAB_BYTES: u64 = 1 << 28;
-
-impl CubeScan {
-    /// Bytes of the largest unit's columns.
-    fn slab_bytes(&self) -> u64 {
-        let width: u64 = self
-            .projection
-            .column_indices()
-            .iter()
-            .map(|column| {
-                self.cube
-                    .schema
-                    .field(*column)
-                    .data_type()
-                    .primitive_width()
-                    .unwrap_or(16) as u64
-            })
-            .sum();
-        let cells = self.grid().largest_unit();
-        cells.saturating_mul(width.max(1))
-    }
 }
