@@ -1,7 +1,7 @@
 //! Compiles a loop for several instruction sets and chooses among them at run time.
 //!
-//! The default target of x86-64 knows vectors of two doubles. Measured on a block of 786 240 floats in
-//! the cache (count, sum, squares, minimum and maximum): 0.25 ns a cell with AVX2, 0.9 ns without.
+//! The default target of x86-64 knows vectors of two doubles. Count, sum, squares, minimum and maximum
+//! of a block of 786 240 floats: 0.26 ns a cell with AVX2 and 0.58 without it; with gaps, 0.48 and 1.16.
 
 /// Declares a function whose body is compiled for AVX-512, for AVX2 and for the default target.
 ///
