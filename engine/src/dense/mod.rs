@@ -7,7 +7,9 @@
 //!  dense plan   GridAggregateExec (leaf, holds the scan)
 //! ```
 //! [`keys`] turns group keys into small integers per axis before any chunk is read; [`aggregate`] reduces
-//! blocks into arrays that those integers index. There is no hash table anywhere.
+//! blocks into arrays that those integers index. There is no hash table anywhere. [`expressions`] are
+//! evaluated on pieces of blocks that stay in the cache.
 
 pub(crate) mod aggregate;
+pub(crate) mod expressions;
 pub(crate) mod keys;

@@ -99,109 +99,135 @@ fn walk [<
     columns: &mut Columns<'_, E>,
 ) {
     let mut first = 0;
-    while first < rows.length {
-        let width = (rows.length - first).min(LANES);
-        let whole = width == LANES;
-        let mut shift = [E::Sum::default(); LANES];
-        if let Some(known) = columns.shift.get(first..first + width) {
-            shift[..width].copy_from_slice(known);
-        }
-        let mut count = [0u32; LANES];
-        let mut sum = [E::Sum::default(); LANES];
-        let mut squares = [E::Sum::default(); LANES];
-        let mut minimum = [E::HIGHEST; LANES];
-        let mut maximum = [E::LOWEST; LANES];
-        for offset in rows.offsets {
-            let start = offset + rows.shift + first;
+    while first + LANES <= rows.length {
+        sixteen::<E, SUM, SQUARES, EXTREMES, MASKED>(valid, rows, first, columns, |start| {
+            values[start..].first_chunk::<LANES>().copied()
+        });
+        first += LANES;
+    }
+    // A loop of its own: copying a number of cells that only the run knows keeps lanes out of
+    // registers.
+    if first < rows.length {
+        let width = rows.length - first;
+        sixteen::<E, SUM, SQUARES, EXTREMES, MASKED>(valid, rows, first, columns, |start| {
             let mut cells = [E::HIGHEST; LANES];
-            if whole {
-                if let Some(row) = values[start..].first_chunk::<LANES>() {
-                    cells = *row;
-                }
-            } else {
-                cells[..width].copy_from_slice(&values[start..start + width]);
-            }
-            let mask = if MASKED { valid.sixteen(start) } else { 0xffff };
-            let is_valid = |lane: usize| !MASKED || mask & (1 << lane) != 0;
-            if MASKED {
-                for lane in 0..LANES {
-                    count[lane] += u32::from(is_valid(lane));
-                }
-            }
-            if SUM {
-                let mut summands = [E::Sum::default(); LANES];
-                for lane in 0..LANES {
-                    let summand = cells[lane].widen(shift[lane]);
-                    summands[lane] = if is_valid(lane) {
-                        summand
-                    } else {
-                        E::Sum::default()
-                    };
-                }
-                for lane in 0..LANES {
-                    sum[lane] = E::add(sum[lane], summands[lane]);
-                }
-                if SQUARES {
-                    for lane in 0..LANES {
-                        squares[lane] = E::add_square(squares[lane], summands[lane]);
-                    }
-                }
-            }
-            if EXTREMES {
-                let (mut low, mut high) = (cells, cells);
-                if MASKED {
-                    for lane in 0..LANES {
-                        low[lane] = if is_valid(lane) {
-                            cells[lane]
-                        } else {
-                            E::HIGHEST
-                        };
-                    }
-                    for lane in 0..LANES {
-                        high[lane] = if is_valid(lane) {
-                            cells[lane]
-                        } else {
-                            E::LOWEST
-                        };
-                    }
-                }
-                for lane in 0..LANES {
-                    minimum[lane] = low[lane].smaller(minimum[lane]);
-                    maximum[lane] = high[lane].larger(maximum[lane]);
-                }
-            }
-        }
-        let here = first..first + width;
+            cells[..width].copy_from_slice(&values[start..start + width]);
+            Some(cells)
+        });
+    }
+}
+}
+
+/// Walks all rows at the positions from `first` on, of which `cells` gives sixteen, and adds what they
+/// sum up to.
+#[inline(always)]
+fn sixteen<
+    E: Element,
+    const SUM: bool,
+    const SQUARES: bool,
+    const EXTREMES: bool,
+    const MASKED: bool,
+>(
+    valid: Bits<'_>,
+    rows: Rows<'_>,
+    first: usize,
+    columns: &mut Columns<'_, E>,
+    cells: impl Fn(usize) -> Option<[E; LANES]>,
+) {
+    let here = first..(first + LANES).min(rows.length);
+    let mut shift = [E::Sum::default(); LANES];
+    if let Some(known) = columns.shift.get(here.clone()) {
+        shift[..here.len()].copy_from_slice(known);
+    }
+    let mut count = [0u32; LANES];
+    let mut sum = [E::Sum::default(); LANES];
+    let mut squares = [E::Sum::default(); LANES];
+    let mut minimum = [E::HIGHEST; LANES];
+    let mut maximum = [E::LOWEST; LANES];
+    for offset in rows.offsets {
+        let start = offset + rows.shift + first;
+        let Some(cells) = cells(start) else {
+            continue;
+        };
+        let mask = if MASKED { valid.sixteen(start) } else { 0xffff };
+        let is_valid = |lane: usize| !MASKED || mask & (1 << lane) != 0;
         if MASKED {
-            for (total, more) in columns.count[here.clone()].iter_mut().zip(count) {
-                *total += u64::from(more);
-            }
-        } else {
-            for total in &mut columns.count[here.clone()] {
-                *total += rows.offsets.len() as u64;
+            for lane in 0..LANES {
+                count[lane] += u32::from(is_valid(lane));
             }
         }
         if SUM {
-            let high = columns.sum[here.clone()].iter_mut();
-            let low = columns.low[here.clone()].iter_mut();
-            for ((high, low), more) in high.zip(low).zip(sum) {
-                E::add_compensated(high, low, more);
+            let mut summands = [E::Sum::default(); LANES];
+            for lane in 0..LANES {
+                let summand = cells[lane].widen(shift[lane]);
+                summands[lane] = if is_valid(lane) {
+                    summand
+                } else {
+                    E::Sum::default()
+                };
             }
-        }
-        if SQUARES {
-            for (total, more) in columns.squares[here.clone()].iter_mut().zip(squares) {
-                *total = E::add(*total, more);
+            for lane in 0..LANES {
+                sum[lane] = E::add(sum[lane], summands[lane]);
+            }
+            if SQUARES {
+                for lane in 0..LANES {
+                    squares[lane] = E::add_square(squares[lane], summands[lane]);
+                }
             }
         }
         if EXTREMES {
-            for (smallest, other) in columns.minimum[here.clone()].iter_mut().zip(minimum) {
-                *smallest = other.smaller(*smallest);
+            let (mut low, mut high) = (cells, cells);
+            if MASKED {
+                for lane in 0..LANES {
+                    low[lane] = if is_valid(lane) {
+                        cells[lane]
+                    } else {
+                        E::HIGHEST
+                    };
+                }
+                for lane in 0..LANES {
+                    high[lane] = if is_valid(lane) {
+                        cells[lane]
+                    } else {
+                        E::LOWEST
+                    };
+                }
             }
-            for (largest, other) in columns.maximum[here].iter_mut().zip(maximum) {
-                *largest = other.larger(*largest);
+            for lane in 0..LANES {
+                minimum[lane] = low[lane].smaller(minimum[lane]);
+            }
+            for lane in 0..LANES {
+                maximum[lane] = high[lane].larger(maximum[lane]);
             }
         }
-        first += LANES;
     }
-}
+    if MASKED {
+        for (total, more) in columns.count[here.clone()].iter_mut().zip(count) {
+            *total += u64::from(more);
+        }
+    } else {
+        for total in &mut columns.count[here.clone()] {
+            *total += rows.offsets.len() as u64;
+        }
+    }
+    if SUM {
+        let high = columns.sum[here.clone()].iter_mut();
+        let low = columns.low[here.clone()].iter_mut();
+        for ((high, low), more) in high.zip(low).zip(sum) {
+            E::add_compensated(high, low, more);
+        }
+    }
+    if SQUARES {
+        for (total, more) in columns.squares[here.clone()].iter_mut().zip(squares) {
+            *total = E::add(*total, more);
+        }
+    }
+    if EXTREMES {
+        for (smallest, other) in columns.minimum[here.clone()].iter_mut().zip(minimum) {
+            *smallest = other.smaller(*smallest);
+        }
+        for (largest, other) in columns.maximum[here].iter_mut().zip(maximum) {
+            *largest = other.larger(*largest);
+        }
+    }
 }

@@ -26,6 +26,7 @@ pub mod compensated;
 mod dispatch;
 mod element;
 pub mod pairs;
+pub mod program;
 pub mod runs;
 
 pub use bits::Bits;

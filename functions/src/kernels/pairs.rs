@@ -35,85 +35,100 @@ pub fn reduce [] [] (
     const STEPS: usize = 256;
     let mut total = PairSummary::default();
     let mut low = [0.0; 2];
-    let mut sums = [[0.0f64; LANES]; 5];
-    let mut steps = 0;
-    for offset in rows.offsets {
-        let start = offset + rows.shift;
-        let mut cell = 0;
-        while cell < rows.length {
-            let width = (rows.length - cell).min(LANES);
-            let at = start + cell;
-            let (mut xs, mut ys) = ([0.0; LANES], [0.0; LANES]);
-            match (
-                x[at..].first_chunk::<LANES>(),
-                y[at..].first_chunk::<LANES>(),
-            ) {
-                (Some(x), Some(y)) => (xs, ys) = (*x, *y),
-                _ => {
-                    xs[..width].copy_from_slice(&x[at..at + width]);
-                    ys[..width].copy_from_slice(&y[at..at + width]);
-                }
+    let shift = shift.map(|shift| [shift; LANES]);
+    for start in rows.starts() {
+        let (x, rest_x) = x[start..start + rows.length].as_chunks::<LANES>();
+        let (y, rest_y) = y[start..start + rows.length].as_chunks::<LANES>();
+        let mut cell = start;
+        for (x, y) in x.chunks(STEPS).zip(y.chunks(STEPS)) {
+            let mut sums = Sums::default();
+            for (x, y) in x.iter().zip(y) {
+                let mask = valid.map_or(0xff, |valid| valid.sixteen(cell) & 0xff);
+                total.count += u64::from(mask.count_ones());
+                sums.add([x, y], &shift, mask);
+                cell += LANES;
             }
-            let mask = valid.map_or(0xffff, |valid| valid.sixteen(at)) & (u32::MAX >> (32 - width));
-            total.count += u64::from(mask.count_ones());
-            let is_valid = |lane: usize| mask & (1 << lane) != 0;
-            for lane in 0..LANES {
-                xs[lane] = if is_valid(lane) {
-                    xs[lane] - shift[0]
-                } else {
-                    0.0
-                };
-            }
-            for lane in 0..LANES {
-                ys[lane] = if is_valid(lane) {
-                    ys[lane] - shift[1]
-                } else {
-                    0.0
-                };
-            }
-            add_pairs(&mut sums, &xs, &ys);
-            cell += LANES;
-            steps += 1;
+            sums.fold(&mut total, &mut low);
         }
-        if steps >= STEPS {
-            fold(&mut sums, &mut total, &mut low);
-            steps = 0;
+        if !rest_x.is_empty() {
+            let mut sums = Sums::default();
+            let padded = [rest_x, rest_y].map(padded);
+            let here = (1 << rest_x.len()) - 1;
+            let mask = valid.map_or(here, |valid| valid.sixteen(cell) & here);
+            total.count += u64::from(mask.count_ones());
+            sums.add([&padded[0], &padded[1]], &shift, mask);
+            sums.fold(&mut total, &mut low);
         }
     }
-    fold(&mut sums, &mut total, &mut low);
     total.x = compensated::total(total.x, low[0]);
     total.y = compensated::total(total.y, low[1]);
     total
 }
 }
 
-#[inline(always)]
-fn add_pairs(sums: &mut [[f64; LANES]; 5], x: &[f64; LANES], y: &[f64; LANES]) {
-    for lane in 0..LANES {
-        sums[0][lane] += x[lane];
+/// The sums of one loop, lane by lane.
+#[derive(Default)]
+struct Sums {
+    x: [f64; LANES],
+    y: [f64; LANES],
+    xx: [f64; LANES],
+    yy: [f64; LANES],
+    xy: [f64; LANES],
+}
+
+impl Sums {
+    /// Takes the pairs in `mask`, each value minus its shift.
+    #[inline(always)]
+    fn add(&mut self, values: [&[f64; LANES]; 2], shift: &[[f64; LANES]; 2], mask: u32) {
+        // Shifts and subtractions become vectors of words, which tests of single bits do not.
+        let mut keep = [0u64; LANES];
+        for lane in 0..LANES {
+            keep[lane] = 0u64.wrapping_sub((u64::from(mask) >> lane) & 1);
+        }
+        let (mut x, mut y) = ([0.0; LANES], [0.0; LANES]);
+        for lane in 0..LANES {
+            let value = values[0][lane] - shift[0][lane];
+            x[lane] = f64::from_bits(value.to_bits() & keep[lane]);
+        }
+        for lane in 0..LANES {
+            let value = values[1][lane] - shift[1][lane];
+            y[lane] = f64::from_bits(value.to_bits() & keep[lane]);
+        }
+        for lane in 0..LANES {
+            self.x[lane] += x[lane];
+        }
+        for lane in 0..LANES {
+            self.y[lane] += y[lane];
+        }
+        for lane in 0..LANES {
+            self.xx[lane] += x[lane] * x[lane];
+        }
+        for lane in 0..LANES {
+            self.yy[lane] += y[lane] * y[lane];
+        }
+        for lane in 0..LANES {
+            self.xy[lane] += x[lane] * y[lane];
+        }
     }
-    for lane in 0..LANES {
-        sums[1][lane] += y[lane];
-    }
-    for lane in 0..LANES {
-        sums[2][lane] += x[lane] * x[lane];
-    }
-    for lane in 0..LANES {
-        sums[3][lane] += y[lane] * y[lane];
-    }
-    for lane in 0..LANES {
-        sums[4][lane] += x[lane] * y[lane];
+
+    /// Adds the lanes to `total`.
+    #[inline(always)]
+    fn fold(self, total: &mut PairSummary, low: &mut [f64; 2]) {
+        let sum = |lanes: &[f64; LANES]| lanes.iter().sum::<f64>();
+        compensated::add(&mut total.x, &mut low[0], sum(&self.x));
+        compensated::add(&mut total.y, &mut low[1], sum(&self.y));
+        total.xx += sum(&self.xx);
+        total.yy += sum(&self.yy);
+        total.xy += sum(&self.xy);
     }
 }
 
-fn fold(sums: &mut [[f64; LANES]; 5], total: &mut PairSummary, low: &mut [f64; 2]) {
-    let sum = |lanes: &[f64; LANES]| lanes.iter().sum::<f64>();
-    compensated::add(&mut total.x, &mut low[0], sum(&sums[0]));
-    compensated::add(&mut total.y, &mut low[1], sum(&sums[1]));
-    total.xx += sum(&sums[2]);
-    total.yy += sum(&sums[3]);
-    total.xy += sum(&sums[4]);
-    *sums = [[0.0; LANES]; 5];
+/// A whole vector of fewer cells; a loop that copies a number of cells that only the run knows keeps
+/// its lanes out of registers.
+fn padded(cells: &[f64]) -> [f64; LANES] {
+    let mut whole = [0.0; LANES];
+    whole[..cells.len()].copy_from_slice(cells);
+    whole
 }
 
 /// The sums of consecutive groups, one entry per position.
@@ -137,49 +152,53 @@ pub fn reduce_columns [] [] (
     columns: &mut PairColumns<'_>,
 ) {
     let mut first = 0;
-    while first < rows.length {
-        let width = (rows.length - first).min(LANES);
-        let mut shift = [[0.0; LANES]; 2];
-        for (lanes, known) in shift.iter_mut().zip(columns.shift) {
-            lanes[..width].copy_from_slice(&known[first..first + width]);
-        }
-        let mut count = [0u32; LANES];
-        let mut sums = [[0.0f64; LANES]; 5];
-        for offset in rows.offsets {
-            let at = offset + rows.shift + first;
-            let (mut xs, mut ys) = ([0.0; LANES], [0.0; LANES]);
-            xs[..width].copy_from_slice(&x[at..at + width]);
-            ys[..width].copy_from_slice(&y[at..at + width]);
-            let mask = valid.map_or(0xffff, |valid| valid.sixteen(at));
-            let is_valid = |lane: usize| mask & (1 << lane) != 0;
-            for lane in 0..LANES {
-                count[lane] += u32::from(is_valid(lane));
-            }
-            for lane in 0..LANES {
-                xs[lane] = if is_valid(lane) {
-                    xs[lane] - shift[0][lane]
-                } else {
-                    0.0
-                };
-            }
-            for lane in 0..LANES {
-                ys[lane] = if is_valid(lane) {
-                    ys[lane] - shift[1][lane]
-                } else {
-                    0.0
-                };
-            }
-            add_pairs(&mut sums, &xs, &ys);
-        }
-        for (total, more) in columns.count[first..first + width].iter_mut().zip(count) {
-            *total += u64::from(more);
-        }
-        for (total, more) in columns.sums.iter_mut().zip(sums) {
-            for (total, more) in total[first..first + width].iter_mut().zip(more) {
-                *total += more;
-            }
-        }
+    while first + LANES <= rows.length {
+        eight(valid, rows, first, columns, |start| {
+            let x = x[start..].first_chunk::<LANES>()?;
+            let y = y[start..].first_chunk::<LANES>()?;
+            Some([*x, *y])
+        });
         first += LANES;
     }
+    if first < rows.length {
+        let width = rows.length - first;
+        eight(valid, rows, first, columns, |start| {
+            Some([x, y].map(|values| padded(&values[start..start + width])))
+        });
+    }
 }
+}
+
+/// Walks all rows at the positions from `first` on, of which `pairs` gives eight.
+#[inline(always)]
+fn eight(
+    valid: Option<Bits<'_>>,
+    rows: Rows<'_>,
+    first: usize,
+    columns: &mut PairColumns<'_>,
+    pairs: impl Fn(usize) -> Option<[[f64; LANES]; 2]>,
+) {
+    let here = first..(first + LANES).min(rows.length);
+    let shift = columns.shift.map(|known| padded(&known[here.clone()]));
+    let mut count = [0u64; LANES];
+    let mut sums = Sums::default();
+    for start in rows.starts() {
+        let Some([x, y]) = pairs(start + first) else {
+            continue;
+        };
+        let mask = valid.map_or(0xff, |valid| valid.sixteen(start + first) & 0xff);
+        for lane in 0..LANES {
+            count[lane] += (u64::from(mask) >> lane) & 1;
+        }
+        sums.add([&x, &y], &shift, mask);
+    }
+    for (total, more) in columns.count[here.clone()].iter_mut().zip(count) {
+        *total += more;
+    }
+    let sums = [sums.x, sums.y, sums.xx, sums.yy, sums.xy];
+    for (total, more) in columns.sums.iter_mut().zip(sums) {
+        for (total, more) in total[here.clone()].iter_mut().zip(more) {
+            *total += more;
+        }
+    }
 }

@@ -167,6 +167,8 @@ impl<E: Element> Lanes<E> {
             }
             for lane in 0..LANES {
                 self.minimum[lane] = low[lane].smaller(self.minimum[lane]);
+            }
+            for lane in 0..LANES {
                 self.maximum[lane] = high[lane].larger(self.maximum[lane]);
             }
         }

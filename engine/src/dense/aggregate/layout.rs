@@ -10,6 +10,8 @@
 //!  GROUP BY floor(lon)  one bucket                                      inner: Segments  fold, or runs
 //! ```
 
+use graticule_functions::kernels::Rows;
+
 use crate::dense::keys::GroupKeys;
 use crate::scan::grid::Unit;
 
@@ -86,6 +88,36 @@ pub(crate) enum Inner {
     },
 }
 
+/// Segments shorter than this are reduced position by position and folded afterwards.
+const SHORT_SEGMENT: usize = 32;
+
+/// Rows that are reduced in one go, and into which groups.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Visit<'a> {
+    /// Which plane of the extent.
+    pub(crate) plane: usize,
+    /// The cells.
+    pub(crate) rows: Rows<'a>,
+    /// Where they go.
+    pub(crate) groups: Groups<'a>,
+}
+
+/// The groups of a visit, within its plane.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Groups<'a> {
+    /// All cells belong to this one.
+    One(usize),
+    /// Each position of the rows has its own, from this one on.
+    Each(usize),
+    /// Runs of positions share one: `base` plus the run's code.
+    Segments {
+        /// Added to the codes.
+        base: usize,
+        /// Short runs that cover the rows.
+        segments: &'a [Segment],
+    },
+}
+
 /// The rows of one unit by group.
 #[derive(Debug)]
 pub(crate) struct UnitLayout {
@@ -128,6 +160,53 @@ impl UnitLayout {
             }
         }
         Self { buckets, inner }
+    }
+
+    /// Everything that is to be reduced.
+    pub(crate) fn visits(&self) -> impl Iterator<Item = Visit<'_>> {
+        self.buckets
+            .iter()
+            .flat_map(|bucket| self.bucket_visits(bucket))
+    }
+
+    fn bucket_visits<'a>(&'a self, bucket: &'a Bucket) -> Vec<Visit<'a>> {
+        let visit = |offsets: &'a [usize], shift, length, groups| Visit {
+            plane: bucket.plane,
+            rows: Rows {
+                offsets,
+                shift,
+                length,
+            },
+            groups,
+        };
+        let (offsets, base) = (bucket.offsets.as_slice(), bucket.base);
+        match &self.inner {
+            Inner::One { code } => {
+                let merged = bucket.merged.iter();
+                let one = Groups::One(base + code);
+                merged
+                    .map(|(length, offsets)| visit(offsets, 0, *length, one))
+                    .collect()
+            }
+            Inner::Identity { code, length } => {
+                vec![visit(offsets, 0, *length, Groups::Each(base + code))]
+            }
+            Inner::Segments { segments, length } if length / segments.len() < SHORT_SEGMENT => {
+                vec![visit(
+                    offsets,
+                    0,
+                    *length,
+                    Groups::Segments { base, segments },
+                )]
+            }
+            Inner::Segments { segments, .. } => segments
+                .iter()
+                .map(|segment| {
+                    let one = Groups::One(base + segment.code);
+                    visit(offsets, segment.start, segment.length, one)
+                })
+                .collect(),
+        }
     }
 
     /// The group of every cell: planes first, then groups within a plane of `plane` groups.

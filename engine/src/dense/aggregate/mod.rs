@@ -4,10 +4,12 @@
 //!  plan      what to reduce: keys as codes, inputs, aggregates, tiles        (while planning)
 //!  tiles     which units a worker owns, and which groups they can touch
 //!  layout    a unit's rows by group: which kernel walks them how
-//!  inputs    the values that an aggregate reads: a variable, an expression
+//!  fused     inputs that are computed: evaluated in pieces and reduced at once
+//!  pieces    which cells make a piece
 //!  state     counts, sums, extremes of all groups, one array each
 //!  pairs     the same for correlation and regression
 //!  general   any other aggregate, through DataFusion's GroupsAccumulator
+//!  groups    the states of all groups that a worker holds
 //!  output    aggregates ─▶ columns of the result
 //!  worker    one partition: walks units, emits groups
 //!  exec      the operator that DataFusion sees
@@ -19,11 +21,13 @@
 //! arrays over all groups, and the last one to finish adds them up ([`plan::Mode`]).
 
 pub(crate) mod exec;
+mod fused;
 mod general;
-mod inputs;
+mod groups;
 mod layout;
 mod output;
 mod pairs;
+mod pieces;
 pub(crate) mod plan;
 mod state;
 mod tiles;

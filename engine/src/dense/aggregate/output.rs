@@ -13,63 +13,12 @@ use arrow::datatypes::DataType;
 use datafusion::common::{Result, internal_err};
 use graticule_functions::kernels::Element;
 
+use crate::dense::aggregate::groups::InputState;
 use crate::dense::aggregate::layout::Extent;
-use crate::dense::aggregate::plan::{GridAggregatePlan, Kind};
+use crate::dense::aggregate::plan::{ElementType, GridAggregatePlan, Kind};
 use crate::dense::aggregate::state::State;
 
-/// The state of one input, in the type in which kernels read it.
-#[derive(Debug, Clone)]
-pub(crate) enum InputState {
-    Float32(State<f32>),
-    Float64(State<f64>),
-    Int64(State<i64>),
-}
-
 impl InputState {
-    /// Adds the groups of another worker.
-    pub(crate) fn merge(&mut self, other: &Self) -> Result<()> {
-        match (self, other) {
-            (Self::Float32(mine), Self::Float32(theirs)) => mine.merge_floats(theirs),
-            (Self::Float64(mine), Self::Float64(theirs)) => mine.merge_floats(theirs),
-            (Self::Int64(mine), Self::Int64(theirs)) => mine.merge_integers(theirs),
-            _ => return internal_err!("workers of one aggregate read different types"),
-        }
-        Ok(())
-    }
-
-    /// The state, if it is one of this type.
-    pub(crate) fn as_float32(&mut self) -> Option<&mut State<f32>> {
-        match self {
-            Self::Float32(state) => Some(state),
-            _ => None,
-        }
-    }
-
-    /// The state, if it is one of this type.
-    pub(crate) fn as_float64(&mut self) -> Option<&mut State<f64>> {
-        match self {
-            Self::Float64(state) => Some(state),
-            _ => None,
-        }
-    }
-
-    /// The state, if it is one of this type.
-    pub(crate) fn as_int64(&mut self) -> Option<&mut State<i64>> {
-        match self {
-            Self::Int64(state) => Some(state),
-            _ => None,
-        }
-    }
-
-    /// Valid cells of each group.
-    pub(crate) fn counts(&self) -> &[u64] {
-        match self {
-            Self::Float32(state) => &state.count,
-            Self::Float64(state) => &state.count,
-            Self::Int64(state) => &state.count,
-        }
-    }
-
     /// One aggregate of all groups, of type `returns`.
     pub(crate) fn column(&self, kind: Kind, returns: &DataType) -> Result<ArrayRef> {
         match (self, kind) {
@@ -193,12 +142,17 @@ pub(crate) fn present(counts: &[u64]) -> BooleanArray {
     BooleanArray::new(present, None)
 }
 
-/// Arrays of values for kernels, see [`crate::dense::aggregate::plan::ElementType`].
-pub(crate) fn as_elements(values: &ArrayRef, element: &DataType) -> Result<ArrayRef> {
-    if values.data_type() == element {
+/// Arrays of values for kernels, see [`ElementType`].
+pub(crate) fn as_elements(values: &ArrayRef, element: ElementType) -> Result<ArrayRef> {
+    let wanted = match element {
+        ElementType::Float32 => DataType::Float32,
+        ElementType::Float64 => DataType::Float64,
+        ElementType::Int64 => DataType::Int64,
+    };
+    if *values.data_type() == wanted {
         return Ok(Arc::clone(values));
     }
-    Ok(cast(values, element)?)
+    Ok(cast(values, &wanted)?)
 }
 
 /// The flat values of a primitive array.

@@ -8,7 +8,7 @@ use graticule_functions::kernels::pairs::{self, PairColumns, PairSummary};
 use graticule_functions::kernels::runs::first_valid;
 use graticule_functions::kernels::{Bits, Rows};
 
-use crate::dense::aggregate::layout::{Bucket, Inner};
+use crate::dense::aggregate::layout::{Groups, Visit};
 
 /// An aggregate of pairs, of `x` and `y` as in `regr_slope(y, x)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,41 +79,20 @@ impl PairState {
         }
     }
 
-    /// Adds the pairs of one bucket of a unit.
-    pub(crate) fn add(
-        &mut self,
-        values: [&[f64]; 2],
-        valid: Option<Bits<'_>>,
-        bucket: &Bucket,
-        inner: &Inner,
-    ) {
-        match inner {
-            Inner::One { code } => {
-                for (length, offsets) in &bucket.merged {
-                    let rows = Rows {
-                        offsets,
-                        shift: 0,
-                        length: *length,
-                    };
-                    self.add_rows(values, valid, rows, bucket.base + code);
-                }
-            }
-            Inner::Identity { code, length } => {
-                let rows = Rows {
-                    offsets: &bucket.offsets,
-                    shift: 0,
-                    length: *length,
-                };
-                self.add_columns(values, valid, rows, bucket.base + code);
-            }
-            Inner::Segments { segments, .. } => {
+    /// Adds the pairs of one visit.
+    pub(crate) fn add(&mut self, values: [&[f64]; 2], valid: Option<Bits<'_>>, visit: &Visit<'_>) {
+        let rows = visit.rows;
+        match visit.groups {
+            Groups::One(group) => self.add_rows(values, valid, rows, group),
+            Groups::Each(first) => self.add_columns(values, valid, rows, first),
+            Groups::Segments { base, segments } => {
                 for segment in segments {
-                    let rows = Rows {
-                        offsets: &bucket.offsets,
-                        shift: segment.start,
+                    let cells = Rows {
+                        shift: rows.shift + segment.start,
                         length: segment.length,
+                        ..rows
                     };
-                    self.add_rows(values, valid, rows, bucket.base + segment.code);
+                    self.add_rows(values, valid, cells, base + segment.code);
                 }
             }
         }

@@ -6,10 +6,7 @@ use graticule_functions::kernels::columns::{self, Columns};
 use graticule_functions::kernels::runs::{self, Summary};
 use graticule_functions::kernels::{Bits, Element, Needs, Rows, compensated};
 
-use crate::dense::aggregate::layout::{Bucket, Inner};
-
-/// Segments shorter than this are reduced position by position and folded afterwards.
-const SHORT_SEGMENT: usize = 32;
+use crate::dense::aggregate::layout::{Groups, Segment, Visit};
 
 /// The state of `groups` groups. Arrays that are not needed are empty.
 #[derive(Debug, Clone)]
@@ -52,51 +49,16 @@ impl<E: Element> State<E> {
         8 + 8 * sums + 2 * size_of::<E>() * usize::from(needs.extremes)
     }
 
-    /// Adds the cells of one bucket of a unit.
-    pub(crate) fn add(
-        &mut self,
-        values: &[E],
-        valid: Option<Bits<'_>>,
-        bucket: &Bucket,
-        inner: &Inner,
-    ) {
-        match inner {
-            Inner::One { code } => {
-                for (length, offsets) in &bucket.merged {
-                    let rows = Rows {
-                        offsets,
-                        shift: 0,
-                        length: *length,
-                    };
-                    self.add_rows(values, valid, rows, bucket.base + code);
-                }
+    /// Adds the cells of one visit.
+    pub(crate) fn add(&mut self, values: &[E], valid: Option<Bits<'_>>, visit: &Visit<'_>) {
+        let rows = visit.rows;
+        match visit.groups {
+            Groups::One(group) => self.add_rows(values, valid, rows, group),
+            Groups::Each(first) => {
+                self.add_columns(values, valid, rows, first..first + rows.length);
             }
-            Inner::Identity { code, length } => {
-                let rows = Rows {
-                    offsets: &bucket.offsets,
-                    shift: 0,
-                    length: *length,
-                };
-                let first = bucket.base + code;
-                self.add_columns(values, valid, rows, first..first + length);
-            }
-            Inner::Segments { segments, length } if length / segments.len() < SHORT_SEGMENT => {
-                let rows = Rows {
-                    offsets: &bucket.offsets,
-                    shift: 0,
-                    length: *length,
-                };
-                self.add_folded(values, valid, rows, bucket.base, segments);
-            }
-            Inner::Segments { segments, .. } => {
-                for segment in segments {
-                    let rows = Rows {
-                        offsets: &bucket.offsets,
-                        shift: segment.start,
-                        length: segment.length,
-                    };
-                    self.add_rows(values, valid, rows, bucket.base + segment.code);
-                }
+            Groups::Segments { base, segments } => {
+                self.add_folded(values, valid, rows, base, segments);
             }
         }
     }
@@ -180,7 +142,7 @@ impl<E: Element> State<E> {
         valid: Option<Bits<'_>>,
         rows: Rows<'_>,
         base: usize,
-        segments: &[crate::dense::aggregate::layout::Segment],
+        segments: &[Segment],
     ) {
         let mut positions = Self::new(rows.length, self.needs);
         if self.needs.squares {

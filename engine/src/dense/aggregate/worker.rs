@@ -1,143 +1,28 @@
 //! One partition of a grid aggregate at work.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arrow::array::types::{Float32Type, Float64Type, Int64Type};
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::DataType;
-use datafusion::common::{Result, internal_err};
+use datafusion::common::Result;
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::physical_expr::PhysicalExpr;
-use graticule_functions::kernels::{Bits, Element, Needs};
+use graticule_functions::kernels::{Bits, Needs};
 
-use crate::dense::aggregate::general::Accumulators;
-use crate::dense::aggregate::inputs::{Evaluator, spread};
+use crate::dense::aggregate::fused::Fused;
+use crate::dense::aggregate::groups::{Gathered, Groups, Plane, Values};
 use crate::dense::aggregate::layout::{Extent, UnitLayout};
-use crate::dense::aggregate::output::{InputState, as_elements, flat, key_columns, present};
-use crate::dense::aggregate::pairs::PairState;
+use crate::dense::aggregate::output::{as_elements, flat, key_columns, present};
 use crate::dense::aggregate::plan::{ElementType, GridAggregatePlan, Input, Mode, Output, Source};
-use crate::dense::aggregate::state::State;
 use crate::dense::aggregate::tiles::Tiling;
+use crate::dense::expressions::{Evaluator, Predicate, spread, unit_rows};
 use crate::scan::assemble::UnitValues;
 use crate::scan::grid::Unit;
 use crate::scan::predicate::true_bits;
-use crate::scan::rows::UnitRows;
 use crate::scan::units::{UnitCells, UnitReader};
-
-/// The states of the groups of one code of the first axis.
-#[derive(Debug)]
-struct Plane {
-    inputs: Vec<InputState>,
-    pairs: Vec<PairState>,
-}
-
-impl Plane {
-    fn new(plan: &GridAggregatePlan, groups: usize) -> Self {
-        let inputs = plan.inputs.iter();
-        let inputs = inputs.map(|input| match input.element {
-            ElementType::Float32 => InputState::Float32(State::new(groups, input.needs)),
-            ElementType::Float64 => InputState::Float64(State::new(groups, input.needs)),
-            ElementType::Int64 => InputState::Int64(State::new(groups, input.needs)),
-        });
-        Self {
-            inputs: inputs.collect(),
-            pairs: plan.pairs.iter().map(|_| PairState::new(groups)).collect(),
-        }
-    }
-
-    fn merge(&mut self, other: &Self) -> Result<()> {
-        for (mine, theirs) in std::iter::zip(&mut self.inputs, &other.inputs) {
-            mine.merge(theirs)?;
-        }
-        for (mine, theirs) in std::iter::zip(&mut self.pairs, &other.pairs) {
-            mine.merge(theirs);
-        }
-        Ok(())
-    }
-}
-
-/// The states of the groups that a worker holds at a time.
-pub(crate) struct Groups {
-    extent: Extent,
-    /// Per code of the first axis, when a cell of it has been seen.
-    planes: Vec<Option<Plane>>,
-    general: Accumulators,
-}
-
-impl Groups {
-    fn new(plan: &GridAggregatePlan, extent: Extent) -> Result<Self> {
-        let groups = extent.planes() * extent.plane();
-        Ok(Self {
-            planes: (0..extent.planes()).map(|_| None).collect(),
-            general: Accumulators::new(&plan.general, &plan.scan.cube.schema, groups)?,
-            extent,
-        })
-    }
-
-    /// Adds the groups of another worker.
-    fn merge(&mut self, other: Self) -> Result<()> {
-        for (mine, theirs) in std::iter::zip(&mut self.planes, other.planes) {
-            match (mine.as_mut(), theirs) {
-                (_, None) => {}
-                (None, theirs) => *mine = theirs,
-                (Some(mine), Some(theirs)) => mine.merge(&theirs)?,
-            }
-        }
-        self.general.merge(other.general)
-    }
-}
-
-/// What the workers of one execution have gathered so far.
-#[derive(Default)]
-pub(crate) struct Gathered {
-    state: Mutex<GatheredState>,
-}
-
-#[derive(Default)]
-struct GatheredState {
-    working: usize,
-    emitted: bool,
-    groups: Option<Groups>,
-}
-
-impl std::fmt::Debug for Gathered {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Gathered").finish_non_exhaustive()
-    }
-}
-
-impl Gathered {
-    /// A worker begins.
-    fn begin(&self) {
-        self.lock().working += 1;
-    }
-
-    /// A worker has finished with `groups`. The last one gets everything back.
-    fn finish(&self, groups: Groups) -> Result<Option<Groups>> {
-        let mut state = self.lock();
-        let gathered = match state.groups.take() {
-            None => groups,
-            Some(mut gathered) => {
-                gathered.merge(groups)?;
-                gathered
-            }
-        };
-        state.working -= 1;
-        if state.working == 0 && !state.emitted {
-            state.emitted = true;
-            return Ok(Some(gathered));
-        }
-        state.groups = Some(gathered);
-        Ok(None)
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, GatheredState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// One partition of a grid aggregate.
 pub(crate) struct Worker {
@@ -147,8 +32,10 @@ pub(crate) struct Worker {
     /// Variables read with every unit, and those read only for units with a matching row.
     early: Vec<usize>,
     late: Vec<usize>,
-    predicate: Option<Evaluator>,
-    expressions: Evaluator,
+    predicate: Option<Predicate>,
+    fused: Fused,
+    /// Arguments and filters of aggregates without a kernel.
+    general: Evaluator,
     tile: Option<u64>,
     groups: Groups,
     ready: VecDeque<RecordBatch>,
@@ -169,12 +56,13 @@ impl Worker {
         memory: MemoryReservation,
     ) -> Result<Self> {
         let cube = &plan.scan.cube;
-        let predicate = match &plan.scan.predicate.rows {
-            Some(predicate) => Some(Evaluator::new(cube, &[Arc::clone(predicate)])?),
-            None => None,
+        let predicate = Predicate::new(&plan.scan)?;
+        let fused = Fused::new(&plan)?;
+        let general = Evaluator::new(cube, &general_expressions(&plan))?;
+        let groups = match plan.mode {
+            Mode::Tiles => Groups::none(&plan)?,
+            Mode::Shared => Groups::new(&plan, Tiling::everything(&plan.keys))?,
         };
-        let expressions = Evaluator::new(cube, &expressions(&plan))?;
-        let groups = Groups::new(&plan, Tiling::everything(&plan.keys))?;
         memory.try_resize(plan.state_bytes())?;
         Ok(Self {
             units,
@@ -182,7 +70,8 @@ impl Worker {
             early,
             late,
             predicate,
-            expressions,
+            fused,
+            general,
             tile: None,
             groups,
             ready: VecDeque::new(),
@@ -219,14 +108,10 @@ impl Worker {
 
     fn finish(&mut self) -> Result<()> {
         self.done = true;
-        let nothing = Extent {
-            low: self.groups.extent.low.clone(),
-            sizes: vec![0; self.groups.extent.sizes.len()],
-        };
         match self.plan.mode {
             Mode::Tiles => self.emit_all(),
             Mode::Shared => {
-                let none = Groups::new(&self.plan, nothing)?;
+                let none = Groups::none(&self.plan)?;
                 let groups = std::mem::replace(&mut self.groups, none);
                 if let Some(all) = self.gathered.finish(groups)? {
                     self.groups = all;
@@ -255,22 +140,13 @@ impl Worker {
         for (variable, values) in std::iter::zip(&self.early, values) {
             read[*variable] = Some(values);
         }
-        let axes = |columns: &[usize]| -> Vec<usize> {
-            let axes = columns.iter().filter(|column| **column < cube.axes.len());
-            axes.copied().collect()
-        };
         if let Some(predicate) = &mut self.predicate {
             let _timer = self.units.source.metrics.time_rows.timer();
-            let mut rows =
-                UnitRows::new(&cube, unit.clone(), axes(predicate.columns()).into_iter())?;
-            add_variables(&mut rows, &cube, &read);
-            if let Some(matches) = predicate.evaluate(&rows)?.first() {
-                let matches = true_bits(matches.as_boolean());
-                mask = Some(match mask {
-                    Some(mask) => &mask & &matches,
-                    None => matches,
-                });
-            }
+            let matches = predicate.matches(&unit, &read)?;
+            mask = Some(match mask {
+                Some(mask) => &mask & &matches,
+                None => matches,
+            });
         }
         if mask.as_ref().is_some_and(|mask| mask.count_set_bits() == 0) {
             self.units.skip_later(&unit);
@@ -284,15 +160,7 @@ impl Worker {
         }
         let metrics = self.units.source.metrics.clone();
         let _timer = metrics.time_rows.timer();
-        let computed = if self.expressions.is_empty() {
-            Vec::new()
-        } else {
-            let columns = self.expressions.columns();
-            let mut rows = UnitRows::new(&cube, unit.clone(), axes(columns).into_iter())?;
-            add_variables(&mut rows, &cube, &read);
-            self.expressions.evaluate(&rows)?
-        };
-        self.reduce(&unit, &read, computed, mask.as_ref())
+        self.reduce(&unit, &read, mask.as_ref())
     }
 
     /// Adds the values of one unit to the states of its groups.
@@ -300,77 +168,50 @@ impl Worker {
         &mut self,
         unit: &Unit,
         read: &[Option<UnitValues>],
-        computed: Vec<ArrayRef>,
         mask: Option<&BooleanBuffer>,
     ) -> Result<()> {
         let plan = Arc::clone(&self.plan);
-        let cube = &plan.scan.cube;
         let layout = UnitLayout::new(&plan.keys, unit, &self.groups.extent);
         let plane = self.groups.extent.plane();
         for bucket in &layout.buckets {
             let states = &mut self.groups.planes[bucket.plane];
             states.get_or_insert_with(|| Plane::new(&plan, plane));
         }
-        let mut computed = computed.into_iter();
-        let mut next = || computed.next();
+        let cube = &plan.scan.cube;
         for (position, input) in plan.inputs.iter().enumerate() {
-            let values = match &input.source {
-                Source::Rows => None,
-                Source::Variable(variable) => {
-                    let values = read[*variable].as_ref();
-                    let axes = &cube.variables[*variable].axes;
-                    let values = values
-                        .map(|values| spread(values, axes, unit))
-                        .transpose()?;
-                    match values.flatten() {
-                        Some(values) => Some(values),
-                        None => {
-                            // All missing: nothing to add. An unused filter is passed over.
-                            if input.filter.is_some() {
-                                next();
-                            }
-                            continue;
-                        }
-                    }
-                }
-                Source::Computed(_) => next(),
-            };
-            let filter = match &input.filter {
-                Some(_) => next().map(|filter| true_bits(filter.as_boolean())),
-                None => None,
-            };
-            let valid = [mask.cloned(), filter, values.as_ref().and_then(null_bits)];
+            if input.is_fused() {
+                continue;
+            }
+            let mut values = None;
+            if let Source::Variable(variable) = input.source {
+                let axes = &cube.variables[variable].axes;
+                let stored = read[variable].as_ref();
+                let stored = stored
+                    .map(|values| spread(values, axes, unit))
+                    .transpose()?;
+                let Some(stored) = stored.flatten() else {
+                    // All missing: nothing to add.
+                    continue;
+                };
+                values = Some(stored);
+            }
+            let valid = [mask.cloned(), values.as_ref().and_then(null_bits)];
             let valid = valid.into_iter().flatten().reduce(|a, b| &a & &b);
             let bits = valid.as_ref().map(Bits::new);
             self.add(position, input, values.as_ref(), bits, &layout)?;
         }
-        for (position, pair) in plan.pairs.iter().enumerate() {
-            let (Some(x), Some(y)) = (next(), next()) else {
-                return internal_err!("a pair of series was not evaluated");
-            };
-            let filter = match &pair.filter {
-                Some(_) => next().map(|filter| true_bits(filter.as_boolean())),
-                None => None,
-            };
-            let valid = [mask.cloned(), filter, null_bits(&x), null_bits(&y)];
-            let valid = valid.into_iter().flatten().reduce(|a, b| &a & &b);
-            let bits = valid.as_ref().map(Bits::new);
-            let values = [flat::<Float64Type>(&x)?, flat::<Float64Type>(&y)?];
-            for bucket in &layout.buckets {
-                if let Some(plane) = &mut self.groups.planes[bucket.plane] {
-                    plane.pairs[position].add(values, bits, bucket, &layout.inner);
-                }
-            }
-        }
+        self.fused
+            .reduce(unit, read, mask, &layout, &mut self.groups.planes)?;
         if plan.general.is_empty() {
             return Ok(());
         }
+        let mut computed = self.evaluate_general(unit, read)?.into_iter();
         let indices = layout.indices(unit.rows(), plane);
         for (position, general) in plan.general.iter().enumerate() {
-            let arguments: Vec<ArrayRef> =
-                general.arguments.iter().filter_map(|_| next()).collect();
+            let arguments = computed.by_ref().take(general.arguments.len());
+            let arguments: Vec<ArrayRef> = arguments.collect();
             let filter = match &general.filter {
-                Some(_) => next().map(|filter| true_bits(filter.as_boolean())),
+                Some(_) => computed.next().map(|filter| true_bits(filter.as_boolean())),
                 None => None,
             };
             let filter = [mask.cloned(), filter]
@@ -386,6 +227,16 @@ impl Worker {
             .try_resize(self.plan.state_bytes() + self.groups.general.size())
     }
 
+    /// Arguments and filters of the aggregates without a kernel, at all cells of a unit.
+    fn evaluate_general(
+        &mut self,
+        unit: &Unit,
+        read: &[Option<UnitValues>],
+    ) -> Result<Vec<ArrayRef>> {
+        let rows = unit_rows(&self.plan.scan.cube, unit, read, self.general.columns())?;
+        self.general.evaluate(&rows)
+    }
+
     /// Adds one input's values to its states.
     fn add(
         &mut self,
@@ -395,72 +246,20 @@ impl Worker {
         valid: Option<Bits<'_>>,
         layout: &UnitLayout,
     ) -> Result<()> {
-        fn each<E: Element>(
-            planes: &mut [Option<Plane>],
-            layout: &UnitLayout,
-            position: usize,
-            state: impl Fn(&mut InputState) -> Option<&mut State<E>>,
-            values: &[E],
-            valid: Option<Bits<'_>>,
-        ) {
-            for bucket in &layout.buckets {
-                let plane = planes[bucket.plane].as_mut();
-                if let Some(state) = plane.and_then(|plane| state(&mut plane.inputs[position])) {
-                    state.add(values, valid, bucket, &layout.inner);
-                }
-            }
-        }
-        let planes = &mut self.groups.planes;
-        let counts_only = input.needs == Needs::default();
-        let converted;
-        match input.element {
-            ElementType::Float32 => {
-                let values = match values {
-                    Some(values) if !counts_only => flat::<Float32Type>(values)?,
-                    _ => &[],
-                };
-                each(
-                    planes,
-                    layout,
-                    position,
-                    InputState::as_float32,
-                    values,
-                    valid,
-                );
-            }
-            ElementType::Float64 => {
-                let values = match values {
-                    Some(values) if !counts_only => {
-                        converted = as_elements(values, &DataType::Float64)?;
-                        flat::<Float64Type>(&converted)?
-                    }
-                    _ => &[],
-                };
-                each(
-                    planes,
-                    layout,
-                    position,
-                    InputState::as_float64,
-                    values,
-                    valid,
-                );
-            }
-            ElementType::Int64 => {
-                let values = match values {
-                    Some(values) if !counts_only => {
-                        converted = as_elements(values, &DataType::Int64)?;
-                        flat::<Int64Type>(&converted)?
-                    }
-                    _ => &[],
-                };
-                each(
-                    planes,
-                    layout,
-                    position,
-                    InputState::as_int64,
-                    values,
-                    valid,
-                );
+        let values = values.filter(|_| input.needs != Needs::default());
+        let converted = values.map(|values| as_elements(values, input.element));
+        let converted = converted.transpose()?;
+        let values = match &converted {
+            None => Values::Any,
+            Some(values) => match input.element {
+                ElementType::Float32 => Values::Float32(flat::<Float32Type>(values)?),
+                ElementType::Float64 => Values::Float64(flat::<Float64Type>(values)?),
+                ElementType::Int64 => Values::Int64(flat::<Int64Type>(values)?),
+            },
+        };
+        for visit in layout.visits() {
+            if let Some(plane) = &mut self.groups.planes[visit.plane] {
+                plane.inputs[position].add(values, valid, &visit)?;
             }
         }
         Ok(())
@@ -569,27 +368,10 @@ fn null_bits(values: &ArrayRef) -> Option<BooleanBuffer> {
     nulls.map(NullBuffer::into_inner)
 }
 
-fn add_variables(rows: &mut UnitRows, cube: &crate::cube::Cube, read: &[Option<UnitValues>]) {
-    for (variable, values) in read.iter().enumerate() {
-        if let Some(values) = values {
-            rows.add(cube, variable, values.clone());
-        }
-    }
-}
-
-/// All expressions of a plan, in the order in which [`Worker::reduce`] takes their values.
-fn expressions(plan: &GridAggregatePlan) -> Vec<Arc<dyn PhysicalExpr>> {
+/// The arguments and filters of aggregates without a kernel, in the order in which
+/// [`Worker::reduce`] takes their values.
+fn general_expressions(plan: &GridAggregatePlan) -> Vec<Arc<dyn PhysicalExpr>> {
     let mut all = Vec::new();
-    for input in &plan.inputs {
-        if let Source::Computed(expression) = &input.source {
-            all.push(Arc::clone(expression));
-        }
-        all.extend(input.filter.clone());
-    }
-    for pair in &plan.pairs {
-        all.extend([Arc::clone(&pair.x), Arc::clone(&pair.y)]);
-        all.extend(pair.filter.clone());
-    }
     for general in &plan.general {
         all.extend(general.arguments.iter().cloned());
         all.extend(general.filter.clone());

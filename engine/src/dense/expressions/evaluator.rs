@@ -1,4 +1,4 @@
-//! The values that aggregates read, at all cells of a unit.
+//! Expressions at all cells of a unit, with DataFusion's own kernels.
 
 use std::sync::Arc;
 
@@ -78,6 +78,24 @@ impl Evaluator {
             })
             .collect()
     }
+}
+
+/// The rows of a unit with `columns` of the table: coordinates, and those variables that were `read`.
+pub(crate) fn unit_rows(
+    cube: &Cube,
+    unit: &Unit,
+    read: &[Option<UnitValues>],
+    columns: &[usize],
+) -> Result<UnitRows> {
+    let axes = columns.iter().copied();
+    let axes = axes.filter(|column| *column < cube.axes.len());
+    let mut rows = UnitRows::new(cube, unit.clone(), axes)?;
+    for (variable, values) in read.iter().enumerate() {
+        if let Some(values) = values {
+            rows.add(cube, variable, values.clone());
+        }
+    }
+    Ok(rows)
 }
 
 /// The values of a variable at all cells of a unit; `None` when all are missing.

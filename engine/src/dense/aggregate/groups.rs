@@ -1,0 +1,212 @@
+//! The groups that a worker holds, and how those of several workers become one.
+
+use std::sync::{Mutex, PoisonError};
+
+use datafusion::common::{Result, internal_err};
+use graticule_functions::kernels::Bits;
+
+use crate::dense::aggregate::general::Accumulators;
+use crate::dense::aggregate::layout::{Extent, Visit};
+use crate::dense::aggregate::pairs::PairState;
+use crate::dense::aggregate::plan::{ElementType, GridAggregatePlan, Input};
+use crate::dense::aggregate::state::State;
+
+/// The values of an input, flat, in the type in which kernels read them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Values<'a> {
+    /// Only their number counts.
+    Any,
+    /// 32-bit floats.
+    Float32(&'a [f32]),
+    /// 64-bit floats.
+    Float64(&'a [f64]),
+    /// Integers.
+    Int64(&'a [i64]),
+}
+
+/// The state of one input, in the type in which kernels read it.
+#[derive(Debug, Clone)]
+pub(crate) enum InputState {
+    /// Of 32-bit floats.
+    Float32(State<f32>),
+    /// Of 64-bit floats.
+    Float64(State<f64>),
+    /// Of integers.
+    Int64(State<i64>),
+}
+
+impl InputState {
+    fn new(input: &Input, groups: usize) -> Self {
+        match input.element {
+            ElementType::Float32 => Self::Float32(State::new(groups, input.needs)),
+            ElementType::Float64 => Self::Float64(State::new(groups, input.needs)),
+            ElementType::Int64 => Self::Int64(State::new(groups, input.needs)),
+        }
+    }
+
+    /// Adds the cells of one visit.
+    ///
+    /// # Errors
+    /// Values of another type than the state's, which the plan rules out.
+    pub(crate) fn add(
+        &mut self,
+        values: Values<'_>,
+        valid: Option<Bits<'_>>,
+        visit: &Visit<'_>,
+    ) -> Result<()> {
+        match (self, values) {
+            (Self::Float32(state), Values::Any) => state.add(&[], valid, visit),
+            (Self::Float64(state), Values::Any) => state.add(&[], valid, visit),
+            (Self::Int64(state), Values::Any) => state.add(&[], valid, visit),
+            (Self::Float32(state), Values::Float32(values)) => state.add(values, valid, visit),
+            (Self::Float64(state), Values::Float64(values)) => state.add(values, valid, visit),
+            (Self::Int64(state), Values::Int64(values)) => state.add(values, valid, visit),
+            _ => return internal_err!("an input is read in another type than it is reduced in"),
+        }
+        Ok(())
+    }
+
+    /// Adds the groups of another worker.
+    fn merge(&mut self, other: &Self) -> Result<()> {
+        match (self, other) {
+            (Self::Float32(mine), Self::Float32(theirs)) => mine.merge_floats(theirs),
+            (Self::Float64(mine), Self::Float64(theirs)) => mine.merge_floats(theirs),
+            (Self::Int64(mine), Self::Int64(theirs)) => mine.merge_integers(theirs),
+            _ => return internal_err!("workers of one aggregate read different types"),
+        }
+        Ok(())
+    }
+
+    /// Valid cells of each group.
+    pub(crate) fn counts(&self) -> &[u64] {
+        match self {
+            Self::Float32(state) => &state.count,
+            Self::Float64(state) => &state.count,
+            Self::Int64(state) => &state.count,
+        }
+    }
+}
+
+/// The states of the groups of one code of the first axis.
+#[derive(Debug)]
+pub(crate) struct Plane {
+    /// One per input of the plan.
+    pub(crate) inputs: Vec<InputState>,
+    /// One per pair of the plan.
+    pub(crate) pairs: Vec<PairState>,
+}
+
+impl Plane {
+    /// Nothing seen in `groups` groups.
+    pub(crate) fn new(plan: &GridAggregatePlan, groups: usize) -> Self {
+        let inputs = plan.inputs.iter();
+        let inputs = inputs.map(|input| InputState::new(input, groups));
+        Self {
+            inputs: inputs.collect(),
+            pairs: plan.pairs.iter().map(|_| PairState::new(groups)).collect(),
+        }
+    }
+
+    fn merge(&mut self, other: &Self) -> Result<()> {
+        for (mine, theirs) in std::iter::zip(&mut self.inputs, &other.inputs) {
+            mine.merge(theirs)?;
+        }
+        for (mine, theirs) in std::iter::zip(&mut self.pairs, &other.pairs) {
+            mine.merge(theirs);
+        }
+        Ok(())
+    }
+}
+
+/// The states of the groups that a worker holds at a time.
+pub(crate) struct Groups {
+    /// Which groups they are.
+    pub(crate) extent: Extent,
+    /// Per code of the first axis, when a cell of it has been seen.
+    pub(crate) planes: Vec<Option<Plane>>,
+    /// The states of aggregates without a kernel.
+    pub(crate) general: Accumulators,
+}
+
+impl Groups {
+    /// Nothing seen in the groups of `extent`.
+    pub(crate) fn new(plan: &GridAggregatePlan, extent: Extent) -> Result<Self> {
+        let groups = extent.planes() * extent.plane();
+        Ok(Self {
+            planes: (0..extent.planes()).map(|_| None).collect(),
+            general: Accumulators::new(&plan.general, &plan.scan.cube.schema, groups)?,
+            extent,
+        })
+    }
+
+    /// No groups at all.
+    pub(crate) fn none(plan: &GridAggregatePlan) -> Result<Self> {
+        let rank = plan.keys.axes.len();
+        let extent = Extent {
+            low: vec![0; rank],
+            sizes: vec![0; rank],
+        };
+        Self::new(plan, extent)
+    }
+
+    /// Adds the groups of another worker.
+    fn merge(&mut self, other: Self) -> Result<()> {
+        for (mine, theirs) in std::iter::zip(&mut self.planes, other.planes) {
+            match (mine.as_mut(), theirs) {
+                (_, None) => {}
+                (None, theirs) => *mine = theirs,
+                (Some(mine), Some(theirs)) => mine.merge(&theirs)?,
+            }
+        }
+        self.general.merge(other.general)
+    }
+}
+
+/// What the workers of one execution have gathered so far.
+#[derive(Default)]
+pub(crate) struct Gathered {
+    state: Mutex<GatheredState>,
+}
+
+#[derive(Default)]
+struct GatheredState {
+    working: usize,
+    emitted: bool,
+    groups: Option<Groups>,
+}
+
+impl std::fmt::Debug for Gathered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gathered").finish_non_exhaustive()
+    }
+}
+
+impl Gathered {
+    /// A worker begins.
+    pub(crate) fn begin(&self) {
+        self.lock().working += 1;
+    }
+
+    /// A worker has finished with `groups`. The last one gets everything back.
+    pub(crate) fn finish(&self, groups: Groups) -> Result<Option<Groups>> {
+        let mut state = self.lock();
+        let gathered = match state.groups.take() {
+            None => groups,
+            Some(mut gathered) => {
+                gathered.merge(groups)?;
+                gathered
+            }
+        };
+        state.working -= 1;
+        if state.working == 0 && !state.emitted {
+            state.emitted = true;
+            return Ok(Some(gathered));
+        }
+        state.groups = Some(gathered);
+        Ok(None)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, GatheredState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,222 @@
+//! Arithmetic, functions, casts and choices, cell by cell.
+
+use super::{Arithmetic, Function};
+use crate::kernels::dispatch::vectorised;
+
+/// A type of cells that arithmetic is compiled for.
+pub(super) trait Number: Copy + PartialOrd + 'static {
+    /// An integer that is ordered as Arrow orders this type.
+    type Key: Ord + Copy;
+
+    fn plus(self, other: Self) -> Self;
+    fn minus(self, other: Self) -> Self;
+    fn times(self, other: Self) -> Self;
+    fn divided_by(self, other: Self) -> Self;
+    fn key(self) -> Self::Key;
+    /// `then` where bit `lane` of `bits` is set, `otherwise` elsewhere. With shifts and masks, of which
+    /// the compiler makes vectors of words; of tests of single bits it does not.
+    fn blend(bits: u8, lane: usize, then: Self, otherwise: Self) -> Self;
+}
+
+macro_rules! float {
+    ($type:ty, $key:ty, $bits:ty) => {
+        impl Number for $type {
+            type Key = $key;
+
+            #[inline(always)]
+            fn plus(self, other: Self) -> Self {
+                self + other
+            }
+            #[inline(always)]
+            fn minus(self, other: Self) -> Self {
+                self - other
+            }
+            #[inline(always)]
+            fn times(self, other: Self) -> Self {
+                self * other
+            }
+            #[inline(always)]
+            fn divided_by(self, other: Self) -> Self {
+                self / other
+            }
+            /// As in `total_cmp`: the bits of a negative number are turned around.
+            #[inline(always)]
+            fn key(self) -> $key {
+                let bits = self.to_bits() as $key;
+                bits ^ (((bits >> (<$key>::BITS - 1)) as $bits) >> 1) as $key
+            }
+            #[inline(always)]
+            fn blend(bits: u8, lane: usize, then: Self, otherwise: Self) -> Self {
+                let mask = (0 as $bits).wrapping_sub((<$bits>::from(bits) >> lane) & 1);
+                Self::from_bits((then.to_bits() & mask) | (otherwise.to_bits() & !mask))
+            }
+        }
+    };
+}
+
+float!(f32, i32, u32);
+float!(f64, i64, u64);
+
+impl Number for i64 {
+    type Key = i64;
+
+    #[inline(always)]
+    fn plus(self, other: Self) -> Self {
+        self.wrapping_add(other)
+    }
+    #[inline(always)]
+    fn minus(self, other: Self) -> Self {
+        self.wrapping_sub(other)
+    }
+    #[inline(always)]
+    fn times(self, other: Self) -> Self {
+        self.wrapping_mul(other)
+    }
+    /// Division of integers fails on zero; programs have none.
+    #[inline(always)]
+    fn divided_by(self, other: Self) -> Self {
+        self.checked_div(other).unwrap_or_default()
+    }
+    #[inline(always)]
+    fn key(self) -> i64 {
+        self
+    }
+    #[inline(always)]
+    fn blend(bits: u8, lane: usize, then: Self, otherwise: Self) -> Self {
+        let mask = 0i64.wrapping_sub((i64::from(bits) >> lane) & 1);
+        (then & mask) | (otherwise & !mask)
+    }
+}
+
+#[inline(always)]
+fn each<T: Copy>(left: &[T], right: &[T], out: &mut [T], operator: impl Fn(T, T) -> T) {
+    for (out, (left, right)) in out.iter_mut().zip(left.iter().zip(right)) {
+        *out = operator(*left, *right);
+    }
+}
+
+vectorised! {
+/// Arithmetic on slices of equal length.
+pub(super) fn arithmetic [<T: Number>] [T] (operator: Arithmetic, left: &[T], right: &[T], out: &mut [T]) {
+    match operator {
+        Arithmetic::Add => each(left, right, out, T::plus),
+        Arithmetic::Subtract => each(left, right, out, T::minus),
+        Arithmetic::Multiply => each(left, right, out, T::times),
+        Arithmetic::Divide => each(left, right, out, T::divided_by),
+    }
+}
+}
+
+vectorised! {
+/// The larger or the smaller of two values that are both valid; equal keys are equal values.
+pub(super) fn choose [<T: Number>] [T] (larger: bool, left: &[T], right: &[T], out: &mut [T]) {
+    if larger {
+        each(left, right, out, |a, b| if a.key() >= b.key() { a } else { b });
+    } else {
+        each(left, right, out, |a, b| if a.key() <= b.key() { a } else { b });
+    }
+}
+}
+
+vectorised! {
+/// The values of `then` where a bit is set, those of `otherwise` elsewhere. Slices are whole bytes long.
+pub(super) fn select [<T: Number>] [T] (when: &[u8], then: &[T], otherwise: &[T], out: &mut [T]) {
+    let (then, _) = then.as_chunks::<8>();
+    let (otherwise, _) = otherwise.as_chunks::<8>();
+    let (out, _) = out.as_chunks_mut::<8>();
+    for (((when, then), otherwise), out) in when.iter().zip(then).zip(otherwise).zip(out) {
+        for lane in 0..8 {
+            out[lane] = T::blend(*when, lane, then[lane], otherwise[lane]);
+        }
+    }
+}
+}
+
+vectorised! {
+/// Puts the values of `other` where a bit is not set. Slices are whole bytes long.
+pub(super) fn replace [<T: Number>] [T] (keep: &[u8], other: &[T], out: &mut [T]) {
+    let (other, _) = other.as_chunks::<8>();
+    let (out, _) = out.as_chunks_mut::<8>();
+    for ((keep, other), out) in keep.iter().zip(other).zip(out) {
+        for lane in 0..8 {
+            out[lane] = T::blend(*keep, lane, out[lane], other[lane]);
+        }
+    }
+}
+}
+
+vectorised! {
+/// Single to double precision.
+pub(super) fn to_double [] [] (values: &[f32], out: &mut [f64]) {
+    for (out, value) in out.iter_mut().zip(values) {
+        *out = f64::from(*value);
+    }
+}
+}
+
+vectorised! {
+/// Double to single precision.
+pub(super) fn to_single [] [] (values: &[f64], out: &mut [f32]) {
+    for (out, value) in out.iter_mut().zip(values) {
+        *out = *value as f32;
+    }
+}
+}
+
+vectorised! {
+/// Integers to double precision.
+pub(super) fn integer_to_double [] [] (values: &[i64], out: &mut [f64]) {
+    for (out, value) in out.iter_mut().zip(values) {
+        *out = *value as f64;
+    }
+}
+}
+
+vectorised! {
+/// Integers to single precision.
+pub(super) fn integer_to_single [] [] (values: &[i64], out: &mut [f32]) {
+    for (out, value) in out.iter_mut().zip(values) {
+        *out = *value as f32;
+    }
+}
+}
+
+#[inline(always)]
+fn map<T: Copy>(values: &[T], out: &mut [T], function: impl Fn(T) -> T) {
+    for (out, value) in out.iter_mut().zip(values) {
+        *out = function(*value);
+    }
+}
+
+macro_rules! functions {
+    ($(#[$documentation:meta])* $name:ident, $type:ty) => {
+        vectorised! {
+        $(#[$documentation])*
+        pub(super) fn $name [] [] (function: Function, values: &[$type], out: &mut [$type]) {
+            match function {
+                Function::Negative => map(values, out, |value| -value),
+                Function::Absolute => map(values, out, <$type>::abs),
+                Function::Floor => map(values, out, <$type>::floor),
+                Function::Ceiling => map(values, out, <$type>::ceil),
+                Function::Radians => map(values, out, <$type>::to_radians),
+                Function::Degrees => map(values, out, <$type>::to_degrees),
+                Function::Sine => map(values, out, <$type>::sin),
+                Function::Cosine => map(values, out, <$type>::cos),
+                Function::Tangent => map(values, out, <$type>::tan),
+                Function::Exponential => map(values, out, <$type>::exp),
+            }
+        }
+        }
+    };
+}
+
+functions!(
+    /// A function of single-precision values, in single precision.
+    single_function,
+    f32
+);
+functions!(
+    /// A function of double-precision values.
+    double_function,
+    f64
+);
