@@ -126,6 +126,15 @@ const NUMBERS: &[Number] = &[
         1e3,
         1.0,
     ),
+    number(
+        "CASE WHEN gaps IS NULL THEN NULL WHEN counts IN (1, 3, 7) THEN v ELSE -w END",
+        Kind::Exact,
+        101.0,
+        152.0,
+        0.5,
+    ),
+    number("floor(gaps) + ceil(w)", Kind::Exact, 70.0, 80.0, 0.5),
+    number("power(w, 2) - v", Kind::Exact, 2.7e3, 2.7e3, 0.25),
     number("coalesce(gaps, series)", Kind::Float, 13.0, 26.0, 0.1),
     number("nullif(v, 5)", Kind::Exact, 101.0, 101.0, 1.0),
     number("v + i8", Kind::Exact, 230.0, 360.0, 1.0),
@@ -248,6 +257,8 @@ const TRUTHS: &[&str] = &[
     "v > 50",
     "gaps > 0",
     "lat < 52 AND w <> 3",
+    "gaps IS NULL OR counts NOT IN (2, 5)",
+    "NOT (v >= 20 AND gaps < 3)",
     "NOT flag",
 ];
 
