@@ -21,6 +21,7 @@ use futures::stream;
 
 use crate::dense::aggregate::plan::{GridAggregatePlan, Input, Mode, Output, Source};
 use crate::dense::aggregate::worker::{Gathered, Worker};
+use crate::scan::CubeScan;
 use crate::scan::queue::{Claims, Executions};
 use crate::scan::units::{UnitOrder, UnitReader};
 
@@ -59,6 +60,23 @@ impl GridAggregateExec {
             properties: Arc::new(properties),
             executions: Executions::default(),
             metrics: ExecutionPlanMetricsSet::new(),
+        }
+    }
+
+    /// What it reads.
+    pub(crate) fn scan(&self) -> &CubeScan {
+        &self.plan.scan
+    }
+
+    /// The same aggregate over a scan that differs only in the values of its variables.
+    pub(crate) fn over(&self, scan: CubeScan) -> Self {
+        let mut plan = self.plan.as_ref().clone();
+        plan.scan = Arc::new(scan);
+        Self {
+            plan: Arc::new(plan),
+            properties: Arc::clone(&self.properties),
+            executions: Executions::default(),
+            metrics: self.metrics.clone(),
         }
     }
 
