@@ -25,6 +25,7 @@ use arrow::datatypes::{FieldRef, SchemaRef};
 
 use self::crs::Crs;
 use self::decoding::Decoding;
+use crate::error::CubeResult;
 use crate::source::{ArrayReader, Attributes};
 
 /// Keys of the Arrow field metadata that carry CF attributes.
@@ -123,4 +124,18 @@ pub struct Variable {
     /// What identifies the array among those of all cubes, version included, so that decoded chunks can
     /// be kept; `None` when they are not worth keeping.
     pub origin: Option<Arc<str>>,
+}
+
+impl Axis {
+    /// The same axis with other coordinates of its type.
+    ///
+    /// # Errors
+    /// The coordinates are of a type without an order.
+    pub(crate) fn with_coordinates(&self, coordinates: ArrayRef) -> CubeResult<Self> {
+        Ok(Self {
+            order: conventions::order_of(&coordinates)?,
+            coordinates,
+            ..self.clone()
+        })
+    }
 }

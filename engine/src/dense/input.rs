@@ -74,6 +74,18 @@ impl<'a> GridInput<'a> {
         Ok(merged.expr_iter().collect())
     }
 
+    /// An expression over the columns of the input as one over the columns of the cube.
+    ///
+    /// # Errors
+    /// It reads a column which is not there.
+    pub(crate) fn over_cube(
+        &self,
+        expression: &Arc<dyn PhysicalExpr>,
+    ) -> Result<Arc<dyn PhysicalExpr>> {
+        let merged = self.scan.projection.try_merge(&self.below)?;
+        merged.unproject_expr(expression)
+    }
+
     /// Why the rows cannot be put together with those of another input before they are made.
     ///
     /// # Errors

@@ -89,6 +89,31 @@ const OUTPUTS_OF_LOOKUPS: &[(&str, usize, &[Tolerance])] = &[
     ),
 ];
 
+/// The same of a join of `a` with a mask.
+const OUTPUTS_OF_MASKS: &[(&str, usize, &[Tolerance])] = &[
+    (
+        "a.time, a.lat, a.lon, m.lat AS y, m.lon AS x, m.mask, a.v",
+        7,
+        &[],
+    ),
+    (
+        "a.lat, count(*), count(m.mask), sum(m.mask), max(a.v) GROUP BY a.lat",
+        1,
+        &[Tolerance::Exact; 4],
+    ),
+    ("count(*), sum(a.counts)", 0, &[Tolerance::Exact; 2]),
+];
+
+/// The same of some rows of `a`.
+const OUTPUTS_OF_SEMI_JOINS: &[(&str, usize, &[Tolerance])] = &[
+    ("a.time, a.lat, a.lon, a.v", 4, &[]),
+    (
+        "a.lon, count(*), sum(a.counts) GROUP BY a.lon",
+        1,
+        &[Tolerance::Exact; 2],
+    ),
+];
+
 const KINDS: &[&str] = &[
     "JOIN",
     "JOIN",
@@ -184,19 +209,7 @@ fn masks() -> impl Strategy<Value = Statement> {
             "{a} JOIN (SELECT * FROM b WHERE time = TIMESTAMP '2001-01-18') m ON a.lat = m.lat AND a.lon = m.lon"
         ),
     ];
-    let output = select(&[
-        (
-            "a.time, a.lat, a.lon, m.lat AS y, m.lon AS x, m.mask, a.v",
-            7,
-            &[][..],
-        ),
-        (
-            "a.lat, count(*), count(m.mask), sum(m.mask), max(a.v) GROUP BY a.lat",
-            1,
-            &[Tolerance::Exact; 4],
-        ),
-        ("count(*), sum(a.counts)", 0, &[Tolerance::Exact; 2]),
-    ]);
+    let output = select(OUTPUTS_OF_MASKS);
     (source("a"), from, output)
         .prop_map(|(a, from, output)| statement(from.replace("{a}", &a), output))
 }
@@ -216,14 +229,7 @@ fn semi_joins() -> impl Strategy<Value = Statement> {
         Just("a.v > (SELECT avg(b.v) FROM {b} WHERE b.lat = a.lat)"),
         Just("a.v > (SELECT count(*) FROM {b} WHERE b.lat = a.lat AND b.v < 5)"),
     ];
-    let output = select(&[
-        ("a.time, a.lat, a.lon, a.v", 4, &[][..]),
-        (
-            "a.lon, count(*), sum(a.counts) GROUP BY a.lon",
-            1,
-            &[Tolerance::Exact; 2],
-        ),
-    ]);
+    let output = select(OUTPUTS_OF_SEMI_JOINS);
     (source("a"), source("b"), condition, output).prop_map(|(a, b, condition, output)| {
         let condition = condition.replace("{b}", &b);
         statement(format!("{a} WHERE {condition}"), output)
@@ -285,10 +291,8 @@ pub(super) async fn compare(
 ) -> Result<(), String> {
     let Execution { partitions, batch } = execution;
     let grid = session(CubeOptions::default(), partitions, batch);
-    let off = CubeOptions {
-        grid_zip: false,
-        ..CubeOptions::default()
-    };
+    let mut off = CubeOptions::default();
+    off.grid_zip = false;
     let rows = session(off, partitions, batch);
     let copied = session(CubeOptions::default(), 1, 8192);
     let [a, b] = [group(&layouts[0], seed), group(&layouts[1], seed + 1)];

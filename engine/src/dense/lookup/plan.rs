@@ -8,7 +8,6 @@ use arrow::datatypes::{DataType, Field, Float32Type, Float64Type};
 use datafusion::common::{JoinType, Result};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_expr::projection::{ProjectionExpr, ProjectionExprs};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_datasource::source::DataSourceExec;
 
@@ -19,11 +18,9 @@ use crate::cube::zip::{AxisMap, Place, View, in_memory, zip as zip_cubes};
 use crate::dense::input::GridInput;
 use crate::dense::keys::on_axis;
 use crate::dense::zip::places::{KeyNumbers, has_nan, only_axis};
-use crate::dense::zip::{EqualityJoin, Rewritten, has_schema, predicate, table_conjuncts};
+use crate::dense::zip::{EqualityJoin, Replacement, Rewritten, chunks_of, table_conjuncts};
 use crate::error::CubeResult;
 use crate::options::CubeOptions;
-use crate::scan::CubeScan;
-use crate::scan::grid::scan_chunks;
 
 type Expression = Arc<dyn PhysicalExpr>;
 
@@ -136,8 +133,6 @@ pub(crate) fn look_up(
         Ok(found) => found,
         Err(reason) => return Ok(Err(reason)),
     };
-    let (early, late) = scan.variables();
-    let read: Vec<usize> = early.into_iter().chain(late).collect();
     let mut plan = LookupPlan {
         keys,
         columns: Vec::new(),
@@ -146,7 +141,7 @@ pub(crate) fn look_up(
         view: View {
             places,
             partial: Vec::new(),
-            host_chunks: scan_chunks(&scan.cube, &read),
+            host_chunks: chunks_of(scan),
         },
     };
     if plan.places() > MOST_PLACES {
@@ -184,18 +179,23 @@ pub(crate) fn look_up(
         false => build_column(column),
     })?);
     let mut outputs = Vec::with_capacity(join.output.len());
-    for ((of, column), field) in std::iter::zip(&join.output, join.schema.fields()) {
-        let expression = match *of == side {
+    for (of, column) in &join.output {
+        outputs.push(match *of == side {
             true => Arc::clone(&host_columns[*column]),
             false => build_column(*column)?,
-        };
-        outputs.push(ProjectionExpr::new(expression, field.name().clone()));
+        });
     }
     if plan.says_present {
         let position = fields + plan.columns.len();
         conjuncts.push(Arc::new(Column::new("present", position)));
     }
-    let scan = match filled_later(join, scan, &plan, conjuncts, outputs, options)? {
+    let replacement = Replacement {
+        cube: zip_cubes(&scan.cube, "lookup", plan.variables(&[])?),
+        conjuncts,
+        selections: &scan.predicate.selections,
+        outputs,
+    };
+    let scan = match replacement.scan(join, scan, options)? {
         Ok(scan) => scan,
         Err(reason) => return Ok(Err(reason)),
     };
@@ -212,36 +212,6 @@ pub(crate) fn look_up(
     Ok(Ok(grid))
 }
 
-/// The scan of the cube with variables that have no values yet.
-fn filled_later(
-    join: &EqualityJoin<'_>,
-    scan: &CubeScan,
-    plan: &LookupPlan,
-    conjuncts: Vec<Expression>,
-    outputs: Vec<ProjectionExpr>,
-    options: &CubeOptions,
-) -> Result<Rewritten<CubeScan>> {
-    let mut cube = zip_cubes(&scan.cube, "lookup", plan.variables(&[])?);
-    let fields = cube.schema.fields().clone();
-    cube.schema = Arc::new(arrow::datatypes::Schema::new_with_metadata(
-        fields,
-        join.schema.metadata().clone(),
-    ));
-    let selections = &scan.predicate.selections;
-    let predicate = predicate(&cube, conjuncts, selections, options.pruning)?;
-    let zipped = CubeScan::new(
-        Arc::new(cube),
-        predicate,
-        ProjectionExprs::new(outputs),
-        scan.partitions(),
-        Arc::clone(&scan.blocks),
-    )?;
-    Ok(match has_schema(&zipped.schema, &join.schema) {
-        true => Ok(zipped),
-        false => Err("the join would lose what is known of a column".to_string()),
-    })
-}
-
 /// The join keys by axis of the cube, and where along these axes which key is.
 fn keys_by_axis(
     join: &EqualityJoin<'_>,
@@ -249,10 +219,9 @@ fn keys_by_axis(
     side: usize,
 ) -> Result<Rewritten<(Vec<AxisKeys>, Vec<Place>)>> {
     let cube = &host.scan.cube;
-    let merged = host.scan.projection.try_merge(&host.below)?;
     let mut pairs: Vec<Vec<(Expression, Expression)>> = vec![Vec::new(); cube.axes.len()];
     for pair in &join.on {
-        let key = merged.unproject_expr(&pair[side])?;
+        let key = host.over_cube(&pair[side])?;
         let Some(axis) = only_axis(cube, &key) else {
             return Ok(Err(format!("the join key {key} reads no axis alone")));
         };
@@ -304,7 +273,6 @@ fn key_of_host(
     column: usize,
     field: &Field,
 ) -> Result<Option<Expression>> {
-    let merged = host.scan.projection.try_merge(&host.below)?;
     let cube = &host.scan.cube;
     for pair in &join.on {
         let is_this = pair[1 - side]
@@ -313,7 +281,7 @@ fn key_of_host(
         if !is_this {
             continue;
         }
-        let key = merged.unproject_expr(&pair[side])?;
+        let key = host.over_cube(&pair[side])?;
         let Some(axis) = only_axis(cube, &key) else {
             continue;
         };

@@ -137,9 +137,16 @@ impl fmt::Display for Difference {
             self.axis,
             largest * scale,
             largest / step,
-            step * scale
+            rounded(step * scale)
         )
     }
+}
+
+/// A number with six digits, for people.
+fn rounded(number: f64) -> f64 {
+    let scale = 10f64.powf(5.0 - number.abs().log10().floor());
+    let rounded = (number * scale).round() / scale;
+    if rounded.is_finite() { rounded } else { number }
 }
 
 /// All differences in one line.
