@@ -20,6 +20,10 @@ extensions_options! {
         pub grid_order: bool, default = true
         /// Aggregate blocks as arrays where the groups follow the grid; off only to test that the answer stays the same.
         pub grid_aggregate: bool, default = true
+        /// Join cubes on shared axes as one cube; off only to test that the rows stay the same.
+        pub grid_zip: bool, default = true
+        /// Coordinates of joined cubes that differ by less than a thousandth of a step: 'exact' joins them as SQL does and says so in EXPLAIN, 'error' refuses them, 'nearest' takes them for equal.
+        pub grid_alignment: String, default = "exact".to_string()
     }
 }
 

@@ -22,7 +22,7 @@ use datafusion::object_store::ObjectStore;
 use datafusion::object_store::path::{Path, PathPart};
 
 use crate::cube::chunks::AxisChunks;
-use crate::error::CubeResult;
+use crate::error::{CubeError, CubeResult};
 
 /// Attributes of a group or an array, as JSON. Floats that JSON lacks are the strings
 /// `"NaN"`, `"Infinity"` and `"-Infinity"`, as in Zarr.
@@ -192,6 +192,24 @@ pub enum Payload {
     Encoded(bytes::Bytes),
     /// Values already decoded.
     Values(RawChunk),
+    /// The chunks of another array that make up this one, in an order that the reader knows.
+    Pieces(Vec<Option<EncodedChunk>>),
+}
+
+impl Payload {
+    /// The values of an array that never hands out anything else.
+    ///
+    /// # Errors
+    /// The payload is not from such an array.
+    pub fn into_values(self, array: &str) -> CubeResult<RawChunk> {
+        match self {
+            Self::Values(raw) => Ok(raw),
+            _ => Err(CubeError::invalid(
+                array,
+                "the chunk was not fetched from this array",
+            )),
+        }
+    }
 }
 
 /// A decoded chunk as stored: no mask, no scaling.

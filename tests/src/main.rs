@@ -54,6 +54,7 @@ mod zarr_faults;
 mod zarr_fuzz;
 mod zarr_real;
 mod zarr_store;
+mod zips;
 mod zones;
 
 use libtest_mimic::{Arguments, Trial};
@@ -88,6 +89,7 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     zarr_faults::trials,
     zarr_fuzz::trials,
     zarr_real::trials,
+    zips::trials,
     zones::trials,
 ];
 

@@ -133,7 +133,10 @@ impl Variable {
     fn decode_stored(&self, index: &[u64], chunk: EncodedChunk) -> CubeResult<RawChunk> {
         let raw = match chunk.payload {
             Payload::Values(raw) => raw,
-            Payload::Encoded(_) => self.array.decode(index, chunk)?,
+            payload => {
+                let chunk = EncodedChunk { payload, ..chunk };
+                self.array.decode(index, chunk)?
+            }
         };
         let cells: usize = raw.shape.iter().product();
         if cells != raw.values.len() {

@@ -29,6 +29,25 @@ impl AxisChunks {
         }
     }
 
+    /// Chunks that end at the cells `bounds`, which start with 0; regular if the steps are equal.
+    pub(crate) fn ending_at(bounds: Vec<u64>) -> Self {
+        let size = bounds.get(1).copied().unwrap_or(1);
+        let length = bounds.last().copied().unwrap_or(0);
+        let regular = Self::regular(length, size);
+        let steps = bounds.len().saturating_sub(1) as u64;
+        let even = regular.count() == steps
+            && (0..steps)
+                .zip(bounds.iter().skip(1))
+                .all(|(chunk, end)| regular.range(chunk).end == *end);
+        if even {
+            regular
+        } else {
+            Self::Irregular {
+                bounds: bounds.into(),
+            }
+        }
+    }
+
     /// Cells of the axis.
     pub fn length(&self) -> u64 {
         match self {
@@ -66,6 +85,35 @@ impl AxisChunks {
         match self {
             Self::Regular { size, .. } => cell / size,
             Self::Irregular { bounds } => bounds.partition_point(|start| *start <= cell) as u64 - 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_of_equal_steps_are_regular() {
+        let cases: &[(&[u64], bool)] = &[
+            (&[0], true),
+            (&[0, 1, 2, 3], true),
+            (&[0, 4, 8, 9], true),
+            (&[0, 4, 5, 9], false),
+            (&[0, 31, 59, 90], false),
+        ];
+        for (bounds, regular) in cases {
+            let chunks = AxisChunks::ending_at(bounds.to_vec());
+            assert_eq!(
+                matches!(chunks, AxisChunks::Regular { .. }),
+                *regular,
+                "{bounds:?}"
+            );
+            assert_eq!(chunks.length(), *bounds.last().unwrap_or(&0));
+            for chunk in 0..chunks.count() {
+                let at = chunk as usize;
+                assert_eq!(chunks.range(chunk), bounds[at]..bounds[at + 1]);
+            }
         }
     }
 }

@@ -133,13 +133,7 @@ impl ArrayReader for MemoryArray {
         }))
     }
 
-    fn decode(&self, index: &[u64], chunk: EncodedChunk) -> CubeResult<RawChunk> {
-        match chunk.payload {
-            Payload::Values(raw) => Ok(raw),
-            Payload::Encoded(_) => Err(CubeError::corrupt(
-                format!("{}, chunk {index:?}", self.description.name),
-                "arrays in memory are not encoded",
-            )),
-        }
+    fn decode(&self, _index: &[u64], chunk: EncodedChunk) -> CubeResult<RawChunk> {
+        chunk.payload.into_values(&self.description.name)
     }
 }

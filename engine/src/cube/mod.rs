@@ -14,7 +14,9 @@ pub mod concatenate;
 pub mod conventions;
 pub mod crs;
 pub mod decoding;
+pub(crate) mod gather;
 pub mod memory;
+pub(crate) mod zip;
 
 use std::sync::Arc;
 
@@ -23,6 +25,7 @@ use arrow::datatypes::{FieldRef, SchemaRef};
 
 use self::crs::Crs;
 use self::decoding::Decoding;
+use crate::error::CubeResult;
 use crate::source::{ArrayReader, Attributes};
 
 /// Keys of the Arrow field metadata that carry CF attributes.
@@ -50,6 +53,9 @@ pub struct Cube {
     pub attributes: Attributes,
     /// Coordinate reference system of the horizontal axes.
     pub crs: Option<Crs>,
+    /// Names of the cubes whose variables are seen on the axes of this one, itself first; empty for a
+    /// cube as it is stored. See [`zip`].
+    pub zipped: Vec<String>,
     /// URL of the cube for people.
     pub url: String,
     /// Format and version for people.
@@ -115,4 +121,21 @@ pub struct Variable {
     pub array: Arc<dyn ArrayReader>,
     /// What turns stored numbers into values.
     pub decoding: Decoding,
+    /// What identifies the array among those of all cubes, version included, so that decoded chunks can
+    /// be kept; `None` when they are not worth keeping.
+    pub origin: Option<Arc<str>>,
+}
+
+impl Axis {
+    /// The same axis with other coordinates of its type.
+    ///
+    /// # Errors
+    /// The coordinates are of a type without an order.
+    pub(crate) fn with_coordinates(&self, coordinates: ArrayRef) -> CubeResult<Self> {
+        Ok(Self {
+            order: conventions::order_of(&coordinates)?,
+            coordinates,
+            ..self.clone()
+        })
+    }
 }

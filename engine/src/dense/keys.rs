@@ -135,6 +135,34 @@ impl GroupKeys {
     }
 }
 
+/// The values of expressions that read one axis, at its selected cells.
+///
+/// # Errors
+/// An expression that fails on a selected coordinate.
+pub(crate) fn on_axis(
+    cube: &Cube,
+    axis: usize,
+    selection: &AxisSelection,
+    keys: &[&Arc<dyn PhysicalExpr>],
+) -> Result<Vec<ArrayRef>> {
+    let coordinates = &cube.axes[axis].coordinates;
+    let cells = UInt64Array::from_iter_values(selection.cells());
+    let coordinates = match selection.is_all() {
+        true => Arc::clone(coordinates),
+        false => take(coordinates, &cells, None)?,
+    };
+    let rows = coordinates.len();
+    let schema = Arc::new(cube.schema.project(&[axis])?);
+    let batch = RecordBatch::try_new(schema, vec![coordinates])?;
+    keys.iter()
+        .map(|key| {
+            remap_columns(Arc::clone(key), &[axis])?
+                .evaluate(&batch)?
+                .into_array(rows)
+        })
+        .collect()
+}
+
 fn axis_codes(
     cube: &Cube,
     axis: usize,
@@ -160,21 +188,7 @@ fn axis_codes(
         };
         return Ok((codes, Vec::new()));
     }
-    let cells = UInt64Array::from_iter_values(selection.cells());
-    let coordinates = match selection.is_all() {
-        true => Arc::clone(coordinates),
-        false => take(coordinates, &cells, None)?,
-    };
-    let schema = Arc::new(cube.schema.project(&[axis])?);
-    let batch = RecordBatch::try_new(schema, vec![coordinates])?;
-    let values = keys
-        .iter()
-        .map(|key| {
-            remap_columns(Arc::clone(key), &[axis])?
-                .evaluate(&batch)?
-                .into_array(selected)
-        })
-        .collect::<Result<Vec<_>>>()?;
+    let values = on_axis(cube, axis, selection, keys)?;
     let is_coordinate = |key: &&Arc<dyn PhysicalExpr>| key.is::<Column>();
     if keys.iter().any(is_coordinate) && cube.axes[axis].order != AxisOrder::Unordered {
         let codes = AxisCodes {

@@ -6,23 +6,25 @@
 //!      [ProjectionExec]
 //!        DataSourceExec(CubeScan)
 //! ```
+//! A lookup between the aggregate and the scan comes to stand above the operator:
+//!
+//! ```text
+//!  AggregateExec ← GridLookupExec(build, CubeScan)  ─▶  GridLookupExec(build, GridAggregateExec)
+//! ```
 
 use std::sync::Arc;
 
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
-use datafusion::physical_plan::projection::ProjectionExec;
-use datafusion_datasource::source::DataSourceExec;
 
 use crate::dense::aggregate::GridAggregateExec;
 use crate::dense::aggregate::plan::GridAggregatePlan;
+use crate::dense::input::GridInput;
 use crate::options::CubeOptions;
-use crate::scan::CubeScan;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -50,17 +52,23 @@ impl PhysicalOptimizerRule for GridAggregate {
                 AggregateMode::Single | AggregateMode::SinglePartitioned => last,
                 _ => return Ok(Transformed::no(node)),
             };
-            let Some((below, scan)) = scan_below(first.input())? else {
+            let Some(input) = GridInput::below(first.input())? else {
                 return Ok(Transformed::no(node));
             };
+            let GridInput { scan, below, .. } = &input;
             let decision = match options.grid_aggregate {
-                true => GridAggregatePlan::new(first, &below, scan, last.schema(), partitions)?,
+                true => GridAggregatePlan::new(first, below, scan, last.schema(), partitions)?,
                 false => Err("cube.grid_aggregate is off".to_string()),
             };
             match decision {
                 Ok(plan) => {
-                    let operator = GridAggregateExec::new(plan, partitions);
-                    Ok(Transformed::yes(Arc::new(operator)))
+                    let mut operator: Arc<dyn ExecutionPlan> =
+                        Arc::new(GridAggregateExec::new(plan, partitions));
+                    for lookup in input.lookups.iter().rev() {
+                        operator = Arc::new(lookup.over(operator));
+                    }
+                    // Its build may hold aggregates over cubes, too.
+                    Ok(Transformed::yes(operator))
                 }
                 Err(reason) => {
                     scan.explain_rows(reason);
@@ -78,28 +86,4 @@ impl PhysicalOptimizerRule for GridAggregate {
     fn schema_check(&self) -> bool {
         true
     }
-}
-
-type Plan = Arc<dyn ExecutionPlan>;
-
-/// The scan below an aggregate, and the projection between them.
-fn scan_below(input: &Plan) -> Result<Option<(ProjectionExprs, &CubeScan)>> {
-    let (projection, source) = match input.downcast_ref::<ProjectionExec>() {
-        Some(projection) => (Some(projection), projection.input()),
-        None => (None, input),
-    };
-    let scan = source
-        .downcast_ref::<DataSourceExec>()
-        .and_then(|source| source.data_source().downcast_ref::<CubeScan>());
-    let Some(scan) = scan else {
-        return Ok(None);
-    };
-    let below = match projection {
-        Some(projection) => projection.projection_expr().clone(),
-        None => {
-            let columns: Vec<usize> = (0..scan.schema.fields().len()).collect();
-            ProjectionExprs::from_indices(&columns, &scan.schema)
-        }
-    };
-    Ok(Some((below, scan)))
 }

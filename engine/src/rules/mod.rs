@@ -3,6 +3,7 @@
 pub mod calendar;
 pub mod distinct_axes;
 pub mod grid_aggregate;
+pub mod grid_zip;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use self::calendar::CalendarDates;
 use self::distinct_axes::DistinctAxes;
 use self::grid_aggregate::GridAggregate;
+use self::grid_zip::GridZip;
 
 /// The rules of every session, in their order.
 #[derive(Debug)]
@@ -36,11 +38,12 @@ impl Rules {
         analyzer.insert(at, Arc::new(CalendarDates));
         let mut physical = PhysicalOptimizer::new().rules;
         // Before the rule that puts repartitions between an aggregate and its scan: after it, the
-        // pattern that these rules look for is taken apart. Distinct coordinates first: they leave
-        // less to aggregate.
+        // pattern that these rules look for is taken apart. Joined cubes first: one scan of both is what
+        // the others look for. Distinct coordinates next: they leave less to aggregate.
         let at = position(&physical, |rule| rule.name(), "EnsureRequirements")?;
-        physical.insert(at, Arc::new(DistinctAxes));
-        physical.insert(at + 1, Arc::new(GridAggregate));
+        physical.insert(at, Arc::new(GridZip));
+        physical.insert(at + 1, Arc::new(DistinctAxes));
+        physical.insert(at + 2, Arc::new(GridAggregate));
         Ok(Self { analyzer, physical })
     }
 }

@@ -56,18 +56,24 @@ pub(crate) struct BlockSource {
 
 impl BlockSource {
     fn key(&self, variable: usize, index: &[u64]) -> BlockKey {
-        let cube = &self.cube;
-        let name = &cube.variables[variable].array.description().name;
+        let origin = self.cube.variables[variable].origin.clone();
         BlockKey {
-            array: format!("{}\n{}\n{name}", cube.url, cube.version).into(),
+            // Without an origin the blocks are kept for this execution only, in which the position says enough.
+            array: origin.unwrap_or_else(|| variable.to_string().into()),
             chunk: index.into(),
         }
+    }
+
+    /// The cache of the process, when blocks of `variable` may be kept there.
+    fn cache_of(&self, variable: usize) -> Option<&BlockCache> {
+        let has_origin = self.cube.variables[variable].origin.is_some();
+        self.cache.as_deref().filter(|_| has_origin)
     }
 
     /// Where blocks of `variable` are kept, if anywhere.
     fn keeper(&self, variable: usize) -> Option<&BlockCache> {
         let of_execution = || self.shared[variable].then(|| self.claims.blocks());
-        self.cache.as_deref().or_else(of_execution)
+        self.cache_of(variable).or_else(of_execution)
     }
 
     /// Starts to fetch the chunks of `variables` that `unit` needs.
@@ -75,7 +81,7 @@ impl BlockSource {
         let mut wanted = Vec::new();
         for variable in variables {
             for index in needed_chunks(&self.cube.variables[*variable], unit) {
-                let waits = self.cache.is_none() && self.shared[*variable];
+                let waits = self.cache_of(*variable).is_none() && self.shared[*variable];
                 let kept = |keeper: &BlockCache| keeper.contains(&self.key(*variable, &index));
                 let later = waits || self.keeper(*variable).is_some_and(kept);
                 wanted.push((*variable, index, later));

@@ -129,6 +129,22 @@ impl PlanePredicate {
         })
     }
 
+    /// The predicate over the columns of the table.
+    pub(crate) fn over_table(&self, cube: &Cube) -> Result<Arc<dyn PhysicalExpr>> {
+        let columns = self
+            .axes
+            .map(|axis| Column::new(cube.axes[axis].field.name(), axis));
+        let expression = Arc::clone(&self.expression).transform(|node| {
+            let column = node.downcast_ref::<Column>();
+            let column = column.and_then(|column| columns.get(column.index()));
+            Ok(match column {
+                Some(column) => Transformed::yes(Arc::new(column.clone())),
+                None => Transformed::no(node),
+            })
+        })?;
+        Ok(expression.data)
+    }
+
     /// Text of the predicate for `EXPLAIN`.
     pub(crate) fn text(&self) -> String {
         self.expression.to_string()

@@ -20,7 +20,7 @@ use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::{
     AcrossPartitions, ConstExpr, EquivalenceProperties, Partitioning, PhysicalExpr,
-    PhysicalSortExpr,
+    PhysicalSortExpr, conjunction_opt, split_conjunction,
 };
 use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::execution_plan::SchedulingType;
@@ -52,6 +52,8 @@ pub struct CubeScan {
     /// Set when the rows come in the order of the grid: per axis, from its last cell to its first?
     pub(super) grid_order: Option<Vec<bool>>,
     pub(crate) blocks: Arc<BlockCache>,
+    /// How far coordinates of zipped cubes are apart that look as if they should be equal, for `EXPLAIN`.
+    alignment: Option<String>,
     /// Why no dense operator took this scan, for `EXPLAIN`. Set by a rule on the plan as it stands, so
     /// that saying why changes nothing else.
     reason: Arc<OnceLock<String>>,
@@ -79,6 +81,7 @@ impl CubeScan {
             partitions,
             grid_order: None,
             blocks,
+            alignment: None,
             reason: Arc::default(),
             grid: OnceLock::new(),
             metrics: ExecutionPlanMetricsSet::new(),
@@ -93,6 +96,35 @@ impl CubeScan {
     pub(crate) fn with_limit(mut self, limit: Option<usize>) -> Self {
         self.limit = limit;
         self
+    }
+
+    pub(crate) fn with_alignment(mut self, differences: String) -> Self {
+        self.alignment = Some(differences);
+        self
+    }
+
+    /// The same scan of a cube whose variables have other values, and without the predicate that the
+    /// boolean column `without` is true.
+    pub(crate) fn with_cube(&self, cube: Arc<Cube>, without: Option<usize>) -> Self {
+        let mut scan = Self {
+            cube,
+            reason: Arc::default(),
+            ..self.clone()
+        };
+        if let (Some(rows), Some(without)) = (&scan.predicate.rows, without) {
+            let is_other = |conjunct: &&Arc<dyn PhysicalExpr>| {
+                let column = conjunct.downcast_ref::<Column>();
+                column.is_none_or(|column| column.index() != without)
+            };
+            let others = split_conjunction(rows).into_iter().filter(is_other);
+            scan.predicate.rows = conjunction_opt(others.map(Arc::clone));
+        }
+        scan
+    }
+
+    /// Number of workers.
+    pub(crate) fn partitions(&self) -> usize {
+        self.partitions
     }
 
     /// Notes why this scan makes rows, for `EXPLAIN`.
@@ -345,10 +377,13 @@ impl DataSource for CubeScan {
         if matches!(format, DisplayFormatType::TreeRender) {
             return write!(f, "cube={}\nchunks={selected}/{total}", self.cube.name);
         }
+        match self.cube.zipped.as_slice() {
+            [] => write!(f, "CubeScan: cube={}", self.cube.name)?,
+            zipped => write!(f, "CubeScan: zip=[{}]", zipped.join(", "))?,
+        }
         write!(
             f,
-            "CubeScan: cube={}, cells=[{}], chunks={selected}/{total}",
-            self.cube.name,
+            ", cells=[{}], chunks={selected}/{total}",
             axes.join(", ")
         )?;
         write!(f, ", columns=[{}]", columns.join(", "))?;
@@ -366,6 +401,9 @@ impl DataSource for CubeScan {
         }
         if self.grid_order.is_some() {
             write!(f, ", order=grid")?;
+        }
+        if let Some(differences) = &self.alignment {
+            write!(f, ", alignment: {differences}")?;
         }
         if let Some(reason) = self.reason.get() {
             write!(f, ", rows because: {reason}")?;

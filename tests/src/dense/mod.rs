@@ -11,6 +11,7 @@
 
 mod answers;
 mod cubes;
+mod joins;
 mod statements;
 
 use std::sync::Arc;
@@ -87,12 +88,15 @@ fn number(variable: &str, otherwise: u64) -> u64 {
     text.parse().unwrap_or(otherwise)
 }
 
-fn aggregates_agree(calendar: Calendar, cases: u64) -> Result<(), libtest_mimic::Failed> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
-        .build()?;
-    let seed = number("GRATICULE_SEED", 1);
+        .build()
+}
+
+/// A runner of so many cases, which the seed and the calendar determine.
+fn runner(calendar: Calendar, seed: u64, cases: u64) -> TestRunner {
     let mut bytes = [calendar as u8; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let config = Config {
@@ -102,7 +106,13 @@ fn aggregates_agree(calendar: Calendar, cases: u64) -> Result<(), libtest_mimic:
         ..Config::default()
     };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-    let mut runner = TestRunner::new_with_rng(config, rng);
+    TestRunner::new_with_rng(config, rng)
+}
+
+fn aggregates_agree(calendar: Calendar, cases: u64) -> Result<(), libtest_mimic::Failed> {
+    let runtime = runtime()?;
+    let seed = number("GRATICULE_SEED", 1);
+    let mut runner = runner(calendar, seed, cases);
     let cases = layouts(calendar).prop_flat_map(move |layout| {
         let statements = statements(calendar, repeats(&layout));
         let statements = prop::collection::vec(statements, 8);
@@ -112,6 +122,27 @@ fn aggregates_agree(calendar: Calendar, cases: u64) -> Result<(), libtest_mimic:
         .run(&cases, |(layout, seed, statements, execution)| {
             runtime
                 .block_on(compare(&layout, seed.into(), &statements, execution))
+                .map_err(TestCaseError::fail)
+        })
+        .map_err(|failure| format!("GRATICULE_SEED={seed}: {failure}").into())
+}
+
+fn joins_agree(cases: u64) -> Result<(), libtest_mimic::Failed> {
+    let runtime = runtime()?;
+    let seed = number("GRATICULE_SEED", 1);
+    let mut runner = runner(Calendar::Standard, seed, cases);
+    let both = prop::array::uniform2(layouts(Calendar::Standard));
+    let statements = prop::collection::vec(joins::statements(), 8);
+    let cases = (both, any::<u32>(), statements, executions());
+    runner
+        .run(&cases, |(layouts, seed, statements, execution)| {
+            runtime
+                .block_on(joins::compare(
+                    &layouts,
+                    seed.into(),
+                    &statements,
+                    execution,
+                ))
                 .map_err(TestCaseError::fail)
         })
         .map_err(|failure| format!("GRATICULE_SEED={seed}: {failure}").into())
@@ -128,6 +159,9 @@ pub(crate) fn trials() -> Vec<Trial> {
         }),
         Trial::test("dense::aggregates_agree_in_a_model_calendar", || {
             aggregates_agree(Calendar::Days360, 15)
+        }),
+        Trial::test("dense::joins_agree_with_a_copy_of_the_rows", || {
+            joins_agree(45)
         }),
     ]
 }

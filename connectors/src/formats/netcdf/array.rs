@@ -69,8 +69,8 @@ impl ArrayReader for NetcdfArray {
 
     fn decode(&self, index: &[u64], chunk: EncodedChunk) -> CubeResult<RawChunk> {
         let stored = match chunk.payload {
-            Payload::Values(values) => return Ok(values),
             Payload::Encoded(bytes) => bytes,
+            payload => return payload.into_values(&self.description().name),
         };
         let place = self.chunk_place(index);
         if let Layout::Chunks(storage) = &self.layout {

@@ -192,7 +192,7 @@ impl ArrayReader for ZarrArray {
     fn decode(&self, index: &[u64], chunk: EncodedChunk) -> CubeResult<RawChunk> {
         let encoded = match chunk.payload {
             Payload::Encoded(encoded) => encoded,
-            Payload::Values(values) => return Ok(values),
+            payload => return payload.into_values(&self.description().name),
         };
         let decoding = self.decoding()?;
         let key = self.key(decoding, index);

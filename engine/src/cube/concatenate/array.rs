@@ -77,7 +77,7 @@ impl Concatenated {
             description.chunks.get_mut(axis),
         ) {
             *length = cells;
-            *along = join_chunks(bounds);
+            *along = AxisChunks::ending_at(bounds);
         }
         description.shard_shape = None;
         description.stored_bytes = stored_bytes;
@@ -107,25 +107,6 @@ impl Concatenated {
             *along = number - first;
         }
         Ok((part.as_ref(), index))
-    }
-}
-
-/// Chunks that end at the cells `bounds`, at equal steps if they are.
-fn join_chunks(bounds: Vec<u64>) -> AxisChunks {
-    let size = bounds.get(1).copied().unwrap_or(1);
-    let length = bounds.last().copied().unwrap_or(0);
-    let regular = AxisChunks::regular(length, size);
-    let steps = bounds.len() as u64 - 1;
-    let even = regular.count() == steps
-        && (0..steps)
-            .zip(bounds.iter().skip(1))
-            .all(|(chunk, end)| regular.range(chunk).end == *end);
-    if even {
-        regular
-    } else {
-        AxisChunks::Irregular {
-            bounds: bounds.into(),
-        }
     }
 }
 
@@ -274,33 +255,4 @@ fn in_memory(description: &ArrayDescription, values: ArrayRef) -> Arc<dyn ArrayR
     .with_attributes(Value::Object(description.attributes.clone()))
     .with_fill(description.fill_value.clone(), &[])
     .shared()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn chunks_of_equal_steps_are_regular() {
-        let cases: &[(&[u64], bool)] = &[
-            (&[0], true),
-            (&[0, 1, 2, 3], true),
-            (&[0, 4, 8, 9], true),
-            (&[0, 4, 5, 9], false),
-            (&[0, 31, 59, 90], false),
-        ];
-        for (bounds, regular) in cases {
-            let chunks = join_chunks(bounds.to_vec());
-            assert_eq!(
-                matches!(chunks, AxisChunks::Regular { .. }),
-                *regular,
-                "{bounds:?}"
-            );
-            assert_eq!(chunks.length(), *bounds.last().unwrap_or(&0));
-            for chunk in 0..chunks.count() {
-                let at = chunk as usize;
-                assert_eq!(chunks.range(chunk), bounds[at]..bounds[at + 1]);
-            }
-        }
-    }
 }

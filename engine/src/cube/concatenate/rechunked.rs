@@ -103,13 +103,7 @@ impl ArrayReader for Rechunked {
     }
 
     fn decode(&self, _index: &[u64], chunk: EncodedChunk) -> CubeResult<RawChunk> {
-        match chunk.payload {
-            Payload::Values(raw) => Ok(raw),
-            Payload::Encoded(_) => Err(CubeError::invalid(
-                &self.description.name,
-                "the chunk was not fetched from this array",
-            )),
-        }
+        chunk.payload.into_values(&self.description.name)
     }
 }
 

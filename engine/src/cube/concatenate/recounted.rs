@@ -128,7 +128,10 @@ impl ArrayReader for Recounted {
     fn decode(&self, index: &[u64], chunk: EncodedChunk) -> CubeResult<RawChunk> {
         let raw = match chunk.payload {
             Payload::Values(raw) => raw,
-            Payload::Encoded(_) => self.inner.decode(index, chunk)?,
+            payload => {
+                let chunk = EncodedChunk { payload, ..chunk };
+                self.inner.decode(index, chunk)?
+            }
         };
         let (values, shape) = self.decoding.apply(raw)?;
         Ok(RawChunk {

@@ -139,10 +139,7 @@ fn values(group: &Group, name: &str) -> Vec<i64> {
     let whole = Rechunked::like(Arc::clone(array), &whole, usize::MAX);
     let index = vec![0; shape.len()];
     let chunk = block_on(whole.fetch(&index)).unwrap().unwrap();
-    let raw = match chunk.payload {
-        Payload::Values(raw) => raw,
-        Payload::Encoded(_) => panic!("arrays in memory are not encoded"),
-    };
+    let raw = chunk.payload.into_values(name).unwrap();
     let raw = match array.description().chunks == whole.description().chunks {
         true => {
             let payload = Payload::Values(raw);

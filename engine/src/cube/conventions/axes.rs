@@ -106,6 +106,7 @@ async fn read_coordinates(
         axes: vec![0],
         array: Arc::clone(&column.array),
         decoding: decoding.clone(),
+        origin: None,
     };
     let chunks = variable.chunks().first().map_or(0, |chunks| chunks.count());
     let parts = stream::iter(0..chunks).map(|chunk| read_chunk(&variable, chunk));

@@ -125,7 +125,7 @@ fn build(
     let crs_name = crs.as_ref().map(|crs| crs.name.as_str());
     let variables: Vec<Variable> = columns
         .iter()
-        .map(|column| variable(column, &set, crs_name, reading))
+        .map(|column| variable(group, column, &set, crs_name, reading))
         .collect::<CubeResult<_>>()?;
     let fields = axes.iter().map(|axis| Arc::clone(&axis.field));
     let fields = fields.chain(variables.iter().map(|v| Arc::clone(&v.field)));
@@ -136,6 +136,7 @@ fn build(
         variables,
         attributes: group.attributes.clone(),
         crs,
+        zipped: Vec::new(),
         url: group.url.clone(),
         format: group.format.clone(),
         version: group.version.clone(),
@@ -143,6 +144,7 @@ fn build(
 }
 
 fn variable(
+    group: &Group,
     column: &Column,
     set: &DimensionSet,
     crs: Option<&str>,
@@ -163,5 +165,6 @@ fn variable(
         axes: column.dimensions.iter().filter_map(position).collect(),
         array: Arc::clone(&column.array),
         decoding,
+        origin: Some(format!("{}\n{}\n{name}", group.url, group.version).into()),
     })
 }

@@ -60,6 +60,8 @@ pub struct Decoding {
 enum Transform {
     /// They stay as they are, in the same buffer.
     Keep,
+    /// They are values already, mask and all; a NaN is one.
+    Decoded,
     /// `value × scale + offset`, in 64 bits, rounded once to the decoded type.
     Scale { scale: f64, offset: f64 },
     /// `units: days since …`, after scaling.
@@ -100,6 +102,22 @@ macro_rules! with_numbers {
 }
 
 impl Decoding {
+    /// The decoding of an array that holds values of `data_type` already; what is not stored is NULL.
+    ///
+    /// # Errors
+    /// There is no NULL of this type.
+    pub(in crate::cube) fn of_values(data_type: &DataType) -> CubeResult<Decoding> {
+        Ok(Decoding {
+            stored: data_type.clone(),
+            read_as: data_type.clone(),
+            missing: Missing::default(),
+            transform: Transform::Decoded,
+            data_type: data_type.clone(),
+            calendar: None,
+            fill: ScalarValue::try_from(data_type).map_err(undecodable)?,
+        })
+    }
+
     /// Type of the decoded values.
     pub fn data_type(&self) -> &DataType {
         &self.data_type
@@ -161,6 +179,7 @@ impl Decoding {
         };
         match &self.transform {
             Transform::Keep => self.masked(&stored),
+            Transform::Decoded => Ok(stored),
             Transform::Cast => convert(&self.masked(&stored)?, &self.data_type),
             Transform::Scale { scale, offset } => self.scaled(&stored, *scale, *offset),
             Transform::Time {

@@ -22,6 +22,7 @@ use futures::stream;
 use crate::dense::aggregate::groups::Gathered;
 use crate::dense::aggregate::plan::{GridAggregatePlan, Input, Mode, Output, Source};
 use crate::dense::aggregate::worker::Worker;
+use crate::scan::CubeScan;
 use crate::scan::queue::{Claims, Executions};
 use crate::scan::units::{UnitOrder, UnitReader};
 
@@ -60,6 +61,23 @@ impl GridAggregateExec {
             properties: Arc::new(properties),
             executions: Executions::default(),
             metrics: ExecutionPlanMetricsSet::new(),
+        }
+    }
+
+    /// What it reads.
+    pub(crate) fn scan(&self) -> &CubeScan {
+        &self.plan.scan
+    }
+
+    /// The same aggregate over a scan that differs only in the values of its variables.
+    pub(crate) fn over(&self, scan: CubeScan) -> Self {
+        let mut plan = self.plan.as_ref().clone();
+        plan.scan = Arc::new(scan);
+        Self {
+            plan: Arc::new(plan),
+            properties: Arc::clone(&self.properties),
+            executions: Executions::default(),
+            metrics: self.metrics.clone(),
         }
     }
 
