@@ -20,6 +20,8 @@ extensions_options! {
         pub grid_order: bool, default = true
         /// Aggregate blocks as arrays where the groups follow the grid; off only to test that the answer stays the same.
         pub grid_aggregate: bool, default = true
+        /// Join a cube with regions of its grid cell by cell of the axes instead of row by row; off only to test that the answer stays the same.
+        pub region_join: bool, default = true
     }
 }
 

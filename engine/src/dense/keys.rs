@@ -10,9 +10,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, UInt64Array};
-use arrow::compute::take;
-use arrow::datatypes::{Field, Schema};
+use arrow::array::{Array, ArrayRef, RecordBatch, new_empty_array};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::Result;
 use datafusion::logical_expr::EmitTo;
 use datafusion::physical_expr::PhysicalExpr;
@@ -23,7 +22,8 @@ use datafusion::physical_plan::aggregates::group_values::new_group_values;
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
 
 use crate::cube::{AxisOrder, Cube};
-use crate::scan::grid::UnitAxis;
+use crate::dense::regions::{RegionMap, Regions};
+use crate::scan::grid::{ScanGrid, UnitAxis};
 use crate::scan::predicate::remap_columns;
 use crate::scan::selection::AxisSelection;
 
@@ -36,7 +36,8 @@ pub(crate) struct AxisCodes {
     pub(crate) count: usize,
     /// Does every selected cell have a code of its own, in ascending order?
     pub(crate) is_identity: bool,
-    /// Has the axis a key at all?
+    /// Have cells of the axis codes of their own? Not where it has no key, or regions of several axes
+    /// have the codes.
     pub(crate) is_keyed: bool,
 }
 
@@ -61,9 +62,9 @@ impl AxisCodes {
 /// One group column of the output.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyColumn {
-    /// The axis whose coordinates it reads.
+    /// The axis whose coordinates it reads, or the first one of the regions'.
     pub(crate) axis: usize,
-    /// Its value for each code of the axis.
+    /// Its value for each code of the axis; none before regions are known.
     pub(crate) values: ArrayRef,
     /// As `EXPLAIN` shows it.
     pub(crate) name: String,
@@ -76,11 +77,36 @@ pub(crate) struct GroupKeys {
     pub(crate) axes: Vec<AxisCodes>,
     /// The group columns, in the order of the output.
     pub(crate) columns: Vec<KeyColumn>,
+    /// Keys that read columns of the regions that a cube is joined with: position among the columns, and
+    /// what to evaluate on the regions.
+    pub(crate) of_regions: Vec<(usize, Arc<dyn PhysicalExpr>)>,
+    /// The cells of the regions and their codes, which stand on the first of the regions' axes.
+    pub(crate) regions: Option<Arc<RegionCodes>>,
+}
+
+/// How the cells of regions fall into groups.
+#[derive(Debug)]
+pub(crate) struct RegionCodes {
+    /// Code of each region.
+    pub(crate) codes: Vec<u32>,
+    /// Where their cells are.
+    pub(crate) map: RegionMap,
+    /// The regions, which weigh on the memory pool as long as they are here.
+    _regions: Regions,
+}
+
+/// The regions that a cube is joined with, while planning.
+#[derive(Debug, Clone)]
+pub(crate) struct RegionColumns {
+    /// The axes of which they select cells, ascending.
+    pub(crate) axes: Vec<usize>,
+    /// The columns of the joined table: the cube's, then theirs.
+    pub(crate) joined: SchemaRef,
 }
 
 impl GroupKeys {
-    /// Evaluates group keys over the table's schema on the selected coordinates. `Err` holds the reason
-    /// why they cannot be codes.
+    /// Evaluates group keys over the table's schema, or that of its join with regions, on the selected
+    /// coordinates. `Err` holds the reason why they cannot be codes.
     ///
     /// # Errors
     /// A key that fails on a selected coordinate.
@@ -88,19 +114,38 @@ impl GroupKeys {
         cube: &Cube,
         selections: &[AxisSelection],
         keys: &[(Arc<dyn PhysicalExpr>, String)],
+        regions: Option<&RegionColumns>,
     ) -> Result<std::result::Result<Self, String>> {
         let mut of_axis: Vec<Vec<usize>> = vec![Vec::new(); cube.axes.len()];
+        let mut of_regions = Vec::new();
+        let first_of_regions = cube.schema.fields().len();
+        let is_of_regions =
+            |axis: &usize| regions.is_some_and(|regions| regions.axes.contains(axis));
         for (position, (key, name)) in keys.iter().enumerate() {
             if is_volatile(key) {
                 return Ok(Err(format!("the group key {name} is volatile")));
             }
             let columns: Vec<usize> = collect_columns(key).iter().map(Column::index).collect();
             match columns.as_slice() {
+                columns if columns.iter().any(|column| *column >= first_of_regions) => {
+                    if columns.iter().any(|column| *column < first_of_regions) {
+                        return Ok(Err(format!("the group key {name} reads cells and regions")));
+                    }
+                    of_regions.push(position);
+                }
+                [axis] if is_of_regions(axis) => {
+                    return Ok(Err(format!(
+                        "the group key {name} reads an axis that the regions do"
+                    )));
+                }
                 [axis] if *axis < cube.axes.len() => of_axis[*axis].push(position),
                 [] => match cube.axes.len() {
                     0 => return Ok(Err("the cube has no axis".to_string())),
-                    // A constant may stand on any axis.
-                    _ => of_axis[0].push(position),
+                    // A constant may stand on any axis that has keys of its own.
+                    axes => match (0..axes).find(|axis| !is_of_regions(axis)) {
+                        Some(axis) => of_axis[axis].push(position),
+                        None => of_regions.push(position),
+                    },
                 },
                 columns if columns.iter().any(|column| *column >= cube.axes.len()) => {
                     return Ok(Err(format!("the group key {name} reads a variable")));
@@ -122,10 +167,59 @@ impl GroupKeys {
                 });
             }
         }
+        let mut of_regions_alone = Vec::with_capacity(of_regions.len());
+        if let Some(RegionColumns { axes, joined }) = regions {
+            let columns_of_regions: Vec<usize> =
+                (first_of_regions..joined.fields().len()).collect();
+            for position in of_regions {
+                let (key, name) = &keys[position];
+                columns[position] = Some(KeyColumn {
+                    axis: axes[0],
+                    values: new_empty_array(&key.data_type(joined)?),
+                    name: name.clone(),
+                });
+                let key = remap_columns(Arc::clone(key), &columns_of_regions)?;
+                of_regions_alone.push((position, key));
+            }
+        }
         Ok(Ok(Self {
             axes,
             columns: columns.into_iter().flatten().collect(),
+            of_regions: of_regions_alone,
+            regions: None,
         }))
+    }
+
+    /// The same keys with the codes of regions, whose cells in a scan are those of `grid`.
+    ///
+    /// # Errors
+    /// A key that fails on a region, or the memory pool has no room.
+    pub(crate) fn with_regions(&self, regions: Regions, grid: &ScanGrid) -> Result<Self> {
+        let rows = regions.rows.num_rows();
+        let map = RegionMap::new(&regions.boxes, grid, &regions.memory)?;
+        let values = self
+            .of_regions
+            .iter()
+            .map(|(_, key)| key.evaluate(&regions.rows)?.into_array(rows))
+            .collect::<Result<Vec<_>>>()?;
+        let (codes, values) = match values.is_empty() {
+            true => (vec![0; rows], values),
+            false => grouped(&values)?,
+        };
+        let count = codes.iter().max().map_or(0, |last| last + 1);
+        let mut keys = self.clone();
+        for ((position, _), values) in std::iter::zip(&self.of_regions, values) {
+            keys.columns[*position].values = values;
+        }
+        for (place, axis) in map.axes().iter().enumerate() {
+            keys.axes[*axis].count = if place == 0 { count } else { 1 };
+        }
+        keys.regions = Some(Arc::new(RegionCodes {
+            codes: codes.into_iter().map(|code| code as u32).collect(),
+            map,
+            _regions: regions,
+        }));
+        Ok(keys)
     }
 
     /// Number of groups, if every combination of codes occurs.
@@ -160,11 +254,7 @@ fn axis_codes(
         };
         return Ok((codes, Vec::new()));
     }
-    let cells = UInt64Array::from_iter_values(selection.cells());
-    let coordinates = match selection.is_all() {
-        true => Arc::clone(coordinates),
-        false => take(coordinates, &cells, None)?,
-    };
+    let coordinates = selection.take(coordinates)?;
     let schema = Arc::new(cube.schema.project(&[axis])?);
     let batch = RecordBatch::try_new(schema, vec![coordinates])?;
     let values = keys
@@ -185,15 +275,8 @@ fn axis_codes(
         };
         return Ok((codes, values));
     }
-    let fields = std::iter::zip(keys, &values)
-        .map(|(key, values)| Field::new(key.to_string(), values.data_type().clone(), true));
-    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    // The very grouping of DataFusion's hash aggregate, so that NaN, -0.0 and NULL group alike.
-    let mut groups = new_group_values(schema, &GroupOrdering::None)?;
-    let mut indices = Vec::with_capacity(selected);
-    groups.intern(&values, &mut indices)?;
-    let count = groups.len();
-    let values = groups.emit(EmitTo::All)?;
+    let (indices, values) = grouped(&values)?;
+    let count = indices.iter().max().map_or(0, |last| last + 1);
     let codes = AxisCodes {
         is_identity: indices
             .iter()
@@ -204,4 +287,18 @@ fn axis_codes(
         is_keyed: true,
     };
     Ok((codes, values))
+}
+
+/// The group of each row of `keys`, numbered in the order in which they appear, and the keys of each
+/// group.
+fn grouped(keys: &[ArrayRef]) -> Result<(Vec<usize>, Vec<ArrayRef>)> {
+    let fields = keys
+        .iter()
+        .map(|key| Field::new("key", key.data_type().clone(), true));
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    // The very grouping of DataFusion's hash aggregate, so that NaN, -0.0 and NULL group alike.
+    let mut groups = new_group_values(schema, &GroupOrdering::None)?;
+    let mut indices = Vec::new();
+    groups.intern(keys, &mut indices)?;
+    Ok((indices, groups.emit(EmitTo::All)?))
 }

@@ -7,7 +7,9 @@
 //!  dense plan   GridAggregateExec (leaf, holds the scan)
 //! ```
 //! [`keys`] turns group keys into small integers per axis before any chunk is read; [`aggregate`] reduces
-//! blocks into arrays that those integers index. There is no hash table anywhere.
+//! blocks into arrays that those integers index. There is no hash table anywhere. [`regions`] joins a
+//! cube with a table whose rows select cells.
 
 pub(crate) mod aggregate;
 pub(crate) mod keys;
+pub(crate) mod regions;

@@ -4,7 +4,7 @@
 //!  AggregateExec(Final)                       GridAggregateExec
 //!    AggregateExec(Partial)          ─▶
 //!      [ProjectionExec]
-//!        DataSourceExec(CubeScan)
+//!        DataSourceExec(CubeScan)            (or a RegionJoinExec, whose child the operator keeps)
 //! ```
 
 use std::sync::Arc;
@@ -12,17 +12,15 @@ use std::sync::Arc;
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
-use datafusion::physical_plan::projection::ProjectionExec;
-use datafusion_datasource::source::DataSourceExec;
 
 use crate::dense::aggregate::GridAggregateExec;
-use crate::dense::aggregate::plan::GridAggregatePlan;
+use crate::dense::aggregate::plan::{Cells, GridAggregatePlan};
+use crate::dense::regions::RegionJoinExec;
 use crate::options::CubeOptions;
-use crate::scan::CubeScan;
+use crate::rules::{projection_below, scan_below};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -50,20 +48,20 @@ impl PhysicalOptimizerRule for GridAggregate {
                 AggregateMode::Single | AggregateMode::SinglePartitioned => last,
                 _ => return Ok(Transformed::no(node)),
             };
-            let Some((below, scan)) = scan_below(first.input())? else {
+            let Some(cells) = cells_below(first.input()) else {
                 return Ok(Transformed::no(node));
             };
             let decision = match options.grid_aggregate {
-                true => GridAggregatePlan::new(first, &below, scan, last.schema(), partitions)?,
+                true => GridAggregatePlan::new(first, &cells, last.schema(), partitions)?,
                 false => Err("cube.grid_aggregate is off".to_string()),
             };
             match decision {
                 Ok(plan) => {
-                    let operator = GridAggregateExec::new(plan, partitions);
+                    let operator = GridAggregateExec::new(plan, cells.regions.cloned());
                     Ok(Transformed::yes(Arc::new(operator)))
                 }
                 Err(reason) => {
-                    scan.explain_rows(reason);
+                    cells.scan.explain_rows(reason);
                     Ok(Transformed::no(node))
                 }
             }
@@ -80,26 +78,22 @@ impl PhysicalOptimizerRule for GridAggregate {
     }
 }
 
-type Plan = Arc<dyn ExecutionPlan>;
-
-/// The scan below an aggregate, and the projection between them.
-fn scan_below(input: &Plan) -> Result<Option<(ProjectionExprs, &CubeScan)>> {
-    let (projection, source) = match input.downcast_ref::<ProjectionExec>() {
-        Some(projection) => (Some(projection), projection.input()),
-        None => (None, input),
-    };
-    let scan = source
-        .downcast_ref::<DataSourceExec>()
-        .and_then(|source| source.data_source().downcast_ref::<CubeScan>());
-    let Some(scan) = scan else {
-        return Ok(None);
-    };
-    let below = match projection {
-        Some(projection) => projection.projection_expr().clone(),
-        None => {
-            let columns: Vec<usize> = (0..scan.schema.fields().len()).collect();
-            ProjectionExprs::from_indices(&columns, &scan.schema)
-        }
-    };
-    Ok(Some((below, scan)))
+/// The cells that an aggregate reads: those of a scan, or of its join with regions.
+fn cells_below(plan: &Arc<dyn ExecutionPlan>) -> Option<Cells<'_>> {
+    if let Some((below, scan)) = scan_below(plan) {
+        return Some(Cells {
+            scan,
+            below,
+            outputs: &scan.projection,
+            regions: None,
+        });
+    }
+    let (below, source) = projection_below(plan);
+    let join = &source.downcast_ref::<RegionJoinExec>()?.join;
+    Some(Cells {
+        scan: &join.scan,
+        below,
+        outputs: &join.outputs,
+        regions: Some(join),
+    })
 }

@@ -119,6 +119,11 @@ impl ScanGrid {
             .fold(1, u64::saturating_mul)
     }
 
+    /// Chunks of the grid along `axis`, selected or not.
+    pub(crate) fn chunks(&self, axis: usize) -> &AxisChunks {
+        &self.axes[axis].chunks
+    }
+
     /// Number of units along each axis.
     pub(crate) fn counts(&self) -> Vec<u64> {
         self.axes.iter().map(Self::units_along).collect()

@@ -365,10 +365,12 @@ impl Worker {
         if plan.general.is_empty() {
             return Ok(());
         }
-        let indices = layout.indices(unit.rows(), plane);
+        let members = layout.members(unit.rows(), plane);
         for (position, general) in plan.general.iter().enumerate() {
-            let arguments: Vec<ArrayRef> =
-                general.arguments.iter().filter_map(|_| next()).collect();
+            let arguments = general.arguments.iter().filter_map(|_| next());
+            let arguments = arguments
+                .map(|argument| members.take(argument))
+                .collect::<Result<Vec<_>>>()?;
             let filter = match &general.filter {
                 Some(_) => next().map(|filter| true_bits(filter.as_boolean())),
                 None => None,
@@ -377,10 +379,12 @@ impl Worker {
                 .into_iter()
                 .flatten()
                 .reduce(|a, b| &a & &b);
-            let filter = filter.map(|filter| BooleanArray::new(filter, None));
+            let filter = filter.map(|filter| Arc::new(BooleanArray::new(filter, None)) as ArrayRef);
+            let filter = filter.map(|filter| members.take(filter)).transpose()?;
+            let filter = filter.as_ref().map(|filter| filter.as_boolean());
             self.groups
                 .general
-                .add(position, &arguments, &indices, filter.as_ref())?;
+                .add(position, &arguments, &members.groups, filter)?;
         }
         self.memory
             .try_resize(self.plan.state_bytes() + self.groups.general.size())
