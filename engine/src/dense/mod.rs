@@ -11,5 +11,6 @@
 //! cube with a table whose rows select cells.
 
 pub(crate) mod aggregate;
+pub(crate) mod joint;
 pub(crate) mod keys;
 pub(crate) mod regions;

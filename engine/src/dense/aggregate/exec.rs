@@ -126,11 +126,9 @@ async fn open(
         order(&plan, &execution),
         &metrics,
     )?;
-    if let Some(regions) = &plan.keys.regions {
-        let regions = Arc::clone(regions);
-        units.only(Box::new(move |unit| {
-            regions.map.touches(unit).then_some(None)
-        }));
+    if let Some(joint) = &plan.keys.joint {
+        let joint = Arc::clone(joint);
+        units.only(Box::new(move |unit| joint.touches(unit).then_some(None)));
     }
     let consumer = MemoryConsumer::new(format!("aggregate of {}", scan.cube.name));
     Worker::new(
@@ -172,16 +170,12 @@ impl DisplayAs for GridAggregateExec {
             Mode::Tiles => "tiles",
             Mode::Shared => "shared",
         };
-        let of_regions = |position: usize| {
-            let mut keys = plan.keys.of_regions.iter();
-            keys.any(|(other, _)| *other == position)
-        };
         let keys: Vec<String> = plan
             .keys
             .columns
             .iter()
             .enumerate()
-            .map(|(position, key)| match of_regions(position) {
+            .map(|(position, key)| match plan.keys.is_of_regions(position) {
                 true => format!("{} (of regions)", key.name),
                 false => format!("{} ({} codes)", key.name, plan.keys.axes[key.axis].count),
             })

@@ -134,8 +134,8 @@ impl Members {
 impl UnitLayout {
     /// Sorts the rows of `unit`, all of whose groups lie in `extent`.
     pub(crate) fn new(keys: &GroupKeys, unit: &Unit, extent: &Extent) -> Self {
-        if let Some(regions) = &keys.regions {
-            return Self::of_regions(keys, regions, unit, extent);
+        if let Some(joint) = &keys.joint {
+            return Self::of_joint(keys, joint, unit, extent);
         }
         let rank = unit.axes.len();
         let codes: Vec<Vec<usize>> = (0..rank)

@@ -3,7 +3,7 @@
 //! ```text
 //!  plan      what to reduce: keys as codes, inputs, aggregates, tiles        (while planning)
 //!  tiles     which units a worker owns, and which groups they can touch
-//!  layout    a unit's rows by group: which kernel walks them how; region_layout, where regions select them
+//!  layout    a unit's rows by group: which kernel walks them how; joint_layout, of codes over several axes
 //!  inputs    the values that an aggregate reads: a variable, an expression
 //!  state     counts, sums, extremes of all groups, one array each
 //!  pairs     the same for correlation and regression
@@ -21,11 +21,11 @@
 pub(crate) mod exec;
 mod general;
 mod inputs;
+mod joint_layout;
 mod layout;
 mod output;
 mod pairs;
 pub(crate) mod plan;
-mod region_layout;
 mod state;
 mod tiles;
 mod worker;

@@ -109,7 +109,7 @@ impl RegionMap {
         if here.is_empty() {
             return Vec::new();
         }
-        let strides = strides(unit);
+        let strides = unit.strides();
         let positions: Vec<Positions> = self
             .boxes
             .axes
@@ -149,7 +149,7 @@ impl RegionMap {
         let (Some(last), false) = (self.boxes.axes.last(), runs.is_empty()) else {
             return Vec::new();
         };
-        let strides = strides(unit);
+        let strides = unit.strides();
         // Along the axes inside the last one, all rows follow each other.
         let inner = strides[*last];
         let mut offsets = vec![0];
@@ -173,15 +173,6 @@ impl RegionMap {
         rows.sort_unstable_by_key(|rows| (rows.start, rows.region));
         rows
     }
-}
-
-/// How many rows apart two neighbours along each axis are.
-pub(crate) fn strides(unit: &Unit) -> Vec<usize> {
-    let mut strides = vec![1; unit.axes.len()];
-    for axis in (1..unit.axes.len()).rev() {
-        strides[axis - 1] = strides[axis] * unit.axes[axis].count;
-    }
-    strides
 }
 
 /// Positions of the cells of a unit along one axis, in the order of rows.

@@ -35,4 +35,4 @@ mod systems;
 pub(crate) use exec::RegionJoinExec;
 pub(crate) use gather::Regions;
 pub(crate) use join::{JoinKind, RegionJoin};
-pub(crate) use map::{RegionMap, strides};
+pub(crate) use map::RegionMap;

@@ -1,26 +1,26 @@
-//! The rows of a unit by group where regions select the cells: a cell may be in several groups or none.
+//! The rows of a unit by group where codes are over several axes: those of regions and of planes.
 //!
 //! ```text
-//!  y, x     ··▄██▄···    runs of cells, by code of their region        ×     offsets of the time
+//!  y, x     ··▄██▄···    runs of cells, by code                        ×     offsets of the time
 //!           ·▄████···                                                        steps, by code of time
 //! ```
-//! Codes of regions stand on the first of the axes that regions read; the others of those have code 0.
+//! The codes stand on the first of those axes; the others of them have code 0.
 
 use crate::dense::aggregate::layout::{Bucket, Extent, Inner, UnitLayout, inner};
-use crate::dense::keys::{GroupKeys, RegionCodes};
-use crate::dense::regions::strides;
+use crate::dense::joint::JointCodes;
+use crate::dense::keys::GroupKeys;
 use crate::scan::grid::Unit;
 
 impl UnitLayout {
-    /// Sorts the cells of regions in `unit`, all of whose groups lie in `extent`.
-    pub(super) fn of_regions(
+    /// Sorts the cells of `unit` that have codes of `joint`; all their groups lie in `extent`.
+    pub(super) fn of_joint(
         keys: &GroupKeys,
-        regions: &RegionCodes,
+        joint: &JointCodes,
         unit: &Unit,
         extent: &Extent,
     ) -> Self {
         let rank = unit.axes.len();
-        let axes = regions.map.axes();
+        let axes = joint.axes();
         let fastest = rank - 1;
         let codes: Vec<Vec<usize>> = (0..rank)
             .map(|axis| match axes.contains(&axis) {
@@ -42,7 +42,7 @@ impl UnitLayout {
         let others = (0..fastest).filter(|axis| !axes.contains(axis));
         let others = other_axes(unit, &codes, others);
         let mut buckets = Vec::new();
-        for (code, runs) in by_code(regions, unit, row) {
+        for (code, runs) in by_code(joint, unit, row) {
             for (of_others, offsets) in &others {
                 let mut group = of_others.clone();
                 group[axes[0]] = code;
@@ -68,7 +68,7 @@ impl UnitLayout {
         Self {
             buckets,
             inner,
-            is_partition: false,
+            is_partition: joint.is_partition(),
         }
     }
 }
@@ -80,7 +80,7 @@ fn other_axes(
     codes: &[Vec<usize>],
     axes: impl Iterator<Item = usize>,
 ) -> Vec<(Vec<usize>, Vec<usize>)> {
-    let strides = strides(unit);
+    let strides = unit.strides();
     let mut all = vec![(vec![0; codes.len()], vec![0])];
     for axis in axes {
         let mut cells: Vec<(usize, usize)> = codes[axis].iter().copied().zip(0..).collect();
@@ -105,14 +105,14 @@ fn other_axes(
 /// The runs of each code: where they start and how many rows they are, shorter ones first. Runs that
 /// follow each other are joined. With `row`, the rows of one cell, each cell is a run by itself.
 fn by_code(
-    regions: &RegionCodes,
+    joint: &JointCodes,
     unit: &Unit,
     row: Option<usize>,
 ) -> Vec<(usize, Vec<(usize, usize)>)> {
-    let stride = strides(unit)[regions.map.axes().last().copied().unwrap_or(0)];
+    let stride = unit.strides()[joint.axes().last().copied().unwrap_or(0)];
     let mut runs: Vec<(u32, usize, usize)> = Vec::new();
-    for run in regions.map.runs(unit) {
-        let code = regions.codes[run.region as usize];
+    for run in joint.runs(unit) {
+        let code = run.code;
         match row {
             None => runs.push((code, run.start, run.cells)),
             Some(row) => {
