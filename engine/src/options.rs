@@ -24,6 +24,8 @@ extensions_options! {
         pub grid_zip: bool, default = true
         /// Coordinates of joined cubes that differ by less than a thousandth of a step: 'exact' joins them as SQL does and says so in EXPLAIN, 'error' refuses them, 'nearest' takes them for equal.
         pub grid_alignment: String, default = "exact".to_string()
+        /// Join a cube with regions of its grid cell by cell of the axes instead of row by row; off only to test that the answer stays the same.
+        pub region_join: bool, default = true
     }
 }
 

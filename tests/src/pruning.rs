@@ -197,12 +197,12 @@ pub(crate) fn group(layout: &Layout) -> Group {
 }
 
 /// A longitude near Greenwich or anywhere on the globe, also beyond one turn.
-fn longitudes() -> BoxedStrategy<i32> {
+pub(crate) fn longitudes() -> BoxedStrategy<i32> {
     prop_oneof![-6i32..9, (-8i32..15).prop_map(|step| step * 30)].boxed()
 }
 
 /// A latitude in and around the grid.
-fn latitudes() -> impl Strategy<Value = f64> + Clone {
+pub(crate) fn latitudes() -> impl Strategy<Value = f64> + Clone {
     (-2i32..22).prop_map(|step| 50.0 + f64::from(step) * 0.25)
 }
 

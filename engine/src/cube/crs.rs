@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use graticule_functions::space::zones::is_geographic;
 use serde_json::Value;
 
 use super::conventions::classify::{Column, grid_mapping_names, text};
@@ -91,11 +92,37 @@ impl Crs {
         Some(Crs::of_definition(definition))
     }
 
-    fn of_definition(definition: String) -> Crs {
+    /// The system that a definition states: an authority's code, WKT, PROJJSON or a PROJ string.
+    pub(crate) fn of_definition(definition: String) -> Crs {
         Crs {
             name: name_of_definition(&definition),
             definition: Some(definition),
             parameters: Attributes::new(),
+        }
+    }
+
+    /// Do coordinates in two systems name the same places, as far as cells of a grid can tell? `None`
+    /// where the definitions do not say enough.
+    ///
+    /// Longitudes and latitudes in degrees count as one system, whatever their datum: datums differ by
+    /// some hundred metres at most, and axes rarely state theirs.
+    pub(crate) fn agrees_with(&self, other: &Crs) -> Option<bool> {
+        let is_code = |name: &str| name.contains(':') && !name.contains(char::is_whitespace);
+        match (self.is_geographic(), other.is_geographic()) {
+            _ if self.name == other.name => Some(true),
+            (Some(true), Some(true)) => Some(true),
+            (Some(one), Some(another)) if one != another => Some(false),
+            _ if is_code(&self.name) && is_code(&other.name) => Some(false),
+            _ => None,
+        }
+    }
+
+    /// Are its coordinates longitudes and latitudes in degrees?
+    fn is_geographic(&self) -> Option<bool> {
+        match &self.definition {
+            Some(definition) => is_geographic(definition),
+            None => text(&self.parameters, "grid_mapping_name")
+                .map(|mapping| mapping == "latitude_longitude"),
         }
     }
 
@@ -113,6 +140,11 @@ fn name_of_definition(definition: &str) -> String {
     }
     if definition.contains('[') {
         return name_of_wkt(definition);
+    }
+    if let Some(urn) = definition.strip_prefix("urn:ogc:def:crs:")
+        && let (Some((authority, _)), Some((_, code))) = (urn.split_once(':'), urn.rsplit_once(':'))
+    {
+        return format!("{}:{code}", authority.to_ascii_uppercase());
     }
     match definition.split_once(':') {
         Some((authority, code)) if !definition.starts_with('+') => {
@@ -177,6 +209,8 @@ mod tests {
         let cases = [
             ("epsg:3035", "EPSG:3035"),
             ("OGC:CRS84", "OGC:CRS84"),
+            ("urn:ogc:def:crs:EPSG::25832", "EPSG:25832"),
+            ("urn:ogc:def:crs:OGC:1.3:CRS84", "OGC:CRS84"),
             ("+proj=laea +lat_0=52", "+proj=laea +lat_0=52"),
             (
                 r#"{"name":"x","id":{"authority":"EPSG","code":3857}}"#,
@@ -228,6 +262,33 @@ mod tests {
         for (given, name) in cases {
             assert_eq!(Crs::of_grid_mapping("crs", &attributes(given)).name, name);
         }
+    }
+
+    #[test]
+    fn systems_agree() {
+        let named = |definition: &str| Crs::of_definition(definition.to_string());
+        let utm = "PROJCS[\"UTM 32N\",GEOGCS[\"WGS 84\"],AUTHORITY[\"EPSG\",\"32632\"]]";
+        let cases = [
+            ("OGC:CRS84", "EPSG:4326", Some(true)),
+            ("OGC:CRS84", "urn:ogc:def:crs:OGC:1.3:CRS84", Some(true)),
+            ("EPSG:4326", "EPSG:4258", Some(true)),
+            ("EPSG:4326", "EPSG:3035", Some(false)),
+            ("EPSG:3035", "EPSG:3857", Some(false)),
+            ("ESRI:54009", "EPSG:3857", Some(false)),
+            ("EPSG:32632", utm, Some(true)),
+            ("Mine", "EPSG:3857", None),
+            ("+proj=laea +lat_0=52", "EPSG:3035", None),
+        ];
+        for (one, other, expected) in cases {
+            let (one, other) = (named(one), named(other));
+            assert_eq!(one.agrees_with(&other), expected, "{one:?} {other:?}");
+            assert_eq!(other.agrees_with(&one), expected, "{other:?} {one:?}");
+        }
+        let latitudes = json!({"grid_mapping_name": "latitude_longitude"});
+        let rotated = json!({"grid_mapping_name": "rotated_latitude_longitude"});
+        let of = |given| Crs::of_grid_mapping("crs", &attributes(given));
+        assert_eq!(of(latitudes).agrees_with(&named("EPSG:4326")), Some(true));
+        assert_eq!(of(rotated).agrees_with(&named("EPSG:4326")), Some(false));
     }
 
     #[test]

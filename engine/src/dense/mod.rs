@@ -7,14 +7,16 @@
 //!  dense plan   GridAggregateExec (leaf, holds the scan)
 //! ```
 //! [`input`] finds the scan below an operator; [`zip`] makes one scan of two that are joined, [`lookup`]
-//! fills variables of a scan with the results of an aggregate before it starts. [`keys`] turns group keys
-//! into small integers per axis before any chunk is read; [`aggregate`] reduces blocks into arrays that
-//! those integers index. There is no hash table anywhere. [`expressions`] are evaluated on pieces of
-//! blocks that stay in the cache.
+//! fills variables of a scan with the results of an aggregate before it starts, [`regions`] joins a cube
+//! with a table whose rows select cells. [`keys`] turns group keys into small integers per axis before
+//! any chunk is read; [`aggregate`] reduces blocks into arrays that those integers index. There is no
+//! hash table anywhere. [`expressions`] are evaluated on pieces of blocks that stay in the cache.
 
 pub(crate) mod aggregate;
 pub(crate) mod expressions;
 pub(crate) mod input;
+pub(crate) mod joint;
 pub(crate) mod keys;
 pub(crate) mod lookup;
+pub(crate) mod regions;
 pub(crate) mod zip;

@@ -4,7 +4,7 @@
 //!  AggregateExec(Final)                       GridAggregateExec
 //!    AggregateExec(Partial)          ─▶
 //!      [ProjectionExec]
-//!        DataSourceExec(CubeScan)
+//!        DataSourceExec(CubeScan)            (or a RegionJoinExec, whose child the operator keeps)
 //! ```
 //! A lookup between the aggregate and the scan comes to stand above the operator:
 //!
@@ -22,9 +22,12 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 
 use crate::dense::aggregate::GridAggregateExec;
-use crate::dense::aggregate::plan::GridAggregatePlan;
+use crate::dense::aggregate::plan::{Cells, GridAggregatePlan};
 use crate::dense::input::GridInput;
+use crate::dense::lookup::GridLookupExec;
+use crate::dense::regions::RegionJoinExec;
 use crate::options::CubeOptions;
+use crate::rules::projection_below;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -52,26 +55,25 @@ impl PhysicalOptimizerRule for GridAggregate {
                 AggregateMode::Single | AggregateMode::SinglePartitioned => last,
                 _ => return Ok(Transformed::no(node)),
             };
-            let Some(input) = GridInput::below(first.input())? else {
+            let Some((cells, lookups)) = cells_below(first.input())? else {
                 return Ok(Transformed::no(node));
             };
-            let GridInput { scan, below, .. } = &input;
             let decision = match options.grid_aggregate {
-                true => GridAggregatePlan::new(first, below, scan, last.schema(), partitions)?,
+                true => GridAggregatePlan::new(first, &cells, last.schema(), partitions)?,
                 false => Err("cube.grid_aggregate is off".to_string()),
             };
             match decision {
                 Ok(plan) => {
                     let mut operator: Arc<dyn ExecutionPlan> =
-                        Arc::new(GridAggregateExec::new(plan, partitions));
-                    for lookup in input.lookups.iter().rev() {
+                        Arc::new(GridAggregateExec::new(plan, cells.regions.cloned()));
+                    for lookup in lookups.iter().rev() {
                         operator = Arc::new(lookup.over(operator));
                     }
                     // Its build may hold aggregates over cubes, too.
                     Ok(Transformed::yes(operator))
                 }
                 Err(reason) => {
-                    scan.explain_rows(reason);
+                    cells.scan.explain_rows(reason);
                     Ok(Transformed::no(node))
                 }
             }
@@ -86,4 +88,32 @@ impl PhysicalOptimizerRule for GridAggregate {
     fn schema_check(&self) -> bool {
         true
     }
+}
+
+/// The cells that an aggregate reads: those of a scan, with the lookups that fill its variables, or of
+/// the join of a scan with regions.
+fn cells_below(
+    plan: &Arc<dyn ExecutionPlan>,
+) -> Result<Option<(Cells<'_>, Vec<&GridLookupExec>)>> {
+    if let Some(input) = GridInput::below(plan)? {
+        let cells = Cells {
+            scan: input.scan,
+            below: input.below,
+            outputs: &input.scan.projection,
+            regions: None,
+        };
+        return Ok(Some((cells, input.lookups)));
+    }
+    let (below, source) = projection_below(plan);
+    let join = source.downcast_ref::<RegionJoinExec>();
+    Ok(join.map(|exec| {
+        let join = &exec.join;
+        let cells = Cells {
+            scan: &join.scan,
+            below,
+            outputs: &join.outputs,
+            regions: Some(join),
+        };
+        (cells, Vec::new())
+    }))
 }

@@ -4,18 +4,25 @@ pub mod calendar;
 pub mod distinct_axes;
 pub mod grid_aggregate;
 pub mod grid_zip;
+pub mod region_join;
 
 use std::sync::Arc;
 
 use datafusion::common::{Result, internal_datafusion_err};
 use datafusion::optimizer::{Analyzer, AnalyzerRule};
+use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion_datasource::source::DataSourceExec;
 
 use self::calendar::CalendarDates;
 use self::distinct_axes::DistinctAxes;
 use self::grid_aggregate::GridAggregate;
 use self::grid_zip::GridZip;
+use self::region_join::RegionJoins;
+use crate::scan::CubeScan;
 
 /// The rules of every session, in their order.
 #[derive(Debug)]
@@ -43,7 +50,9 @@ impl Rules {
         let at = position(&physical, |rule| rule.name(), "EnsureRequirements")?;
         physical.insert(at, Arc::new(GridZip));
         physical.insert(at + 1, Arc::new(DistinctAxes));
-        physical.insert(at + 2, Arc::new(GridAggregate));
+        // After the rule that chooses the sides of joins, and before aggregates look at what they read.
+        physical.insert(at + 2, Arc::new(RegionJoins));
+        physical.insert(at + 3, Arc::new(GridAggregate));
         Ok(Self { analyzer, physical })
     }
 }
@@ -53,4 +62,25 @@ fn position<R>(rules: &[R], name: impl Fn(&R) -> &str, wanted: &str) -> Result<u
         .iter()
         .position(|rule| name(rule) == wanted)
         .ok_or_else(|| internal_datafusion_err!("DataFusion has no rule {wanted} any more"))
+}
+
+/// The scan that a plan is, and what a projection computes on it.
+fn scan_below(plan: &Arc<dyn ExecutionPlan>) -> Option<(ProjectionExprs, &CubeScan)> {
+    let (below, source) = projection_below(plan);
+    let scan = source
+        .downcast_ref::<DataSourceExec>()
+        .and_then(|source| source.data_source().downcast_ref::<CubeScan>());
+    scan.map(|scan| (below, scan))
+}
+
+/// The projection that a plan is, or one of all its columns, and the plan below.
+fn projection_below(plan: &Arc<dyn ExecutionPlan>) -> (ProjectionExprs, &Arc<dyn ExecutionPlan>) {
+    match plan.downcast_ref::<ProjectionExec>() {
+        Some(projection) => (projection.projection_expr().clone(), projection.input()),
+        None => {
+            let schema = plan.schema();
+            let columns: Vec<usize> = (0..schema.fields().len()).collect();
+            (ProjectionExprs::from_indices(&columns, &schema), plan)
+        }
+    }
 }

@@ -63,6 +63,15 @@ impl Unit {
         self.axes.iter().map(|axis| axis.count).product()
     }
 
+    /// How many rows apart two neighbours along each axis are.
+    pub(crate) fn strides(&self) -> Vec<usize> {
+        let mut strides = vec![1; self.axes.len()];
+        for axis in (1..self.axes.len()).rev() {
+            strides[axis - 1] = strides[axis] * self.axes[axis].count;
+        }
+        strides
+    }
+
     /// Selected cells per axis.
     pub(crate) fn counts(&self) -> Vec<usize> {
         self.axes.iter().map(|axis| axis.count).collect()
@@ -117,6 +126,11 @@ impl ScanGrid {
             .iter()
             .map(Self::units_along)
             .fold(1, u64::saturating_mul)
+    }
+
+    /// Chunks of the grid along `axis`, selected or not.
+    pub(crate) fn chunks(&self, axis: usize) -> &AxisChunks {
+        &self.axes[axis].chunks
     }
 
     /// Number of units along each axis.

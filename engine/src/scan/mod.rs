@@ -19,6 +19,7 @@ pub(crate) mod assemble;
 mod envelope;
 mod fetch;
 pub(crate) mod grid;
+pub(crate) mod matching;
 mod metrics;
 mod order;
 pub(crate) mod predicate;

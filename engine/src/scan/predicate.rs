@@ -145,6 +145,16 @@ impl PlanePredicate {
         Ok(expression.data)
     }
 
+    /// The same predicate without any mask, for other selections of its axes.
+    pub(crate) fn afresh(&self) -> Self {
+        Self {
+            axes: self.axes,
+            expression: Arc::clone(&self.expression),
+            schema: Arc::clone(&self.schema),
+            masks: Mutex::default(),
+        }
+    }
+
     /// Text of the predicate for `EXPLAIN`.
     pub(crate) fn text(&self) -> String {
         self.expression.to_string()

@@ -3,8 +3,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, BooleanArray};
+use arrow::array::{Array, ArrayRef, BooleanArray, UInt64Array};
 use arrow::buffer::BooleanBuffer;
+use arrow::compute::take;
+use datafusion::common::Result;
 
 /// The selected cells of an axis. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +96,15 @@ impl AxisSelection {
     /// The selected cells in order.
     pub(crate) fn cells(&self) -> impl Iterator<Item = u64> + '_ {
         self.runs.iter().cloned().flatten()
+    }
+
+    /// The selected ones of an axis' `coordinates`.
+    pub(crate) fn take(&self, coordinates: &ArrayRef) -> Result<ArrayRef> {
+        if self.is_all() {
+            return Ok(Arc::clone(coordinates));
+        }
+        let cells = UInt64Array::from_iter_values(self.cells());
+        Ok(take(coordinates, &cells, None)?)
     }
 
     /// The selected runs inside `cells`.

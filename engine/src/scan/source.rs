@@ -7,8 +7,8 @@ use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::{Array, UInt64Array};
-use arrow::compute::{SortOptions, take};
+use arrow::array::Array;
+use arrow::compute::SortOptions;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::stats::Precision;
@@ -36,6 +36,7 @@ use crate::scan::order::SLAB_BYTES;
 use crate::scan::predicate::ScanPredicate;
 use crate::scan::queue::{Claims, UnitQueue};
 use crate::scan::sample::Sample;
+use crate::scan::selection::AxisSelection;
 use crate::scan::stream::open_stream;
 
 /// A scan of one cube: what to read, what to compute on it, in which order.
@@ -147,6 +148,17 @@ impl CubeScan {
             metrics: ExecutionPlanMetricsSet::new(),
             ..self.clone()
         })
+    }
+
+    /// The same scan of fewer cells: those that each of `selections` leaves of its axis.
+    pub(crate) fn narrowed(&self, selections: Vec<AxisSelection>) -> Self {
+        let mut scan = self.clone();
+        // Masks of planes are kept by chunk, for one selection.
+        let planes = scan.predicate.planes.iter();
+        scan.predicate.planes = planes.map(|plane| Arc::new(plane.afresh())).collect();
+        scan.predicate.selections = selections;
+        scan.grid = OnceLock::new();
+        scan
     }
 
     /// The cube.
@@ -303,8 +315,7 @@ impl CubeScan {
             AxisOrder::Ascending => (at(first.start)?, at(last.end - 1)?),
             AxisOrder::Descending => (at(last.end - 1)?, at(first.start)?),
             AxisOrder::Unordered => {
-                let cells = UInt64Array::from_iter_values(selection.cells());
-                let selected = take(coordinates, &cells, None)?;
+                let selected = selection.take(coordinates)?;
                 if selected.null_count() > 0 {
                     return Ok(unknown);
                 }

@@ -1,13 +1,10 @@
 //! One partition of a scan at work on rows.
 //!
 //! ```text
-//!  UnitReader ─▶ unit with its early variables ─▶ predicate on rows
-//!                                                     │ none: next
-//!                                                     ▼
-//!                            fetch and decode the other variables ─▶ pieces ─▶ batches
+//!  MatchingUnits ─▶ unit, its matching pieces ─▶ batches, one after the other ─▶ projection
 //! ```
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::{BooleanArray, RecordBatch};
@@ -16,18 +13,16 @@ use arrow::compute::BatchCoalescer;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::projection::Projector;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream;
 
 use crate::scan::CubeScan;
-use crate::scan::assemble::UnitValues;
-use crate::scan::predicate::{evaluate_predicate, remap_columns, true_bits};
+use crate::scan::matching::MatchingUnits;
+use crate::scan::predicate::remap_columns;
 use crate::scan::queue::Claims;
-use crate::scan::rows::{Piece, RowMaker, UnitRows, pieces};
-use crate::scan::units::{UnitCells, UnitReader};
+use crate::scan::rows::{Piece, UnitRows};
 
 /// Opens one partition of `scan`.
 ///
@@ -40,26 +35,15 @@ pub(crate) fn open_stream(
     claims: Arc<Claims>,
     metrics: &ExecutionPlanMetricsSet,
 ) -> Result<SendableRecordBatchStream> {
-    let (mut early, mut late) = scan.variables();
-    if scan.predicate.rows.is_none() {
-        std::mem::swap(&mut early, &mut late);
-    }
-    let order = Arc::clone(&claims);
-    let mut units = UnitReader::open(
-        Arc::clone(&scan),
-        early.clone(),
-        partition,
-        context,
-        claims,
-        Box::new(move || order.next_unit()),
-        metrics,
-    )?;
+    let mut columns = scan.projection.column_indices();
+    columns.sort_unstable();
+    let mut units = MatchingUnits::open(&scan, columns, partition, context, claims, metrics)?;
     if let (Some(limit), None) = (scan.limit, &scan.predicate.rows) {
-        units.stop_after(limit as u64);
+        units.reader.stop_after(limit as u64);
     }
     let schema = Arc::clone(&scan.schema);
     let batch_rows = context.session_config().batch_size();
-    let state = ScanStream::new(scan, units, early, late, batch_rows)?;
+    let state = ScanStream::new(&scan, units, batch_rows)?;
     let batches = stream::try_unfold(state, |mut state| async move {
         let batch = state.next_batch().await?;
         Ok(batch.map(|batch| (batch, state)))
@@ -67,25 +51,10 @@ pub(crate) fn open_stream(
     Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
 }
 
-/// The predicate on rows, over the columns it reads.
-struct RowPredicate {
-    expression: Arc<dyn PhysicalExpr>,
-    columns: Vec<usize>,
-    schema: SchemaRef,
-}
-
 struct ScanStream {
-    scan: Arc<CubeScan>,
-    units: UnitReader,
-    /// Variables read with every unit, and those read only for units with a matching row.
-    early: Vec<usize>,
-    late: Vec<usize>,
-    predicate: Option<RowPredicate>,
-    output_columns: Vec<usize>,
-    output_schema: SchemaRef,
+    units: MatchingUnits,
+    schema: SchemaRef,
     projector: Projector,
-    rows: RowMaker,
-    batch_rows: usize,
     current: Option<UnitRows>,
     pieces: VecDeque<(Piece, Option<BooleanBuffer>)>,
     coalescer: BatchCoalescer,
@@ -93,51 +62,23 @@ struct ScanStream {
 }
 
 impl ScanStream {
-    fn new(
-        scan: Arc<CubeScan>,
-        units: UnitReader,
-        early: Vec<usize>,
-        late: Vec<usize>,
-        batch_rows: usize,
-    ) -> Result<Self> {
-        let predicate = match &scan.predicate.rows {
-            None => None,
-            Some(expression) => {
-                let columns = scan.predicate_columns();
-                let expression = remap_columns(Arc::clone(expression), &columns)?;
-                let schema = Arc::new(scan.cube.schema.project(&columns)?);
-                Some(RowPredicate {
-                    expression,
-                    columns,
-                    schema,
-                })
-            }
-        };
-        let mut output_columns = scan.projection.column_indices();
-        output_columns.sort_unstable();
-        let output_schema = Arc::new(scan.cube.schema.project(&output_columns)?);
+    fn new(scan: &CubeScan, units: MatchingUnits, batch_rows: usize) -> Result<Self> {
+        let schema = Arc::new(scan.cube.schema.project(&units.columns)?);
         let projection = scan
             .projection
             .clone()
-            .try_map_exprs(|output| remap_columns(output, &output_columns))?;
-        let projector = projection.make_projector(&output_schema)?;
-        let coalescer = BatchCoalescer::new(Arc::clone(&output_schema), batch_rows)
+            .try_map_exprs(|output| remap_columns(output, &units.columns))?;
+        let projector = projection.make_projector(&schema)?;
+        let coalescer = BatchCoalescer::new(Arc::clone(&schema), batch_rows)
             .with_biggest_coalesce_batch_size(Some(batch_rows / 2));
         Ok(Self {
             units,
-            early,
-            late,
-            predicate,
-            output_columns,
-            output_schema,
+            schema,
             projector,
-            rows: RowMaker::new(Arc::clone(&scan.cube)),
-            batch_rows,
             current: None,
             pieces: VecDeque::new(),
             coalescer,
             rows_left: scan.limit.unwrap_or(usize::MAX),
-            scan,
         })
     }
 
@@ -149,7 +90,7 @@ impl ScanStream {
             }
             let buffered = self.coalescer.get_buffered_rows();
             if self.rows_left == 0 || buffered >= self.rows_left {
-                self.units.stop();
+                self.units.reader.stop();
                 self.pieces.clear();
             }
             if let Some((piece, mask)) = self.pieces.pop_front() {
@@ -157,17 +98,21 @@ impl ScanStream {
                 continue;
             }
             self.current = None;
-            if !self.next_unit().await? {
-                if self.coalescer.get_buffered_rows() == 0 || self.rows_left == 0 {
+            match self.units.next().await? {
+                Some((unit, pieces)) => {
+                    self.pieces = pieces;
+                    self.current = Some(unit);
+                }
+                None if self.coalescer.get_buffered_rows() == 0 || self.rows_left == 0 => {
                     return Ok(None);
                 }
-                self.coalescer.finish_buffered_batch()?;
+                None => self.coalescer.finish_buffered_batch()?,
             }
         }
     }
 
     fn emit(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
-        let metrics = &self.units.source.metrics;
+        let metrics = &self.units.reader.source.metrics;
         let _timer = metrics.time_rows.timer();
         let rows = batch.num_rows().min(self.rows_left);
         self.rows_left -= rows;
@@ -177,13 +122,12 @@ impl ScanStream {
     }
 
     fn push(&mut self, piece: &Piece, mask: Option<BooleanBuffer>) -> Result<()> {
-        let _timer = self.units.source.metrics.time_rows.timer();
+        let metrics = self.units.reader.source.metrics.clone();
+        let _timer = metrics.time_rows.timer();
         let Some(unit) = &self.current else {
             return Ok(());
         };
-        let batch = self
-            .rows
-            .batch(unit, piece, &self.output_columns, &self.output_schema)?;
+        let batch = self.units.batch(unit, piece, &self.schema)?;
         match mask {
             None => self.coalescer.push_batch(batch)?,
             Some(mask) => self
@@ -191,74 +135,5 @@ impl ScanStream {
                 .push_batch_with_filter(batch, &BooleanArray::new(mask, None))?,
         }
         Ok(())
-    }
-
-    /// Reads the next unit with a row to emit. False at the end.
-    async fn next_unit(&mut self) -> Result<bool> {
-        let Some(UnitCells {
-            unit, mask, values, ..
-        }) = self.units.next().await?
-        else {
-            return Ok(false);
-        };
-        let cube = Arc::clone(&self.scan.cube);
-        let read_columns = self.output_columns.iter().chain(
-            self.predicate
-                .iter()
-                .flat_map(|predicate| &predicate.columns),
-        );
-        let axes: BTreeSet<usize> = read_columns
-            .copied()
-            .filter(|column| *column < cube.axes.len())
-            .collect();
-        let mut unit = UnitRows::new(&cube, unit, axes.into_iter())?;
-        self.add(&mut unit, &self.early, values);
-        let mut matching = self.matching_pieces(&unit, mask.as_ref())?;
-        if matching.is_empty() {
-            self.units.skip_later(unit.unit());
-        } else if !self.late.is_empty() {
-            let values = self.units.read(unit.unit(), &self.late).await?;
-            self.add(&mut unit, &self.late, values);
-        }
-        self.pieces.append(&mut matching);
-        self.current = Some(unit);
-        // Decoding kept this task busy for up to a chunk: let others of the runtime have their turn.
-        tokio::task::yield_now().await;
-        Ok(true)
-    }
-
-    fn add(&self, unit: &mut UnitRows, variables: &[usize], values: Vec<UnitValues>) {
-        for (variable, values) in std::iter::zip(variables, values) {
-            unit.add(&self.scan.cube, *variable, values);
-        }
-    }
-
-    /// The pieces of a unit with a matching row, each with its mask unless all its rows match.
-    fn matching_pieces(
-        &mut self,
-        unit: &UnitRows,
-        mask: Option<&BooleanBuffer>,
-    ) -> Result<VecDeque<(Piece, Option<BooleanBuffer>)>> {
-        let _timer = self.units.source.metrics.time_rows.timer();
-        let mut matching = VecDeque::new();
-        for piece in pieces(unit.counts(), self.batch_rows) {
-            let mut rows = mask.map(|mask| mask.slice(piece.rows.start, piece.rows.len()));
-            if rows.as_ref().is_some_and(|rows| rows.count_set_bits() == 0) {
-                continue;
-            }
-            if let Some(predicate) = &self.predicate {
-                let batch = self
-                    .rows
-                    .batch(unit, &piece, &predicate.columns, &predicate.schema)?;
-                let matches = true_bits(&evaluate_predicate(&predicate.expression, &batch)?);
-                rows = Some(rows.map_or(matches.clone(), |rows| &rows & &matches));
-            }
-            match rows.as_ref().map(BooleanBuffer::count_set_bits) {
-                Some(0) => {}
-                Some(set) if set < piece.rows.len() => matching.push_back((piece, rows)),
-                _ => matching.push_back((piece, None)),
-            }
-        }
-        Ok(matching)
     }
 }

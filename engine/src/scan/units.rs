@@ -28,6 +28,10 @@ use crate::scan::queue::Claims;
 /// Says which unit a partition reads next; a number past the last unit ends it.
 pub(crate) type UnitOrder = Box<dyn FnMut() -> u64 + Send + Sync>;
 
+/// The cells of a unit that an operator has use for: `None` when there is none, `Some(None)` when it
+/// may be all of them.
+pub(crate) type UnitFilter = Box<dyn Fn(&Unit) -> Option<Option<BooleanBuffer>> + Send + Sync>;
+
 /// A unit with the values that were asked for.
 pub(crate) struct UnitCells {
     /// Its number in the scan's grid.
@@ -61,6 +65,7 @@ pub(crate) struct UnitReader {
     /// Variables of the scan that are read later, for units that turn out to need them.
     later: Vec<usize>,
     order: UnitOrder,
+    filter: Option<UnitFilter>,
     /// Rows after which no more units are started, when no predicate on values can take rows away.
     enough: Option<u64>,
     prefetch: usize,
@@ -122,6 +127,7 @@ impl UnitReader {
                 .collect(),
             variables,
             order,
+            filter: None,
             enough: None,
             prefetch: options.prefetch.max(1),
             ahead: VecDeque::new(),
@@ -131,6 +137,11 @@ impl UnitReader {
             source,
             scan,
         })
+    }
+
+    /// Reads only units, and leaves only cells, that `filter` leaves.
+    pub(crate) fn only(&mut self, filter: UnitFilter) {
+        self.filter = Some(filter);
     }
 
     /// Starts no more units once all partitions together have found `rows` rows.
@@ -261,10 +272,16 @@ impl UnitReader {
         self.source.metrics.progress.finish_chunks(share);
     }
 
-    /// The rows of a unit that planes and sample leave: `None` when there is none, `Some(None)` when
+    /// The rows of a unit that filter, planes and sample leave: `None` when there is none, `Some(None)` when
     /// all stay.
     fn cell_mask(&self, unit: &Unit) -> Result<Option<Option<BooleanBuffer>>> {
         let mut rows: Option<BooleanBuffer> = None;
+        if let Some(filter) = &self.filter {
+            match filter(unit) {
+                None => return Ok(None),
+                Some(mask) => rows = mask,
+            }
+        }
         for plane in &self.scan.predicate.planes {
             let mask = plane.mask(&self.scan.cube, unit)?;
             let set = mask.count_set_bits();

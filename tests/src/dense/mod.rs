@@ -1,5 +1,6 @@
 //! Aggregates over a cube give what they give over a plain copy of its rows, whatever the operator that
-//! computes them: any aggregate, type, mask, chunking, group key, predicate and number of partitions.
+//! computes them: any aggregate, type, mask, chunking, group key, predicate and number of partitions. So
+//! do joins with regions, with and without an aggregate above them.
 //!
 //! ```text
 //!  Layout ─▶ cubes::group ─▶ CubeTable ─▶ session with grid operators ──┐
@@ -12,6 +13,7 @@
 mod answers;
 mod cubes;
 mod joins;
+mod regions;
 mod statements;
 
 use std::sync::Arc;
@@ -26,7 +28,8 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRu
 
 use self::answers::{answer, difference};
 use self::cubes::{group, layouts, repeats};
-use self::statements::{Statement, statements};
+use self::regions::Region;
+use self::statements::{Source, Statement, statements};
 use crate::pruning::{Calendar, Layout};
 use crate::synthetic::{cube, session};
 
@@ -45,6 +48,7 @@ fn executions() -> impl Strategy<Value = Execution> {
 async fn compare(
     layout: &Layout,
     seed: u64,
+    regions: &[Region],
     statements: &[Statement],
     execution: Execution,
 ) -> Result<(), String> {
@@ -56,16 +60,36 @@ async fn compare(
     let Execution { partitions, batch } = execution;
     let grid = session(CubeOptions::default(), partitions, batch);
     let rows = session(CubeOptions::default(), partitions, batch);
+    let joined = session(CubeOptions::default(), partitions, batch);
     let copied = session(CubeOptions::default(), 1, 8192);
-    grid.register_table("cube", table.clone()).unwrap();
-    rows.register_table("cube", table).unwrap();
+    for context in [&grid, &joined, &rows] {
+        context.register_table("cube", table.clone()).unwrap();
+    }
+    for context in [&grid, &joined, &rows, &copied] {
+        let table = Arc::new(regions::table(regions));
+        context.register_table("regions", table).unwrap();
+    }
     let all = rows.table("cube").await.unwrap().collect().await;
     let all = all.map_err(|error| format!("all rows: {error}"))?;
     let copy = MemTable::try_new(all[0].schema(), vec![all]).unwrap();
     copied.register_table("cube", Arc::new(copy)).unwrap();
-    let mut paths = vec![("grid", &grid)];
-    if rows.sql("SET cube.grid_aggregate = false").await.is_ok() {
-        paths.push(("rows", &rows));
+    let off = [
+        "SET cube.grid_aggregate = false",
+        "SET cube.region_join = false",
+    ];
+    joined
+        .sql(off[0])
+        .await
+        .map_err(|error| error.to_string())?;
+    for option in off {
+        rows.sql(option).await.map_err(|error| error.to_string())?;
+    }
+    let mut paths = vec![("grid", &grid), ("rows", &rows)];
+    if statements
+        .iter()
+        .any(|statement| statement.sql.contains("regions"))
+    {
+        paths.push(("joined rows", &joined));
     }
     for statement in statements {
         let sql = &statement.sql;
@@ -95,9 +119,9 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
         .build()
 }
 
-/// A runner of so many cases, which the seed and the calendar determine.
-fn runner(calendar: Calendar, seed: u64, cases: u64) -> TestRunner {
-    let mut bytes = [calendar as u8; 32];
+/// A runner of so many cases, which the seed and what is tested determine.
+fn runner(subject: Subject, calendar: Calendar, seed: u64, cases: u64) -> TestRunner {
+    let mut bytes = [calendar as u8 + 16 * subject as u8; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let config = Config {
         cases: number("GRATICULE_CASES", cases) as u32,
@@ -109,20 +133,54 @@ fn runner(calendar: Calendar, seed: u64, cases: u64) -> TestRunner {
     TestRunner::new_with_rng(config, rng)
 }
 
-fn aggregates_agree(calendar: Calendar, cases: u64) -> Result<(), libtest_mimic::Failed> {
+/// What the statements of a test are about.
+#[derive(Debug, Clone, Copy)]
+enum Subject {
+    Aggregates,
+    AggregatesOfRegions,
+    RowsOfRegions,
+    Joins,
+}
+
+impl Subject {
+    /// Statements about one cube; those about several have tests of their own.
+    fn statements(self, calendar: Calendar, repeats: bool) -> BoxedStrategy<Statement> {
+        match self {
+            Self::Aggregates | Self::Joins => {
+                statements(Source::cube(), calendar, repeats).boxed()
+            }
+            Self::AggregatesOfRegions => regions::source()
+                .prop_flat_map(move |source| statements(source, calendar, true))
+                .boxed(),
+            Self::RowsOfRegions => regions::rows(calendar).boxed(),
+        }
+    }
+}
+
+fn answers_agree(
+    subject: Subject,
+    calendar: Calendar,
+    cases: u64,
+) -> Result<(), libtest_mimic::Failed> {
     let runtime = runtime()?;
     let seed = number("GRATICULE_SEED", 1);
-    let mut runner = runner(calendar, seed, cases);
+    let mut runner = runner(subject, calendar, seed, cases);
     let cases = layouts(calendar).prop_flat_map(move |layout| {
-        let statements = statements(calendar, repeats(&layout));
+        let statements = subject.statements(calendar, repeats(&layout));
         let statements = prop::collection::vec(statements, 8);
-        (Just(layout), any::<u32>(), statements, executions())
+        let regions = regions::regions();
+        (
+            Just(layout),
+            any::<u32>(),
+            regions,
+            statements,
+            executions(),
+        )
     });
     runner
-        .run(&cases, |(layout, seed, statements, execution)| {
-            runtime
-                .block_on(compare(&layout, seed.into(), &statements, execution))
-                .map_err(TestCaseError::fail)
+        .run(&cases, |(layout, seed, regions, statements, execution)| {
+            let compared = compare(&layout, seed.into(), &regions, &statements, execution);
+            runtime.block_on(compared).map_err(TestCaseError::fail)
         })
         .map_err(|failure| format!("GRATICULE_SEED={seed}: {failure}").into())
 }
@@ -130,7 +188,7 @@ fn aggregates_agree(calendar: Calendar, cases: u64) -> Result<(), libtest_mimic:
 fn joins_agree(cases: u64) -> Result<(), libtest_mimic::Failed> {
     let runtime = runtime()?;
     let seed = number("GRATICULE_SEED", 1);
-    let mut runner = runner(Calendar::Standard, seed, cases);
+    let mut runner = runner(Subject::Joins, Calendar::Standard, seed, cases);
     let both = prop::array::uniform2(layouts(Calendar::Standard));
     let statements = prop::collection::vec(joins::statements(), 8);
     let cases = (both, any::<u32>(), statements, executions());
@@ -155,10 +213,16 @@ pub(crate) fn trials() -> Vec<Trial> {
             Ok(())
         }),
         Trial::test("dense::aggregates_agree_with_a_copy_of_the_rows", || {
-            aggregates_agree(Calendar::Standard, 45)
+            answers_agree(Subject::Aggregates, Calendar::Standard, 45)
         }),
         Trial::test("dense::aggregates_agree_in_a_model_calendar", || {
-            aggregates_agree(Calendar::Days360, 15)
+            answers_agree(Subject::Aggregates, Calendar::Days360, 15)
+        }),
+        Trial::test("dense::aggregates_of_regions_agree", || {
+            answers_agree(Subject::AggregatesOfRegions, Calendar::Standard, 40)
+        }),
+        Trial::test("dense::joins_with_regions_agree", || {
+            answers_agree(Subject::RowsOfRegions, Calendar::Standard, 40)
         }),
         Trial::test("dense::joins_agree_with_a_copy_of_the_rows", || {
             joins_agree(45)

@@ -364,8 +364,35 @@ const KEYS: &[&str] = &[
     "counts IS NULL",
 ];
 
-/// Statements over the cube; `repeats` when coordinates occur twice.
-pub(super) fn statements(calendar: Calendar, repeats: bool) -> impl Strategy<Value = Statement> {
+/// What is aggregated.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    /// A FROM clause.
+    pub(super) from: String,
+    /// Group keys besides those of the cube.
+    pub(super) keys: &'static [&'static str],
+}
+
+impl Source {
+    /// The cube.
+    pub(super) fn cube() -> Self {
+        Self {
+            from: "cube".to_string(),
+            keys: &[],
+        }
+    }
+}
+
+/// Statements over `source`; `repeats` when coordinates occur twice.
+pub(super) fn statements(
+    source: Source,
+    calendar: Calendar,
+    repeats: bool,
+) -> impl Strategy<Value = Statement> {
+    let more = match source.keys {
+        [] => Just(Vec::new()).boxed(),
+        keys => prop::collection::vec(select(keys), 0..=2).boxed(),
+    };
     let keys = prop_oneof![
         1 => Just(vec![]),
         2 => prop::collection::vec(select(KEYS), 1..=1),
@@ -381,7 +408,13 @@ pub(super) fn statements(calendar: Calendar, repeats: bool) -> impl Strategy<Val
         2 => prop::collection::vec(conditions(calendar), 1..3),
     ];
     let having = prop::option::weighted(0.1, select(&["count(*) > 3", "count(gaps) < 5"][..]));
-    (keys, columns, conditions, having).prop_map(|(keys, mut columns, conditions, having)| {
+    // Few of the cube's keys beside others: most can have codes only where regions do not read the axis.
+    let keys = (keys, more).prop_map(|(keys, more)| match more.is_empty() {
+        true => keys,
+        false => more.into_iter().chain(keys.into_iter().take(1)).collect(),
+    });
+    let parts = (keys, columns, conditions, having);
+    parts.prop_map(move |(keys, mut columns, conditions, having)| {
         if keys.is_empty() && columns.is_empty() {
             columns.push(("count(*)".to_string(), Tolerance::Exact));
         }
@@ -395,7 +428,7 @@ pub(super) fn statements(calendar: Calendar, repeats: bool) -> impl Strategy<Val
             "value",
             &mut columns.iter().map(|(sql, _)| sql.as_str()),
         ));
-        let mut sql = format!("SELECT {} FROM cube", selected.join(", "));
+        let mut sql = format!("SELECT {} FROM {}", selected.join(", "), source.from);
         if !conditions.is_empty() {
             sql += &format!(" WHERE {}", conditions.join(" AND "));
         }

@@ -1,4 +1,5 @@
-//! The operator that DataFusion sees: a leaf that holds its scan and emits final groups.
+//! The operator that DataFusion sees: it holds its scan and emits final groups. It is a leaf, or its
+//! child is the table of regions that the cube is joined with.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,14 +15,17 @@ use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, Sched
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, Distribution, ExecutionPlan,
+    InputDistributionRequirements, PlanProperties, ReplaceChildrenOptions,
 };
 use datafusion_datasource::source::DataSource;
-use futures::stream;
+use futures::{TryStreamExt, stream};
+use tokio::sync::OnceCell;
 
 use crate::dense::aggregate::groups::Gathered;
 use crate::dense::aggregate::plan::{GridAggregatePlan, Input, Mode, Output, Source};
 use crate::dense::aggregate::worker::Worker;
+use crate::dense::regions::{RegionJoin, Regions};
 use crate::scan::CubeScan;
 use crate::scan::queue::{Claims, Executions};
 use crate::scan::units::{UnitOrder, UnitReader};
@@ -30,6 +34,7 @@ use crate::scan::units::{UnitOrder, UnitReader};
 #[derive(Debug)]
 pub(crate) struct GridAggregateExec {
     plan: Arc<GridAggregatePlan>,
+    regions: Option<Arc<RegionJoin>>,
     properties: Arc<PlanProperties>,
     executions: Executions<Execution>,
     metrics: ExecutionPlanMetricsSet,
@@ -39,25 +44,29 @@ pub(crate) struct GridAggregateExec {
 #[derive(Debug)]
 struct Execution {
     claims: Arc<Claims>,
-    next_tile: Arc<AtomicU64>,
+    next_tile: AtomicU64,
     gathered: Arc<Gathered>,
+    /// The plan once its regions are known.
+    with_regions: OnceCell<Arc<GridAggregatePlan>>,
 }
 
 impl GridAggregateExec {
-    /// The operator of a plan, with `partitions` workers.
-    pub(crate) fn new(plan: GridAggregatePlan, partitions: usize) -> Self {
+    /// The operator of a plan over a scan, or over its join with `regions`.
+    pub(crate) fn new(plan: GridAggregatePlan, regions: Option<Arc<RegionJoin>>) -> Self {
+        let emits_at_end = plan.mode == Mode::Shared && regions.is_none();
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&plan.schema)),
-            Partitioning::UnknownPartitioning(partitions),
-            match plan.mode {
-                Mode::Tiles => EmissionType::Incremental,
-                Mode::Shared => EmissionType::Final,
+            Partitioning::UnknownPartitioning(plan.partitions),
+            match emits_at_end {
+                true => EmissionType::Final,
+                false => EmissionType::Incremental,
             },
             Boundedness::Bounded,
         )
         .with_scheduling_type(SchedulingType::Cooperative);
         Self {
             plan: Arc::new(plan),
+            regions,
             properties: Arc::new(properties),
             executions: Executions::default(),
             metrics: ExecutionPlanMetricsSet::new(),
@@ -75,33 +84,82 @@ impl GridAggregateExec {
         plan.scan = Arc::new(scan);
         Self {
             plan: Arc::new(plan),
+            regions: self.regions.clone(),
             properties: Arc::clone(&self.properties),
             executions: Executions::default(),
             metrics: self.metrics.clone(),
         }
     }
+}
 
-    /// The order in which a worker reads units: unit by unit, or tile by tile.
-    fn order(&self, execution: &Execution) -> UnitOrder {
-        let claims = Arc::clone(&execution.claims);
-        if self.plan.mode == Mode::Shared {
-            return Box::new(move || claims.next_unit());
-        }
-        let plan = Arc::clone(&self.plan);
-        let next_tile = Arc::clone(&execution.next_tile);
-        let mut current = VecDeque::new();
-        Box::new(move || {
-            if current.is_empty() {
-                let tile = next_tile.fetch_add(1, Relaxed);
-                if tile >= plan.tiling.tiles() {
-                    return u64::MAX;
-                }
-                let units = 0..plan.tiling.units_per_tile();
-                current.extend(units.map(|unit| plan.tiling.unit(tile, unit)));
-            }
-            current.pop_front().unwrap_or(u64::MAX)
-        })
+/// The order in which a worker reads units: unit by unit, or tile by tile.
+fn order(plan: &Arc<GridAggregatePlan>, execution: &Arc<Execution>) -> UnitOrder {
+    let execution = Arc::clone(execution);
+    if plan.mode == Mode::Shared {
+        return Box::new(move || execution.claims.next_unit());
     }
+    let plan = Arc::clone(plan);
+    let mut current = VecDeque::new();
+    Box::new(move || {
+        if current.is_empty() {
+            let tile = execution.next_tile.fetch_add(1, Relaxed);
+            if tile >= plan.tiling.tiles() {
+                return u64::MAX;
+            }
+            let units = 0..plan.tiling.units_per_tile();
+            current.extend(units.map(|unit| plan.tiling.unit(tile, unit)));
+        }
+        current.pop_front().unwrap_or(u64::MAX)
+    })
+}
+
+/// Opens one partition.
+async fn open(
+    plan: Arc<GridAggregatePlan>,
+    regions: Option<Arc<RegionJoin>>,
+    execution: Arc<Execution>,
+    partition: usize,
+    context: Arc<TaskContext>,
+    metrics: ExecutionPlanMetricsSet,
+) -> Result<Worker> {
+    let plan = match regions {
+        None => plan,
+        Some(join) => {
+            let placed = execution.with_regions.get_or_try_init(|| async {
+                let regions = Regions::gather(&join, &context).await?;
+                plan.with_regions(regions).map(Arc::new)
+            });
+            Arc::clone(placed.await?)
+        }
+    };
+    let scan = &plan.scan;
+    let (mut early, mut late) = scan.variables();
+    if scan.predicate.rows.is_none() {
+        std::mem::swap(&mut early, &mut late);
+    }
+    let mut units = UnitReader::open(
+        Arc::clone(scan),
+        early.clone(),
+        partition,
+        &context,
+        Arc::clone(&execution.claims),
+        order(&plan, &execution),
+        &metrics,
+    )?;
+    if let Some(joint) = &plan.keys.joint {
+        let joint = Arc::clone(joint);
+        units.only(Box::new(move |unit| joint.touches(unit).then_some(None)));
+    }
+    let consumer = MemoryConsumer::new(format!("aggregate of {}", scan.cube.name));
+    Worker::new(
+        Arc::clone(&plan),
+        units,
+        Arc::clone(&execution.gathered),
+        early,
+        late,
+        context.session_config().batch_size(),
+        consumer.register(context.memory_pool()),
+    )
 }
 
 fn describe(plan: &GridAggregatePlan, input: &Input) -> String {
@@ -128,6 +186,7 @@ impl DisplayAs for GridAggregateExec {
             write!(f, "GridAggregateExec: ")?;
         }
         let mode = match plan.mode {
+            _ if self.regions.is_some() => "regions",
             Mode::Tiles => "tiles",
             Mode::Shared => "shared",
         };
@@ -135,7 +194,11 @@ impl DisplayAs for GridAggregateExec {
             .keys
             .columns
             .iter()
-            .map(|key| format!("{} ({} codes)", key.name, plan.keys.axes[key.axis].count))
+            .enumerate()
+            .map(|(position, key)| match plan.keys.is_of_regions(position) {
+                true => format!("{} (of regions)", key.name),
+                false => format!("{} ({} codes)", key.name, plan.keys.axes[key.axis].count),
+            })
             .collect();
         let aggregates: Vec<String> = plan
             .outputs
@@ -159,6 +222,9 @@ impl DisplayAs for GridAggregateExec {
             keys.join(", "),
             aggregates.join(", ")
         )?;
+        if let Some(join) = &self.regions {
+            write!(f, "on=[{}]{separator}", join.condition_texts())?;
+        }
         plan.scan.fmt_as(format, f)
     }
 }
@@ -173,7 +239,16 @@ impl ExecutionPlan for GridAggregateExec {
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
+        self.regions.iter().map(|join| &join.regions).collect()
+    }
+
+    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
+        let children = self.children().len();
+        InputDistributionRequirements::new(vec![Distribution::SinglePartition; children])
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false; self.children().len()]
     }
 
     fn replace_children(
@@ -181,20 +256,26 @@ impl ExecutionPlan for GridAggregateExec {
         children: Vec<Arc<dyn ExecutionPlan>>,
         _options: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        if !children.is_empty() {
-            return internal_err!("GridAggregateExec has no children");
+        match (&self.regions, children.as_slice()) {
+            (None, []) => Ok(self),
+            (Some(join), [regions]) => {
+                let join = RegionJoin {
+                    regions: Arc::clone(regions),
+                    ..RegionJoin::clone(join)
+                };
+                let plan = GridAggregatePlan::clone(&self.plan);
+                Ok(Arc::new(Self::new(plan, Some(Arc::new(join)))))
+            }
+            _ => internal_err!("GridAggregateExec has no child, or one of regions"),
         }
-        Ok(self)
     }
 
     fn with_new_children(
         self: Arc<Self>,
         children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        if !children.is_empty() {
-            return internal_err!("GridAggregateExec has no children");
-        }
-        Ok(self)
+        let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+        self.replace_children(children, options)
     }
 
     fn apply_expressions(
@@ -218,38 +299,26 @@ impl ExecutionPlan for GridAggregateExec {
     ) -> Result<SendableRecordBatchStream> {
         let execution = self.executions.join(partition, &context, || Execution {
             claims: Arc::new(Claims::new(0, 1)),
-            next_tile: Arc::default(),
+            next_tile: AtomicU64::default(),
             gathered: Arc::default(),
+            with_regions: OnceCell::new(),
         });
-        let scan = &self.plan.scan;
-        let (mut early, mut late) = scan.variables();
-        if scan.predicate.rows.is_none() {
-            std::mem::swap(&mut early, &mut late);
-        }
-        let units = UnitReader::open(
-            Arc::clone(scan),
-            early.clone(),
-            partition,
-            &context,
-            Arc::clone(&execution.claims),
-            self.order(&execution),
-            &self.metrics,
-        )?;
-        let consumer = MemoryConsumer::new(format!("aggregate of {}", scan.cube.name));
-        let worker = Worker::new(
+        let opened = open(
             Arc::clone(&self.plan),
-            units,
-            Arc::clone(&execution.gathered),
-            early,
-            late,
-            context.session_config().batch_size(),
-            consumer.register(context.memory_pool()),
-        )?;
-        let batches = stream::try_unfold(worker, |mut worker| async move {
-            let batch = worker.next_batch().await?;
-            Ok(batch.map(|batch| (batch, worker)))
+            self.regions.clone(),
+            execution,
+            partition,
+            context,
+            self.metrics.clone(),
+        );
+        let batches = stream::once(opened).map_ok(|worker| {
+            stream::try_unfold(worker, |mut worker| async move {
+                let batch = worker.next_batch().await?;
+                Ok(batch.map(|batch| (batch, worker)))
+            })
         });
         let schema = Arc::clone(&self.plan.schema);
+        let batches = batches.try_flatten();
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
     }
 

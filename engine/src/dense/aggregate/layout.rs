@@ -10,6 +10,11 @@
 //!  GROUP BY floor(lon)  one bucket                                      inner: Segments  fold, or runs
 //! ```
 
+use std::ops::Range;
+
+use arrow::array::{ArrayRef, UInt32Array};
+use arrow::compute::take;
+use datafusion::common::Result;
 use graticule_functions::kernels::Rows;
 
 use crate::dense::keys::GroupKeys;
@@ -35,6 +40,14 @@ impl Extent {
         self.sizes[..self.first_inner()].iter().product()
     }
 
+    /// The plane of a group, given its code on each axis from `low` on, and its place in the plane.
+    pub(crate) fn place(&self, group: &[usize]) -> (usize, usize) {
+        let (planes, inner) = group.split_at(self.first_inner());
+        let sizes = &self.sizes[self.first_inner()..];
+        let place = std::iter::zip(inner, sizes).fold(0, |place, (code, size)| place * size + code);
+        (planes.first().copied().unwrap_or(0), place)
+    }
+
     fn first_inner(&self) -> usize {
         usize::from(self.sizes.len() > 1)
     }
@@ -49,7 +62,8 @@ pub(crate) struct Bucket {
     pub(crate) base: usize,
     /// Where each row starts in the unit's flat arrays.
     pub(crate) offsets: Vec<usize>,
-    /// The rows with neighbours merged, by length; only where the group is one along the row.
+    /// The rows with neighbours merged, by length; only where the group is one along the row. Rows of
+    /// regions start and end where they like.
     pub(crate) merged: Vec<(usize, Vec<usize>)>,
 }
 
@@ -125,11 +139,35 @@ pub(crate) struct UnitLayout {
     pub(crate) buckets: Vec<Bucket>,
     /// See [`Inner`].
     pub(crate) inner: Inner,
+    /// Is every cell in one group?
+    pub(crate) is_partition: bool,
+}
+
+/// The cells of a unit that are in groups, one after the other.
+#[derive(Debug)]
+pub(crate) struct Members {
+    /// Which cells; `None` when every cell is in one group.
+    pub(crate) cells: Option<UInt32Array>,
+    /// The group of each.
+    pub(crate) groups: Vec<usize>,
+}
+
+impl Members {
+    /// The values of the members, of those of all cells.
+    pub(crate) fn take(&self, values: ArrayRef) -> Result<ArrayRef> {
+        match &self.cells {
+            None => Ok(values),
+            Some(cells) => Ok(take(&values, cells, None)?),
+        }
+    }
 }
 
 impl UnitLayout {
     /// Sorts the rows of `unit`, all of whose groups lie in `extent`.
     pub(crate) fn new(keys: &GroupKeys, unit: &Unit, extent: &Extent) -> Self {
+        if let Some(joint) = &keys.joint {
+            return Self::of_joint(keys, joint, unit, extent);
+        }
         let rank = unit.axes.len();
         let codes: Vec<Vec<usize>> = (0..rank)
             .map(|axis| {
@@ -159,7 +197,11 @@ impl UnitLayout {
                 bucket.merged = merge(&bucket.offsets, length);
             }
         }
-        Self { buckets, inner }
+        Self {
+            buckets,
+            inner,
+            is_partition: true,
+        }
     }
 
     /// Everything that is to be reduced.
@@ -209,45 +251,58 @@ impl UnitLayout {
         }
     }
 
-    /// The group of every cell: planes first, then groups within a plane of `plane` groups.
-    pub(crate) fn indices(&self, cells: usize, plane: usize) -> Vec<usize> {
-        let mut indices = vec![0; cells];
-        let one;
-        let (segments, identity) = match &self.inner {
-            Inner::One { code } => {
-                one = vec![Segment {
-                    start: 0,
-                    length: self.row_length(cells),
-                    code: *code,
-                }];
-                (&one, None)
-            }
-            Inner::Identity { code, length } => {
-                one = Vec::new();
-                (&one, Some((*code, *length)))
-            }
-            Inner::Segments { segments, .. } => (segments, None),
-        };
+    /// The group of every one of `cells` cells, or of those that are in groups: planes first, then groups
+    /// within a plane of `plane` groups.
+    pub(crate) fn members(&self, cells: usize, plane: usize) -> Members {
+        if self.is_partition {
+            let mut groups = vec![0; cells];
+            self.for_each(plane, |cells, first, step| {
+                for (place, group) in groups[cells].iter_mut().enumerate() {
+                    *group = first + place * step;
+                }
+            });
+            return Members {
+                cells: None,
+                groups,
+            };
+        }
+        let (mut members, mut groups) = (Vec::new(), Vec::new());
+        self.for_each(plane, |cells, first, step| {
+            groups.extend((0..cells.len()).map(|place| first + place * step));
+            members.extend(cells.map(|cell| cell as u32));
+        });
+        Members {
+            cells: Some(members.into()),
+            groups,
+        }
+    }
+
+    /// Calls `visit` with neighbouring cells, the group of the first, and how far apart their groups are.
+    fn for_each(&self, plane: usize, mut visit: impl FnMut(Range<usize>, usize, usize)) {
         for bucket in &self.buckets {
             let base = bucket.plane * plane + bucket.base;
-            for offset in &bucket.offsets {
-                if let Some((code, length)) = identity {
-                    for (cell, index) in indices[*offset..offset + length].iter_mut().enumerate() {
-                        *index = base + code + cell;
+            match &self.inner {
+                Inner::One { code } => {
+                    for (length, offsets) in &bucket.merged {
+                        for offset in offsets {
+                            visit(*offset..offset + length, base + code, 0);
+                        }
                     }
                 }
-                for segment in segments {
-                    let start = offset + segment.start;
-                    indices[start..start + segment.length].fill(base + segment.code);
+                Inner::Identity { code, length } => {
+                    for offset in &bucket.offsets {
+                        visit(*offset..offset + length, base + code, 1);
+                    }
+                }
+                Inner::Segments { segments, .. } => {
+                    let each = |offset| segments.iter().map(move |segment| (offset, segment));
+                    for (offset, segment) in bucket.offsets.iter().flat_map(each) {
+                        let start = offset + segment.start;
+                        visit(start..start + segment.length, base + segment.code, 0);
+                    }
                 }
             }
         }
-        indices
-    }
-
-    fn row_length(&self, cells: usize) -> usize {
-        let rows: usize = self.buckets.iter().map(|bucket| bucket.offsets.len()).sum();
-        cells / rows.max(1)
     }
 }
 
@@ -284,7 +339,8 @@ fn refine(buckets: Vec<Bucket>, axis: usize, codes: &[usize], size: usize) -> Ve
     refined
 }
 
-fn inner(codes: &[usize], is_identity: bool) -> Inner {
+/// What happens along the fastest axis, whose cells have `codes`.
+pub(super) fn inner(codes: &[usize], is_identity: bool) -> Inner {
     let length = codes.len();
     let first = codes.first().copied().unwrap_or(0);
     if codes.iter().all(|code| *code == first) {

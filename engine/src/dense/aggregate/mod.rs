@@ -3,7 +3,7 @@
 //! ```text
 //!  plan      what to reduce: keys as codes, inputs, aggregates, tiles        (while planning)
 //!  tiles     which units a worker owns, and which groups they can touch
-//!  layout    a unit's rows by group: which kernel walks them how
+//!  layout    a unit's rows by group: which kernel walks them how; joint_layout, of codes over several axes
 //!  fused     inputs that are computed: evaluated in pieces and reduced at once
 //!  pieces    which cells make a piece
 //!  state     counts, sums, extremes of all groups, one array each
@@ -24,6 +24,7 @@ pub(crate) mod exec;
 mod fused;
 mod general;
 mod groups;
+mod joint_layout;
 mod layout;
 mod output;
 mod pairs;

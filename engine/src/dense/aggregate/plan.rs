@@ -16,7 +16,8 @@ use graticule_functions::kernels::Needs;
 use crate::dense::aggregate::pairs::{PairKind, PairState};
 use crate::dense::aggregate::state::State;
 use crate::dense::aggregate::tiles::Tiling;
-use crate::dense::keys::GroupKeys;
+use crate::dense::keys::{GroupKeys, RegionColumns};
+use crate::dense::regions::{JoinKind, RegionJoin, Regions};
 use crate::scan::CubeScan;
 
 /// Where groups are put together.
@@ -170,23 +171,43 @@ pub(crate) struct GridAggregatePlan {
     pub(crate) mode: Mode,
     pub(crate) tiling: Tiling,
     pub(crate) schema: SchemaRef,
+    pub(crate) partitions: usize,
+}
+
+/// What an aggregate reads: cells of a scan, perhaps joined with regions.
+pub(crate) struct Cells<'a> {
+    pub(crate) scan: &'a CubeScan,
+    /// Columns of what is below the aggregate, over those of `outputs`.
+    pub(crate) below: ProjectionExprs,
+    /// Columns of the scan or the join, over the table's schema or that of the joined table.
+    pub(crate) outputs: &'a ProjectionExprs,
+    pub(crate) regions: Option<&'a Arc<RegionJoin>>,
 }
 
 /// A plan, or the reason why the rows are aggregated instead.
 pub(crate) type Decision = std::result::Result<GridAggregatePlan, String>;
 
 impl GridAggregatePlan {
-    /// Plans `aggregate`, the one that reads rows, over a scan. `schema` is that of the final result.
+    /// Plans `aggregate`, the one that reads rows, over what `cells` are. `schema` is that of the final
+    /// result.
     ///
     /// # Errors
     /// A key that fails on a selected coordinate.
     pub(crate) fn new(
         aggregate: &AggregateExec,
-        below: &ProjectionExprs,
-        scan: &CubeScan,
+        cells: &Cells<'_>,
         schema: SchemaRef,
         partitions: usize,
     ) -> Result<Decision> {
+        let Cells { scan, .. } = cells;
+        if let Some(join) = cells.regions {
+            if join.kind != JoinKind::Inner {
+                return Ok(Err("not an inner join with regions".to_string()));
+            }
+            if join.rest.is_some() {
+                return Ok(Err("the join's condition reads more than axes".to_string()));
+            }
+        }
         if scan.limit.is_some() {
             return Ok(Err("there is a LIMIT below the aggregate".to_string()));
         }
@@ -198,15 +219,21 @@ impl GridAggregatePlan {
             return Ok(Err("grouping sets".to_string()));
         }
         let over_cube = |expression: &Arc<dyn PhysicalExpr>| -> Result<Arc<dyn PhysicalExpr>> {
-            scan.projection
-                .unproject_expr(&below.unproject_expr(expression)?)
+            cells
+                .outputs
+                .unproject_expr(&cells.below.unproject_expr(expression)?)
         };
         let mut expressions = Vec::new();
         for (key, name) in group_by.expr() {
             expressions.push((over_cube(key)?, name.clone()));
         }
         let selections = &scan.predicate.selections;
-        let keys = match GroupKeys::new(&scan.cube, selections, &expressions)? {
+        let regions = cells.regions.map(|join| RegionColumns {
+            axes: join.axes(),
+            joined: Arc::clone(&join.joined),
+        });
+        let keys = GroupKeys::new(&scan.cube, selections, &expressions, regions.as_ref())?;
+        let keys = match keys {
             Ok(keys) => keys,
             Err(reason) => return Ok(Err(reason)),
         };
@@ -217,7 +244,8 @@ impl GridAggregatePlan {
             general: Vec::new(),
             variables: Vec::new(),
         };
-        let may_leave_groups_empty = scan.predicate.rows.is_some()
+        let may_leave_groups_empty = cells.regions.is_some()
+            || scan.predicate.rows.is_some()
             || !scan.predicate.planes.is_empty()
             || scan.sample.is_some();
         let rows = (may_leave_groups_empty && !keys.columns.is_empty())
@@ -243,24 +271,12 @@ impl GridAggregatePlan {
             ..
         } = builder;
         let scan = Arc::new(scan.for_operator(&variables)?);
-        let tiling = Tiling::new(&keys, &scan.grid());
-        let owns_tiles = keys.groups() >= MANY_GROUPS && tiling.tiles() >= partitions.max(2) as u64;
-        let (mode, held) = match owns_tiles {
-            true => (Mode::Tiles, tiling.largest_tile(&keys)),
-            false => (Mode::Shared, keys.groups()),
-        };
+        let (mode, tiling) = Self::divide(&keys, &scan, partitions);
         // One accumulator object per group, all of which are visited for every unit.
         let slow = general
             .iter()
             .find(|general| !general.function.groups_accumulator_supported());
-        if let Some(slow) = slow
-            && held as u64 > scan.grid().largest_unit()
-        {
-            let name = slow.function.fun().name();
-            return Ok(Err(format!(
-                "{name} over more groups than a chunk has cells"
-            )));
-        }
+        let slow = slow.map(|general| general.function.fun().name().to_string());
         let plan = Self {
             mode,
             scan,
@@ -272,22 +288,62 @@ impl GridAggregatePlan {
             rows,
             tiling,
             schema,
+            partitions,
         };
+        if let Some(name) = slow
+            && plan.held_groups() as u64 > plan.scan.grid().largest_unit()
+        {
+            return Ok(Err(format!(
+                "{name} over more groups than a chunk has cells"
+            )));
+        }
         if plan.state_bytes().saturating_mul(partitions) > MOST_BYTES {
             return Ok(Err("the groups need more than 1 GiB".to_string()));
         }
         Ok(Ok(plan))
     }
 
+    /// Who puts which groups together.
+    fn divide(keys: &GroupKeys, scan: &CubeScan, partitions: usize) -> (Mode, Tiling) {
+        let tiling = Tiling::new(keys, &scan.grid());
+        let owns_tiles = keys.groups() >= MANY_GROUPS && tiling.tiles() >= partitions.max(2) as u64;
+        let mode = match owns_tiles {
+            true => Mode::Tiles,
+            false => Mode::Shared,
+        };
+        (mode, tiling)
+    }
+
+    /// The same plan once the regions are known that its keys read: it reads their cells only.
+    ///
+    /// # Errors
+    /// A key that fails on a region, or the memory pool has no room.
+    pub(crate) fn with_regions(&self, regions: Regions) -> Result<Self> {
+        let scan = Arc::new(self.scan.narrowed(regions.selections.clone()));
+        let keys = self.keys.with_regions(regions, &scan.grid())?;
+        let (mode, tiling) = Self::divide(&keys, &scan, self.partitions);
+        Ok(Self {
+            scan,
+            keys,
+            mode,
+            tiling,
+            ..self.clone()
+        })
+    }
+
+    /// Groups that a worker holds at a time, at most.
+    fn held_groups(&self) -> usize {
+        match self.mode {
+            Mode::Tiles => self.tiling.largest_tile(&self.keys),
+            Mode::Shared => self.keys.groups(),
+        }
+    }
+
     /// Bytes of state for the groups that a worker holds at a time, at most.
     pub(crate) fn state_bytes(&self) -> usize {
         let inputs: usize = self.inputs.iter().map(Input::bytes_per_group).sum();
         let per_group = inputs + self.pairs.len() * PairState::BYTES_PER_GROUP;
-        let groups = match self.mode {
-            Mode::Tiles => self.tiling.largest_tile(&self.keys),
-            Mode::Shared => self.keys.groups(),
-        };
-        groups.saturating_mul(per_group)
+        self.held_groups().saturating_mul(per_group)
     }
 }
 
@@ -365,6 +421,11 @@ impl Builder<'_> {
         }
         if arguments.iter().chain(&filter).any(is_volatile) {
             return Ok(Err(format!("an argument of {name} is volatile")));
+        }
+        let first_of_regions = self.scan.cube.schema.fields().len();
+        let mut columns = arguments.iter().chain(&filter).flat_map(collect_columns);
+        if columns.any(|column| column.index() >= first_of_regions) {
+            return Ok(Err(format!("an argument of {name} reads the regions")));
         }
         if let [argument] = arguments.as_slice()
             && let Some(output) = self.kernel(&name, function, argument, filter.as_ref())?

@@ -206,10 +206,12 @@ impl Worker {
             return Ok(());
         }
         let mut computed = self.evaluate_general(unit, read)?.into_iter();
-        let indices = layout.indices(unit.rows(), plane);
+        let members = layout.members(unit.rows(), plane);
         for (position, general) in plan.general.iter().enumerate() {
             let arguments = computed.by_ref().take(general.arguments.len());
-            let arguments: Vec<ArrayRef> = arguments.collect();
+            let arguments = arguments
+                .map(|argument| members.take(argument))
+                .collect::<Result<Vec<_>>>()?;
             let filter = match &general.filter {
                 Some(_) => computed.next().map(|filter| true_bits(filter.as_boolean())),
                 None => None,
@@ -218,10 +220,12 @@ impl Worker {
                 .into_iter()
                 .flatten()
                 .reduce(|a, b| &a & &b);
-            let filter = filter.map(|filter| BooleanArray::new(filter, None));
+            let filter = filter.map(|filter| Arc::new(BooleanArray::new(filter, None)) as ArrayRef);
+            let filter = filter.map(|filter| members.take(filter)).transpose()?;
+            let filter = filter.as_ref().map(|filter| filter.as_boolean());
             self.groups
                 .general
-                .add(position, &arguments, &indices, filter.as_ref())?;
+                .add(position, &arguments, &members.groups, filter)?;
         }
         self.memory
             .try_resize(self.plan.state_bytes() + self.groups.general.size())

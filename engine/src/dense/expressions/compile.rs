@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt64Array};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Schema};
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::expressions::{
     BinaryExpr, CaseExpr, CastExpr, Column, InListExpr, IsNotNullExpr, IsNullExpr, NegativeExpr,
@@ -19,6 +19,7 @@ use graticule_functions::kernels::program::{
 };
 
 use crate::cube::Cube;
+use crate::dense::keys::on_axis;
 use crate::scan::predicate::remap_columns;
 use crate::scan::selection::AxisSelection;
 
@@ -283,21 +284,17 @@ impl<'a> Compiler<'a> {
         axis: usize,
         cell_type: CellType,
     ) -> Result<usize> {
-        let coordinates = &self.cube.axes[axis].coordinates;
         let selection = &self.selections[axis];
-        let selected = selection.len() as usize;
-        let cells = UInt64Array::from_iter_values(selection.cells());
-        let schema = Arc::new(self.cube.schema.project(&[axis])?);
-        let batch = RecordBatch::try_new(schema, vec![take(coordinates, &cells, None)?])?;
-        let values = remap_columns(Arc::clone(expression), &[axis])?
-            .evaluate(&batch)?
-            .into_array(selected)?;
+        let values = on_axis(self.cube, axis, selection, &[expression])?;
+        let Some(values) = values.first() else {
+            return internal_err!("{expression} has no value on its axis");
+        };
         // Back to where the cells are on the axis.
-        let mut positions = vec![None; coordinates.len()];
+        let mut positions = vec![None; self.cube.axes[axis].coordinates.len()];
         for (position, cell) in selection.cells().enumerate() {
             positions[cell as usize] = Some(position as u64);
         }
-        let values = take(&values, &UInt64Array::from(positions), None)?;
+        let values = take(values, &UInt64Array::from(positions), None)?;
         Ok(self.input(InputSource::Axis { axis, values }, cell_type))
     }
 

@@ -21,4 +21,4 @@ pub use crs::{crs_of, is_geographic};
 pub use geometry::{geometries, is_area};
 pub use plane::{Plane, ZoneError, midpoints};
 pub use run::Run;
-pub use runs::{EdgeRule, ZoneRuns};
+pub use runs::{EdgeRule, ZoneRuns, runs_of};

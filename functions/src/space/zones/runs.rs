@@ -105,7 +105,11 @@ impl ZoneRuns {
     }
 }
 
-fn runs_of(
+/// The runs of one zone, see [`ZoneRuns`]. Errors call the zone by the number `zone`.
+///
+/// # Errors
+/// A vertex that is not a number, or a polygon that goes around the globe many times.
+pub fn runs_of(
     plane: &Plane,
     zone: usize,
     geometry: &Geometry,

@@ -1,0 +1,354 @@
+//! A join of DataFusion's between a cube and regions, understood.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::{JoinSide, JoinType, NullEquality, Result};
+use datafusion::logical_expr::Operator;
+use datafusion::physical_expr::expressions::{BinaryExpr, Column};
+use datafusion::physical_expr::projection::{ProjectionExpr, ProjectionExprs};
+use datafusion::physical_expr::utils::collect_columns;
+use datafusion::physical_expr::{PhysicalExpr, split_conjunction};
+use datafusion::physical_expr_common::physical_expr::is_volatile;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::joins::utils::JoinFilter;
+use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec};
+
+use crate::dense::regions::conditions::Condition;
+use crate::dense::regions::systems;
+use crate::scan::CubeScan;
+
+/// Which rows a join emits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum JoinKind {
+    /// Pairs of a cell and a region that selects it.
+    Inner,
+    /// Pairs, and regions that select no cell.
+    AllRegions,
+    /// Regions that select a cell.
+    RegionsWithCells,
+    /// Regions that select none.
+    RegionsWithoutCells,
+    /// Cells that a region selects, once each.
+    CellsInRegions,
+    /// Cells that no region selects.
+    CellsOutside,
+}
+
+impl JoinKind {
+    fn of(join: JoinType, cube: JoinSide) -> std::result::Result<Self, String> {
+        let cube_is_left = match cube {
+            JoinSide::Left => join,
+            JoinSide::Right | JoinSide::None => join.swap(),
+        };
+        match cube_is_left {
+            JoinType::Inner => Ok(Self::Inner),
+            JoinType::Right => Ok(Self::AllRegions),
+            JoinType::RightSemi => Ok(Self::RegionsWithCells),
+            JoinType::RightAnti => Ok(Self::RegionsWithoutCells),
+            JoinType::LeftSemi => Ok(Self::CellsInRegions),
+            JoinType::LeftAnti => Ok(Self::CellsOutside),
+            JoinType::Left | JoinType::Full | JoinType::LeftMark | JoinType::RightMark => {
+                Err(format!("a {join} join of a cube with regions"))
+            }
+        }
+    }
+
+    /// As `EXPLAIN` shows it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Inner => "inner",
+            Self::AllRegions => "all regions",
+            Self::RegionsWithCells => "regions with cells",
+            Self::RegionsWithoutCells => "regions without cells",
+            Self::CellsInRegions => "cells in regions",
+            Self::CellsOutside => "cells outside",
+        }
+    }
+
+    /// Does the output have cells that no region selects?
+    pub(crate) fn needs_cells_of_no_region(self) -> bool {
+        self == Self::CellsOutside
+    }
+
+    /// Does the output depend on which regions found a cell?
+    pub(super) fn remembers_regions(self) -> bool {
+        matches!(
+            self,
+            Self::AllRegions | Self::RegionsWithCells | Self::RegionsWithoutCells
+        )
+    }
+
+    /// Is the output made of cells alone?
+    pub(super) fn emits_cells(self) -> bool {
+        matches!(self, Self::CellsInRegions | Self::CellsOutside)
+    }
+}
+
+/// A join of the cells of a scan with regions.
+#[derive(Debug, Clone)]
+pub(crate) struct RegionJoin {
+    pub(crate) scan: Arc<CubeScan>,
+    /// The plan of the regions' table.
+    pub(crate) regions: Arc<dyn ExecutionPlan>,
+    pub(crate) kind: JoinKind,
+    /// The columns of the cube's table, then those of the regions: what expressions below read.
+    pub(crate) joined: SchemaRef,
+    /// What selects cells.
+    pub(crate) conditions: Vec<Condition>,
+    /// What is left of the join's condition, to be tested on pairs.
+    pub(crate) rest: Option<Arc<dyn PhysicalExpr>>,
+    /// The output.
+    pub(crate) outputs: ProjectionExprs,
+    /// The output's schema.
+    pub(crate) schema: SchemaRef,
+}
+
+/// What came of a join of a cube: understood, or why not.
+pub(crate) type Recognised = std::result::Result<RegionJoin, String>;
+
+/// What the joins of DataFusion that may be ours have in common.
+struct Stock<'a> {
+    left: &'a Arc<dyn ExecutionPlan>,
+    right: &'a Arc<dyn ExecutionPlan>,
+    on: &'a [(Arc<dyn PhysicalExpr>, Arc<dyn PhysicalExpr>)],
+    nulls_are_equal: bool,
+    filter: Option<&'a JoinFilter>,
+    kind: JoinType,
+    projection: Option<&'a [usize]>,
+}
+
+impl<'a> Stock<'a> {
+    fn of(node: &'a Arc<dyn ExecutionPlan>) -> Option<Self> {
+        if let Some(join) = node.downcast_ref::<NestedLoopJoinExec>() {
+            return Some(Self {
+                left: join.left(),
+                right: join.right(),
+                on: &[],
+                nulls_are_equal: false,
+                filter: join.filter(),
+                kind: *join.join_type(),
+                projection: join.projection().as_deref(),
+            });
+        }
+        let join = node.downcast_ref::<HashJoinExec>()?;
+        // NOT IN: a NULL among the regions would take all cells away.
+        (!join.null_aware).then(|| Self {
+            left: join.left(),
+            right: join.right(),
+            on: join.on(),
+            nulls_are_equal: join.null_equality() == NullEquality::NullEqualsNull,
+            filter: join.filter(),
+            kind: *join.join_type(),
+            projection: join.projection.as_deref(),
+        })
+    }
+}
+
+/// The two sides of a join as expressions over the joined table.
+struct Sides {
+    left: ProjectionExprs,
+    right: ProjectionExprs,
+}
+
+impl Sides {
+    fn side(&self, side: JoinSide) -> &ProjectionExprs {
+        match side {
+            JoinSide::Right => &self.right,
+            JoinSide::Left | JoinSide::None => &self.left,
+        }
+    }
+
+    fn column(&self, side: JoinSide, index: usize) -> Result<Arc<dyn PhysicalExpr>> {
+        let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new("column", index));
+        self.side(side).unproject_expr(&column)
+    }
+}
+
+impl RegionJoin {
+    /// Understands `node` as a join of a cube with regions. `scan_below` finds the scan that a side of
+    /// a join is, and what is computed on it. `None` when it is no join of one cube, or one that reads
+    /// no axis.
+    ///
+    /// # Errors
+    /// Geometries and cells have different coordinate reference systems.
+    pub(crate) fn recognise<'a>(
+        node: &'a Arc<dyn ExecutionPlan>,
+        scan_below: impl Fn(&'a Arc<dyn ExecutionPlan>) -> Option<(ProjectionExprs, &'a CubeScan)>,
+    ) -> Result<Option<(&'a CubeScan, Recognised)>> {
+        let Some(stock) = Stock::of(node) else {
+            return Ok(None);
+        };
+        let (cube_side, regions, (below, scan)) =
+            match (scan_below(stock.left), scan_below(stock.right)) {
+                (Some(cube), None) => (JoinSide::Left, stock.right, cube),
+                (None, Some(cube)) => (JoinSide::Right, stock.left, cube),
+                _ => return Ok(None),
+            };
+        let cube = &scan.cube;
+        let first_of_regions = cube.schema.fields().len();
+        let fields = cube
+            .schema
+            .fields()
+            .iter()
+            .chain(regions.schema().fields())
+            .cloned()
+            .collect::<Vec<_>>();
+        let joined = Arc::new(Schema::new(fields));
+        let of_cube = scan.projection.try_merge(&below)?;
+        let of_regions: Vec<usize> = (first_of_regions..joined.fields().len()).collect();
+        let of_regions = ProjectionExprs::from_indices(&of_regions, &joined);
+        let sides = match cube_side {
+            JoinSide::Left => Sides {
+                left: of_cube.clone(),
+                right: of_regions,
+            },
+            _ => Sides {
+                left: of_regions,
+                right: of_cube.clone(),
+            },
+        };
+
+        let mut conjuncts = Vec::new();
+        let mut conditions = Vec::new();
+        for (left, right) in stock.on {
+            let left = sides.left.unproject_expr(left)?;
+            let right = sides.right.unproject_expr(right)?;
+            match Condition::equal(cube, &left, &right, stock.nulls_are_equal) {
+                Some(condition) => conditions.push(condition),
+                None => {
+                    let equals = match stock.nulls_are_equal {
+                        true => Operator::IsNotDistinctFrom,
+                        false => Operator::Eq,
+                    };
+                    conjuncts.push(Arc::new(BinaryExpr::new(left, equals, right)) as _);
+                }
+            }
+        }
+        if let Some(filter) = stock.filter {
+            let columns = filter.column_indices().iter().map(|column| {
+                let expression = sides.column(column.side, column.index)?;
+                Ok(ProjectionExpr::new(expression, "column"))
+            });
+            let columns = ProjectionExprs::new(columns.collect::<Result<Vec<_>>>()?);
+            let filter = columns.unproject_expr(filter.expression())?;
+            conjuncts.extend(split_conjunction(&filter).into_iter().cloned());
+        }
+        let mut rest: Option<Arc<dyn PhysicalExpr>> = None;
+        for conjunct in conjuncts {
+            match Condition::of(cube, &conjunct) {
+                Some(condition) => conditions.push(condition),
+                None => {
+                    rest = Some(match rest {
+                        None => conjunct,
+                        Some(before) => Arc::new(BinaryExpr::new(before, Operator::And, conjunct)),
+                    });
+                }
+            }
+        }
+        if conditions.is_empty() {
+            return Ok(None);
+        }
+        for condition in &conditions {
+            if let Condition::Zone(zone) = condition {
+                systems::check(cube, zone.geometry.return_field(&joined)?.as_ref())?;
+            }
+        }
+        let kind = match JoinKind::of(stock.kind, cube_side) {
+            Ok(kind) => kind,
+            Err(reason) => return Ok(Some((scan, Err(reason)))),
+        };
+        let refused = if scan.limit.is_some() {
+            Some("there is a LIMIT below the join".to_string())
+        } else if of_cube
+            .expr_iter()
+            .chain(rest.clone())
+            .any(|expression| is_volatile(&expression))
+        {
+            Some("the join reads something volatile".to_string())
+        } else if kind.emits_cells() && rest.is_some() {
+            Some("the join's condition reads more than axes".to_string())
+        } else if cube
+            .axes
+            .iter()
+            .any(|axis| u32::try_from(axis.coordinates.len()).is_err())
+        {
+            Some("an axis has more than 2^32 cells".to_string())
+        } else {
+            None
+        };
+        if let Some(reason) = refused {
+            return Ok(Some((scan, Err(reason))));
+        }
+
+        let schema = node.schema();
+        let widths = [stock.left, stock.right].map(|side| side.schema().fields().len());
+        let all = match stock.kind {
+            JoinType::LeftSemi | JoinType::LeftAnti => columns_of(JoinSide::Left, widths[0]),
+            JoinType::RightSemi | JoinType::RightAnti => columns_of(JoinSide::Right, widths[1]),
+            _ => [
+                columns_of(JoinSide::Left, widths[0]),
+                columns_of(JoinSide::Right, widths[1]),
+            ]
+            .concat(),
+        };
+        let kept: Vec<(JoinSide, usize)> = match stock.projection {
+            Some(projection) => projection.iter().map(|column| all[*column]).collect(),
+            None => all,
+        };
+        let outputs = std::iter::zip(kept, schema.fields())
+            .map(|((side, index), field)| {
+                Ok(ProjectionExpr::new(
+                    sides.column(side, index)?,
+                    field.name(),
+                ))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let join = Self {
+            scan: Arc::new(scan.clone()),
+            regions: Arc::clone(regions),
+            kind,
+            joined,
+            conditions,
+            rest,
+            outputs: ProjectionExprs::new(Vec::new()),
+            schema,
+        };
+        let join = join.with_outputs(ProjectionExprs::new(outputs))?;
+        Ok(Some((scan, Ok(join))))
+    }
+
+    /// The same join with other outputs over the joined table, whose schema is that of the join.
+    pub(super) fn with_outputs(mut self, outputs: ProjectionExprs) -> Result<Self> {
+        let rest = self.rest.iter().flat_map(collect_columns);
+        let mut read = outputs.column_indices();
+        read.extend(rest.map(|column: Column| column.index()));
+        read.retain(|column| *column < self.first_of_regions());
+        self.scan = Arc::new(self.scan.for_operator(&read)?);
+        self.outputs = outputs;
+        Ok(self)
+    }
+
+    /// The conditions, as `EXPLAIN` shows them.
+    pub(crate) fn condition_texts(&self) -> String {
+        let texts: Vec<String> = self.conditions.iter().map(ToString::to_string).collect();
+        texts.join(", ")
+    }
+
+    /// The axes of which regions select cells, ascending.
+    pub(crate) fn axes(&self) -> Vec<usize> {
+        let mut axes: Vec<usize> = self.conditions.iter().flat_map(Condition::axes).collect();
+        axes.sort_unstable();
+        axes.dedup();
+        axes
+    }
+
+    /// The first column of the joined table that is one of the regions.
+    pub(crate) fn first_of_regions(&self) -> usize {
+        self.scan.cube.schema.fields().len()
+    }
+}
+
+fn columns_of(side: JoinSide, width: usize) -> Vec<(JoinSide, usize)> {
+    (0..width).map(|column| (side, column)).collect()
+}
