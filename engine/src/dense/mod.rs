@@ -6,8 +6,13 @@
 //!                                  ▼
 //!  dense plan   GridAggregateExec (leaf, holds the scan)
 //! ```
+//! The same for windows: `WindowAggExec ← [ProjectionExec] ← CubeScan` becomes `GridWindowExec`.
+//!
 //! [`keys`] turns group keys into small integers per axis before any chunk is read; [`aggregate`] reduces
-//! blocks into arrays that those integers index. There is no hash table anywhere.
+//! blocks into arrays that those integers index; [`window`] computes along an axis of blocks. There is no
+//! hash table anywhere, and no sort.
 
 pub(crate) mod aggregate;
 pub(crate) mod keys;
+mod tile_grid;
+pub(crate) mod window;

@@ -12,17 +12,14 @@ use std::sync::Arc;
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
-use datafusion::physical_plan::projection::ProjectionExec;
-use datafusion_datasource::source::DataSourceExec;
 
 use crate::dense::aggregate::GridAggregateExec;
 use crate::dense::aggregate::plan::GridAggregatePlan;
 use crate::options::CubeOptions;
-use crate::scan::CubeScan;
+use crate::rules::scan_below;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -78,28 +75,4 @@ impl PhysicalOptimizerRule for GridAggregate {
     fn schema_check(&self) -> bool {
         true
     }
-}
-
-type Plan = Arc<dyn ExecutionPlan>;
-
-/// The scan below an aggregate, and the projection between them.
-fn scan_below(input: &Plan) -> Result<Option<(ProjectionExprs, &CubeScan)>> {
-    let (projection, source) = match input.downcast_ref::<ProjectionExec>() {
-        Some(projection) => (Some(projection), projection.input()),
-        None => (None, input),
-    };
-    let scan = source
-        .downcast_ref::<DataSourceExec>()
-        .and_then(|source| source.data_source().downcast_ref::<CubeScan>());
-    let Some(scan) = scan else {
-        return Ok(None);
-    };
-    let below = match projection {
-        Some(projection) => projection.projection_expr().clone(),
-        None => {
-            let columns: Vec<usize> = (0..scan.schema.fields().len()).collect();
-            ProjectionExprs::from_indices(&columns, &scan.schema)
-        }
-    };
-    Ok(Some((below, scan)))
 }

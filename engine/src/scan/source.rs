@@ -117,6 +117,16 @@ impl CubeScan {
         })
     }
 
+    /// The same cells in units that are cut as `chunks` say, one entry per axis.
+    pub(crate) fn with_units(&self, chunks: Vec<AxisChunks>) -> Self {
+        let selections = &self.predicate.selections;
+        let grid = ScanGrid::new(chunks, selections, &vec![false; selections.len()]);
+        Self {
+            grid: OnceLock::from(Arc::new(grid)),
+            ..self.clone()
+        }
+    }
+
     /// The cube.
     pub fn cube(&self) -> &Arc<Cube> {
         &self.cube

@@ -133,6 +133,11 @@ impl UnitReader {
         })
     }
 
+    /// The units of the scan.
+    pub(crate) fn grid(&self) -> &ScanGrid {
+        &self.grid
+    }
+
     /// Starts no more units once all partitions together have found `rows` rows.
     pub(crate) fn stop_after(&mut self, rows: u64) {
         self.enough = Some(rows);

@@ -244,7 +244,8 @@ impl GridAggregatePlan {
         } = builder;
         let scan = Arc::new(scan.for_operator(&variables)?);
         let tiling = Tiling::new(&keys, &scan.grid());
-        let owns_tiles = keys.groups() >= MANY_GROUPS && tiling.tiles() >= partitions.max(2) as u64;
+        let owns_tiles =
+            keys.groups() >= MANY_GROUPS && tiling.grid.tiles() >= partitions.max(2) as u64;
         let (mode, held) = match owns_tiles {
             true => (Mode::Tiles, tiling.largest_tile(&keys)),
             false => (Mode::Shared, keys.groups()),
