@@ -4,11 +4,14 @@
 use std::collections::{BTreeSet, HashMap};
 
 use arrow::array::TimestampMicrosecondArray;
-use arrow::array::{ArrayRef, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch};
+use arrow::array::{
+    ArrayRef, Date32Array, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch,
+};
 use arrow::datatypes::{Field, Schema};
 use arrow::util::pretty::pretty_format_batches;
 use datafusion::error::Result;
 use datafusion::execution::SessionStateBuilder;
+use datafusion::logical_expr::Documentation;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::*;
@@ -57,6 +60,28 @@ fn session() -> SessionContext {
     for function in aggregate_functions() {
         session.register_udaf(function.as_ref().clone());
     }
+    for function in window_functions() {
+        session.register_udwf(function.as_ref().clone());
+    }
+    let days = [19723, 19724, 19725, 19727, 19728];
+    register(
+        &session,
+        "buoy",
+        vec![
+            ("day", Arc::new(Date32Array::from(days.to_vec())), &[]),
+            (
+                "v",
+                Arc::new(Float64Array::from(vec![
+                    None,
+                    Some(3.0),
+                    None,
+                    None,
+                    Some(7.0),
+                ])),
+                &[],
+            ),
+        ],
+    );
     let model = micros(
         Calendar::Day360,
         &["2010-01-30 12:00", "2010-02-30 12:00", "2010-03-30 12:00"],
@@ -157,22 +182,41 @@ fn examples(text: &str) -> Vec<(String, String)> {
         .collect()
 }
 
+/// Names and documentation of our own functions.
+fn documented() -> Vec<(String, Option<Documentation>)> {
+    let own = own_functions();
+    let rows = own.iter();
+    let rows = rows.map(|function| {
+        (
+            function.name().to_string(),
+            function.documentation().cloned(),
+        )
+    });
+    let windows = window_functions();
+    let windows = windows.iter();
+    let windows = windows.map(|function| {
+        (
+            function.name().to_string(),
+            function.documentation().cloned(),
+        )
+    });
+    rows.chain(windows).collect()
+}
+
 #[tokio::test]
 async fn examples_are_true() {
     let session = session();
-    for function in own_functions() {
-        let documentation = function
-            .documentation()
-            .expect("every function has documentation");
+    for (name, documentation) in documented() {
+        let documentation = documentation.expect("every function has documentation");
         let example = documentation.sql_example.as_deref().unwrap_or_default();
         let examples = examples(example);
-        assert!(!examples.is_empty(), "{} has no example", function.name());
+        assert!(!examples.is_empty(), "{name} has no example");
         for (query, expected) in examples {
             let answer = answer(&session, &query).await;
             let answer = answer.unwrap_or_else(|error| panic!("{query}: {error}"));
             assert_eq!(answer, expected, "{query}\n{answer}");
             assert!(
-                query.contains(function.name()) || query.contains("extract"),
+                query.contains(&name) || query.contains("extract"),
                 "{query}"
             );
         }
@@ -193,12 +237,8 @@ async fn functions_are_listed() {
             names.iter().flatten().map(String::from).collect::<Vec<_>>()
         })
         .collect();
-    for function in own_functions() {
-        assert!(
-            listed.contains(function.name()),
-            "{} is not listed",
-            function.name()
-        );
+    for (name, _) in documented() {
+        assert!(listed.contains(&name), "{name} is not listed");
     }
 }
 
@@ -321,6 +361,47 @@ async fn answers() {
         (
             "SELECT date_format(time, '%j') FROM model",
             &["030", "060", "090"],
+        ),
+        // gaps
+        (
+            "SELECT fill(v, INTERVAL '1 day') OVER (ORDER BY day) FROM buoy ORDER BY day",
+            &["", "3.0", "3.0", "", "7.0"],
+        ),
+        (
+            "SELECT fill(v) OVER (ORDER BY day DESC) FROM buoy ORDER BY day",
+            &["3.0", "3.0", "7.0", "7.0", "7.0"],
+        ),
+        (
+            "SELECT fill(v, INTERVAL '1 day') OVER (ORDER BY day DESC) FROM buoy ORDER BY day",
+            &["3.0", "3.0", "", "7.0", "7.0"],
+        ),
+        (
+            "SELECT fill(CAST(v AS VARCHAR), 5) OVER (ORDER BY day) FROM buoy ORDER BY day",
+            &["", "3.0", "3.0", "3.0", "7.0"],
+        ),
+        (
+            "SELECT interpolate(v, INTERVAL '4 days') OVER (ORDER BY day) FROM buoy ORDER BY day",
+            &["", "3.0", "4.0", "6.0", "7.0"],
+        ),
+        (
+            "SELECT interpolate(v, INTERVAL '3 days') OVER (ORDER BY day DESC) FROM buoy ORDER BY day",
+            &["", "3.0", "", "", "7.0"],
+        ),
+        (
+            "SELECT interpolate(v, date_part('day', day), 2) OVER (ORDER BY day DESC) FROM buoy ORDER BY day",
+            &["", "3.0", "4.0", "6.0", "7.0"],
+        ),
+        (
+            "SELECT interpolate(nullif(number, 2)) OVER (ORDER BY time) FROM model ORDER BY time",
+            &["1.0", "2.0", "3.0"],
+        ),
+        (
+            "SELECT interpolate(nullif(number, 2), INTERVAL '59 days') OVER (ORDER BY time) FROM model ORDER BY time",
+            &["1.0", "", "3.0"],
+        ),
+        (
+            "SELECT fill(nullif(number, 2), INTERVAL '30 days') OVER (PARTITION BY number < 3 ORDER BY time) FROM model ORDER BY time",
+            &["1", "1", "3"],
         ),
         (
             "SELECT to_char(time, '%m-%d %j') FROM noleap",
@@ -488,6 +569,46 @@ async fn refusals_say_why() {
         (
             "SELECT has_flag(quality + 1, 'LAND') FROM scene",
             "lacks the attribute flag_meanings",
+        ),
+        (
+            "SELECT fill(v) OVER () FROM buoy",
+            "write fill(…) OVER (PARTITION BY … ORDER BY time)",
+        ),
+        (
+            "SELECT interpolate(v) OVER (PARTITION BY v) FROM buoy",
+            "needs to know the order of the rows",
+        ),
+        (
+            "SELECT fill(v, -1) OVER (ORDER BY day) FROM buoy",
+            "a gap of -1 cells makes no sense",
+        ),
+        (
+            "SELECT fill(v, 'long') OVER (ORDER BY day) FROM buoy",
+            "has to be a number of cells or an interval",
+        ),
+        (
+            "SELECT fill(v, day) OVER (ORDER BY day) FROM buoy",
+            "the order of the rows is that of ORDER BY",
+        ),
+        (
+            "SELECT fill(v) IGNORE NULLS OVER (ORDER BY day) FROM buoy",
+            "leave them out",
+        ),
+        (
+            "SELECT interpolate(v, day, 1, 2) OVER (ORDER BY day) FROM buoy",
+            "at most one axis and at most one limit",
+        ),
+        (
+            "SELECT interpolate('text') OVER (ORDER BY day) FROM buoy",
+            "interpolate needs numbers",
+        ),
+        (
+            "SELECT interpolate(v, INTERVAL '1 day') OVER (ORDER BY v) FROM buoy",
+            "needs an ORDER BY a time",
+        ),
+        (
+            "SELECT fill(nullif(number, 2), INTERVAL '1 month') OVER (ORDER BY time) FROM model",
+            "no fixed length in a model's calendar",
         ),
         (
             "SELECT has_flag(quality, quality) FROM scene",

@@ -1,5 +1,6 @@
-//! Aggregates over a cube give what they give over a plain copy of its rows, whatever the operator that
-//! computes them: any aggregate, type, mask, chunking, group key, predicate and number of partitions.
+//! Aggregates and window functions over a cube give what they give over a plain copy of its rows, whatever
+//! the operator that computes them: any function, type, mask, chunking, key, frame, predicate and number of
+//! partitions.
 //!
 //! ```text
 //!  Layout ─▶ cubes::group ─▶ CubeTable ─▶ session with grid operators ──┐
@@ -11,7 +12,9 @@
 
 mod answers;
 mod cubes;
+mod memory;
 mod statements;
+mod windows;
 
 use std::sync::Arc;
 
@@ -26,7 +29,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRu
 use self::answers::{answer, difference};
 use self::cubes::{group, layouts, repeats};
 use self::statements::{Statement, statements};
-use crate::pruning::{Calendar, Layout};
+use crate::pruning::{self, Calendar, Layout};
 use crate::synthetic::{cube, session};
 
 /// How a session cuts its work.
@@ -63,9 +66,11 @@ async fn compare(
     let copy = MemTable::try_new(all[0].schema(), vec![all]).unwrap();
     copied.register_table("cube", Arc::new(copy)).unwrap();
     let mut paths = vec![("grid", &grid)];
-    if rows.sql("SET cube.grid_aggregate = false").await.is_ok() {
-        paths.push(("rows", &rows));
+    for option in ["grid_aggregate", "grid_window"] {
+        let off = rows.sql(&format!("SET cube.{option} = false")).await;
+        off.map_err(|error| error.to_string())?;
     }
+    paths.push(("rows", &rows));
     for statement in statements {
         let sql = &statement.sql;
         let expected = answer(&copied, statement).await;
@@ -87,7 +92,34 @@ fn number(variable: &str, otherwise: u64) -> u64 {
     text.parse().unwrap_or(otherwise)
 }
 
-fn aggregates_agree(calendar: Calendar, cases: u64) -> Result<(), libtest_mimic::Failed> {
+/// What a cube is asked for.
+#[derive(Debug, Clone, Copy)]
+enum Asked {
+    Aggregates,
+    Windows,
+}
+
+impl Asked {
+    fn layouts(self, calendar: Calendar) -> BoxedStrategy<Layout> {
+        match self {
+            Self::Aggregates => layouts(calendar).boxed(),
+            Self::Windows => pruning::layouts(calendar).boxed(),
+        }
+    }
+
+    fn statements(self, calendar: Calendar, layout: &Layout) -> BoxedStrategy<Statement> {
+        match self {
+            Self::Aggregates => statements(calendar, repeats(layout)).boxed(),
+            Self::Windows => windows::statements(calendar).boxed(),
+        }
+    }
+}
+
+fn answers_agree(
+    asked: Asked,
+    calendar: Calendar,
+    cases: u64,
+) -> Result<(), libtest_mimic::Failed> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -103,8 +135,8 @@ fn aggregates_agree(calendar: Calendar, cases: u64) -> Result<(), libtest_mimic:
     };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(config, rng);
-    let cases = layouts(calendar).prop_flat_map(move |layout| {
-        let statements = statements(calendar, repeats(&layout));
+    let cases = asked.layouts(calendar).prop_flat_map(move |layout| {
+        let statements = asked.statements(calendar, &layout);
         let statements = prop::collection::vec(statements, 8);
         (Just(layout), any::<u32>(), statements, executions())
     });
@@ -118,16 +150,24 @@ fn aggregates_agree(calendar: Calendar, cases: u64) -> Result<(), libtest_mimic:
 }
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![
+    let mut trials = vec![
         Trial::test("dense::differences_are_found", || {
             answers::differences_are_found();
             Ok(())
         }),
         Trial::test("dense::aggregates_agree_with_a_copy_of_the_rows", || {
-            aggregates_agree(Calendar::Standard, 45)
+            answers_agree(Asked::Aggregates, Calendar::Standard, 45)
         }),
         Trial::test("dense::aggregates_agree_in_a_model_calendar", || {
-            aggregates_agree(Calendar::Days360, 15)
+            answers_agree(Asked::Aggregates, Calendar::Days360, 15)
         }),
-    ]
+        Trial::test("dense::windows_agree_with_a_copy_of_the_rows", || {
+            answers_agree(Asked::Windows, Calendar::Standard, 45)
+        }),
+        Trial::test("dense::windows_agree_in_a_model_calendar", || {
+            answers_agree(Asked::Windows, Calendar::Days360, 15)
+        }),
+    ];
+    trials.extend(memory::trials());
+    trials
 }

@@ -26,7 +26,7 @@ use crate::dense::window::cuts::{cut_scan, tile_budget};
 use crate::dense::window::function::Function;
 use crate::dense::window::plan::{GridWindowPlan, Output, picked};
 use crate::dense::window::tile::SeriesLayout;
-use crate::dense::window::worker::Worker;
+use crate::dense::window::worker::{Worker, block_lanes};
 use crate::scan::CubeScan;
 use crate::scan::queue::{Claims, Executions};
 use crate::scan::units::UnitReader;
@@ -49,6 +49,8 @@ struct Execution {
     /// The scan, its lanes cut so that a tile fits into memory.
     scan: Arc<CubeScan>,
     layout: Arc<SeriesLayout>,
+    /// Lanes of a block.
+    lanes: usize,
 }
 
 impl GridWindowExec {
@@ -79,6 +81,7 @@ impl GridWindowExec {
             next_tile: Arc::default(),
             scan,
             layout: Arc::new(layout),
+            lanes: block_lanes(&self.plan, budget),
         }
     }
 }
@@ -229,6 +232,7 @@ impl ExecutionPlan for GridWindowExec {
             variables,
             tiles,
             Arc::clone(&execution.layout),
+            execution.lanes,
             context.session_config().batch_size(),
             consumer.register(context.memory_pool()),
         )?;

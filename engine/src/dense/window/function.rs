@@ -174,18 +174,25 @@ fn chosen_aggregate(
     })
 }
 
-/// Single-precision floats as they are stored: kernels widen what they read.
+/// Numbers as they are stored: kernels widen what they read.
 fn without_widening(
     argument: Arc<dyn PhysicalExpr>,
     schema: &Schema,
 ) -> Result<Arc<dyn PhysicalExpr>> {
-    if let Some(cast) = argument.downcast_ref::<CastExpr>()
-        && *cast.cast_type() == DataType::Float64
-        && cast.expr().data_type(schema)? == DataType::Float32
-    {
-        return Ok(Arc::clone(cast.expr()));
-    }
-    Ok(argument)
+    let Some(cast) = argument.downcast_ref::<CastExpr>() else {
+        return Ok(argument);
+    };
+    let stored = cast.expr().data_type(schema)?;
+    let is_narrow = match cast.cast_type() {
+        DataType::Float64 => stored == DataType::Float32,
+        DataType::Int64 => stored.is_integer() && stored != DataType::UInt64,
+        DataType::UInt64 => stored.is_unsigned_integer() && stored != DataType::UInt64,
+        _ => false,
+    };
+    Ok(match is_narrow {
+        true => Arc::clone(cast.expr()),
+        false => argument,
+    })
 }
 
 fn literal(arguments: &[Arc<dyn PhysicalExpr>], position: usize) -> Option<&ScalarValue> {

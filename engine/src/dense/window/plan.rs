@@ -37,7 +37,7 @@ pub(crate) struct WindowColumn {
     /// Position among the plan's sequences.
     pub(crate) sequence: usize,
     /// The frame of each place.
-    pub(crate) ranges: Vec<Range<u32>>,
+    pub(crate) ranges: Arc<[Range<u32>]>,
     /// As DataFusion planned it, over the input of the window.
     pub(crate) expression: Arc<dyn WindowExpr>,
     pub(crate) field: FieldRef,
@@ -59,7 +59,7 @@ pub(crate) struct Windows {
     pub(crate) series: Vec<usize>,
     /// Rows of a series.
     pub(crate) length: usize,
-    pub(crate) sequences: Vec<Sequence>,
+    pub(crate) sequences: Arc<[Sequence]>,
     pub(crate) columns: Vec<WindowColumn>,
     /// The input of the window, over the table's schema.
     pub(crate) inputs: Vec<Arc<dyn PhysicalExpr>>,
@@ -304,7 +304,7 @@ fn window_column(
         function,
         arguments,
         sequence,
-        ranges,
+        ranges: ranges.into(),
         expression: Arc::clone(expression),
         field: expression.field()?,
     })

@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, BooleanArray, RecordBatch};
-use arrow::compute::filter_record_batch;
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::compute::filter;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::physical_expr::PhysicalExpr;
@@ -14,11 +14,11 @@ use datafusion::physical_expr::PhysicalExpr;
 use crate::bytes::format_bytes;
 use crate::dense::tile_grid::TileGrid;
 use crate::dense::window::block::Block;
-use crate::dense::window::plan::{GridWindowPlan, LaneBytes, WindowColumn, Windows};
+use crate::dense::window::plan::{GridWindowPlan, LaneBytes, Output, WindowColumn, Windows};
 use crate::dense::window::tile::{SeriesLayout, Tile};
 use crate::error::{CubeError, ErrorKind};
 use crate::scan::predicate::{batch_of, remap_columns, true_bits};
-use crate::scan::units::UnitReader;
+use crate::scan::units::{UnitCells, UnitReader};
 
 /// Cells of a block: its columns should stay in a core's cache.
 const BLOCK_CELLS: usize = 1 << 17;
@@ -29,11 +29,20 @@ const FEWEST_LANES: usize = 16;
 /// Blocks of [`FEWEST_LANES`] have at most this many cells.
 const MOST_CELLS: usize = 1 << 22;
 
-/// Lanes of a block, when series have `length` rows.
-pub(crate) fn block_lanes(length: usize) -> usize {
-    let length = length.max(1);
+/// Lanes of a block, when `budget` bytes are there for what is computed.
+pub(crate) fn block_lanes(plan: &GridWindowPlan, budget: u64) -> usize {
+    let length = plan.windows.length.max(1);
     let few = FEWEST_LANES.min(MOST_CELLS / length);
-    (BLOCK_CELLS / length).max(few).max(1)
+    let wanted = (BLOCK_CELLS / length).max(few);
+    let fitting = budget as usize / plan.lane_bytes().computed.max(1);
+    wanted.min(fitting).max(1)
+}
+
+/// The schema of cells: where no row is there is no value either.
+fn nullable(schema: &Schema) -> SchemaRef {
+    let fields = schema.fields().iter();
+    let fields = fields.map(|field| Field::clone(field).with_nullable(true));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
 /// One partition of a grid window.
@@ -51,40 +60,39 @@ pub(crate) struct Worker {
     layout: Arc<SeriesLayout>,
     tile: Option<(u64, Tile)>,
     /// A unit of the tile after the current one.
-    ahead: Option<crate::scan::units::UnitCells>,
+    ahead: Option<UnitCells>,
     /// The lanes of the current tile that are left, once all its units are here.
     left: Range<usize>,
     ready: VecDeque<RecordBatch>,
+    /// Lanes of a block.
+    lanes: usize,
     batch_rows: usize,
     done: bool,
     memory: MemoryReservation,
 }
 
 impl Worker {
+    #[allow(clippy::too_many_arguments)]
     pub(crate) fn new(
         plan: Arc<GridWindowPlan>,
         units: UnitReader,
         variables: Vec<usize>,
         tiles: TileGrid,
         layout: Arc<SeriesLayout>,
+        lanes: usize,
         batch_rows: usize,
         memory: MemoryReservation,
     ) -> Result<Self> {
         let columns = plan.read_columns();
         let remap =
             |expression: &Arc<dyn PhysicalExpr>| remap_columns(Arc::clone(expression), &columns);
-        let needed = plan.has_general();
+        let all = plan.has_general();
         let windows = &plan.windows;
         // Columns that nobody asks for were not read; their expressions are left alone.
         let inputs = windows.inputs.iter().enumerate().map(|(position, input)| {
-            let wanted = needed
-                || plan
-                    .outputs
-                    .contains(&crate::dense::window::plan::Output::Input(position));
-            if wanted {
-                remap(input)
-            } else {
-                Ok(Arc::clone(input))
+            match all || plan.outputs.contains(&Output::Input(position)) {
+                true => remap(input),
+                false => Ok(Arc::clone(input)),
             }
         });
         let inputs = inputs.collect::<Result<Vec<_>>>()?;
@@ -99,15 +107,15 @@ impl Worker {
             windows: Windows {
                 series: windows.series.clone(),
                 length: windows.length,
-                sequences: windows.sequences.clone(),
+                sequences: Arc::clone(&windows.sequences),
                 columns: window_columns,
                 inputs,
-                input_schema: Arc::clone(&windows.input_schema),
+                input_schema: nullable(&windows.input_schema),
             },
             predicate,
             units,
             variables,
-            cell_schema: Arc::new(plan.scan.cube.schema.project(&columns)?),
+            cell_schema: nullable(&plan.scan.cube.schema.project(&columns)?),
             columns,
             tiles,
             layout,
@@ -115,6 +123,7 @@ impl Worker {
             ahead: None,
             left: 0..0,
             ready: VecDeque::new(),
+            lanes,
             batch_rows,
             done: false,
             memory,
@@ -129,7 +138,7 @@ impl Worker {
                 return Ok(Some(batch));
             }
             if !self.left.is_empty() {
-                let lanes = block_lanes(self.windows.length).min(self.left.len());
+                let lanes = self.lanes.min(self.left.len());
                 let block = self.left.start..self.left.start + lanes;
                 self.left.start += lanes;
                 self.compute(block)?;
@@ -177,7 +186,7 @@ impl Worker {
         }
         if let Some((_, tile)) = &self.tile {
             self.left = 0..tile.lanes();
-            let lanes = block_lanes(self.windows.length).min(tile.lanes());
+            let lanes = self.lanes.min(tile.lanes());
             let LaneBytes { computed, .. } = self.plan.lane_bytes();
             self.memory
                 .try_grow(computed.saturating_mul(lanes))
@@ -247,13 +256,20 @@ impl Worker {
             cells: &batch,
             present: present.as_ref(),
         };
-        let outputs = self.plan.outputs.iter();
-        let outputs = outputs.map(|output| block.column(*output));
-        let outputs = outputs.collect::<Result<Vec<_>>>()?;
-        let mut rows = batch_of(&self.plan.schema, outputs, batch.num_rows())?;
-        if let Some(present) = present {
-            rows = filter_record_batch(&rows, &BooleanArray::new(present, None))?;
+        let mask = present
+            .as_ref()
+            .map(|bits| BooleanArray::new(bits.clone(), None));
+        let mut columns = Vec::with_capacity(self.plan.outputs.len());
+        for output in &self.plan.outputs {
+            let column = block.column(*output)?;
+            // Before they become rows: a column without NULL may have none where no row is.
+            columns.push(match &mask {
+                Some(mask) => filter(&column, mask)?,
+                None => column,
+            });
         }
+        let length = mask.map_or(batch.num_rows(), |mask| mask.true_count());
+        let rows = batch_of(&self.plan.schema, columns, length)?;
         metrics.output_rows.add(rows.num_rows());
         let mut start = 0;
         while start < rows.num_rows() {
