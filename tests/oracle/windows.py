@@ -55,7 +55,7 @@ questions = {
     "backwards": table.bfill(),
     "line": interpolated,
     "line_twenty_days": interpolated.where(after - before <= 20),
-    "line_two_cells": interpolated.where(longest <= 2),
+    "line_two_cells": interpolated.where((longest <= 2) | table.notna()),
     "anomaly": array.groupby(month) - array.groupby(month).mean("time"),
     "zonal": array - array.mean(("time", "lon")),
     "previous": table.shift(1),

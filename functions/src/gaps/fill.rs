@@ -14,7 +14,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::physical_expr::PhysicalExpr;
 
-use super::limit::{Limit, axis_of, fill_ranges, limit_of, reach};
+use super::limit::{Counted, Limit, axis_of, fill_ranges, limit_of, reach};
 use crate::gaps::coordinates;
 use crate::kernels::Bits;
 use crate::kernels::window::{Frames, NONE, nearest};
@@ -22,8 +22,10 @@ use crate::kernels::window::{Frames, NONE, nearest};
 /// `fill(v [, limit])`.
 pub fn fill() -> WindowUDF {
     Fill {
+        // The first variant shows in SHOW FUNCTIONS, the others take any value and what the planner adds.
         signature: Signature::one_of(
             vec![
+                TypeSignature::Numeric(1),
                 TypeSignature::Any(1),
                 TypeSignature::Any(2),
                 TypeSignature::Any(3),
@@ -119,7 +121,14 @@ impl PartitionEvaluator for Filling {
             return Ok(Arc::clone(values));
         };
         let partition = 0..rows as u32;
-        let reach = reach(&self.limit, axis, direction(axis)?, partition.clone(), 0)?;
+        let options = direction(axis)?;
+        let reach = reach(
+            &self.limit,
+            axis,
+            options,
+            partition.clone(),
+            Counted::Filled,
+        )?;
         let order: Vec<u32> = partition.clone().collect();
         let frames = Frames {
             rows: &order,

@@ -9,12 +9,13 @@ use arrow::datatypes::{DataType, FieldRef, Float32Type, Float64Type};
 use datafusion::common::{Result, internal_err, plan_err};
 use datafusion::logical_expr::function::{PartitionEvaluatorArgs, WindowUDFFieldArgs};
 use datafusion::logical_expr::{
-    Documentation, LimitEffect, PartitionEvaluator, Signature, Volatility, WindowUDF, WindowUDFImpl,
+    Documentation, LimitEffect, PartitionEvaluator, Signature, TypeSignature, Volatility,
+    WindowUDF, WindowUDFImpl,
 };
 use datafusion::physical_expr::PhysicalExpr;
 
 use super::fill::direction;
-use super::limit::{Limit, axis_of, limit_of, reach};
+use super::limit::{Counted, Limit, axis_of, limit_of, reach};
 use crate::gaps::coordinates;
 use crate::kernels::Bits;
 use crate::kernels::window::Frames;
@@ -23,7 +24,14 @@ use crate::kernels::window::between::{self, Line};
 /// `interpolate(v [, axis] [, limit])`.
 pub fn interpolate() -> WindowUDF {
     Interpolate {
-        signature: Signature::user_defined(Volatility::Immutable),
+        // The first variant shows in SHOW FUNCTIONS, the second takes what the planner adds.
+        signature: Signature::one_of(
+            vec![
+                TypeSignature::Exact(vec![DataType::Float64]),
+                TypeSignature::UserDefined,
+            ],
+            Volatility::Immutable,
+        ),
     }
     .into()
 }
@@ -136,7 +144,13 @@ impl PartitionEvaluator for Interpolating {
         let values = &values[0];
         let partition: Range<u32> = 0..rows as u32;
         let options = direction(Some(axis))?;
-        let reach = reach(&self.limit, Some(axis), options, partition.clone(), 1)?;
+        let reach = reach(
+            &self.limit,
+            Some(axis),
+            options,
+            partition.clone(),
+            Counted::Missing,
+        )?;
         let order: Vec<u32> = partition.clone().collect();
         let frames = Frames {
             rows: &order,

@@ -59,11 +59,17 @@ pub fn axis_of(arguments: &[Arc<dyn PhysicalExpr>]) -> Option<usize> {
     (1..arguments.len()).find(|position| !arguments[*position].is::<Literal>())
 }
 
-/// For each place of one partition the first place that is too far away: beyond it no value reaches, and
-/// no gap that begins there is closed by it. Places count from `first`.
-///
-/// A gap of `n` cells lies between two values that are `n + 1` places apart: `beyond` is 1 where the gap
-/// counts, 0 where the distance to each filled cell does.
+/// What a limit in cells counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    /// The cells to which a value is carried.
+    Filled,
+    /// The cells without a value between two that have one.
+    Missing,
+}
+
+/// For each of the `places` of one partition the first place that is beyond the limit; the end of the
+/// partition where none is. `axis` has one coordinate per place, sorted as `options` say.
 ///
 /// # Errors
 /// A distance along something that is no time.
@@ -72,13 +78,16 @@ pub fn reach(
     axis: Option<&ArrayRef>,
     options: SortOptions,
     places: Range<u32>,
-    beyond: u64,
+    counted: Counted,
 ) -> Result<Vec<u32>> {
     let end = places.end;
     match limit {
         Limit::None => Ok(vec![end; places.len()]),
         Limit::Cells(cells) => {
-            let step = cells.saturating_add(1 + beyond);
+            let step = cells.saturating_add(match counted {
+                Counted::Filled => 1,
+                Counted::Missing => 2,
+            });
             let reach = |place: u32| u64::from(place).saturating_add(step).min(end.into());
             Ok(places.map(|place| reach(place) as u32).collect())
         }

@@ -23,7 +23,7 @@ use datafusion::logical_expr::WindowUDF;
 
 pub use fill::fill;
 pub use interpolate::{interpolate, line};
-pub use limit::{Limit, axis_of, fill_ranges, limit_of, reach};
+pub use limit::{Counted, Limit, axis_of, fill_ranges, limit_of, reach};
 pub use planner::GapPlanner;
 
 /// Which of the two a window function is.

@@ -600,7 +600,7 @@ async fn refusals_say_why() {
         ),
         (
             "SELECT interpolate('text') OVER (ORDER BY day) FROM buoy",
-            "interpolate needs numbers",
+            "No function matches the given name and argument types 'interpolate(Utf8",
         ),
         (
             "SELECT interpolate(v, INTERVAL '1 day') OVER (ORDER BY v) FROM buoy",

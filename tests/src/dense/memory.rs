@@ -58,7 +58,7 @@ const CASES: &[Case] = &[
     },
 ];
 
-const QUERY: &str = "SELECT count(mean), sum(mean), sum(number), count(*) FROM (SELECT avg(v) OVER (PARTITION BY lat, lon ORDER BY time ROWS 2 PRECEDING) AS mean, row_number() OVER (PARTITION BY lat, lon ORDER BY time) AS number FROM cube)";
+const QUERY: &str = "SELECT count(total), sum(total), sum(number), count(*) FROM (SELECT sum(v) OVER (PARTITION BY lat, lon ORDER BY time ROWS 2 PRECEDING) AS total, row_number() OVER (PARTITION BY lat, lon ORDER BY time) AS number FROM cube)";
 
 fn group(case: &Case) -> Group {
     let cells = case.shape.iter().product::<u64>();
@@ -100,7 +100,8 @@ fn run(case: &Case) -> Result<(), Failed> {
         let plenty = session(CubeOptions::default(), 1, 1024);
         let little = limited(&plenty, case.memory);
         let sorted = session(CubeOptions::default(), 1, 1024);
-        for context in [&plenty, &little, &sorted] {
+        // The session with little memory has the same catalogue as the one with plenty.
+        for context in [&plenty, &sorted] {
             context.register_table("cube", table.clone())?;
         }
         let answer = rows(&little, QUERY).await;

@@ -162,10 +162,10 @@ pub(crate) fn trials() -> Vec<Trial> {
             answers_agree(Asked::Aggregates, Calendar::Days360, 15)
         }),
         Trial::test("dense::windows_agree_with_a_copy_of_the_rows", || {
-            answers_agree(Asked::Windows, Calendar::Standard, 45)
+            answers_agree(Asked::Windows, Calendar::Standard, 16)
         }),
         Trial::test("dense::windows_agree_in_a_model_calendar", || {
-            answers_agree(Asked::Windows, Calendar::Days360, 15)
+            answers_agree(Asked::Windows, Calendar::Days360, 6)
         }),
     ];
     trials.extend(memory::trials());

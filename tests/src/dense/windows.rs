@@ -133,10 +133,13 @@ const ORDERED: &[(&str, &str)] = &[
     ("date_trunc('year', time), lat, lon", "time"),
     ("time, lon", "lat"),
     ("lat, time", "lon"),
-    ("time, lat, lon > 2", "lon"),
+    ("time, lat, floor(lat)", "lon"),
     // Left to rows.
     ("lat", "time, lon"),
 ];
+
+/// Keys of PARTITION BY that are not mere columns.
+const COMPUTED: &[&str] = &["BY date_", "BY season", "floor(lat)"];
 
 /// PARTITION BY without an order.
 const WHOLE: &[&str] = &[
@@ -220,7 +223,15 @@ pub(super) fn statements(calendar: Calendar) -> impl Strategy<Value = Statement>
         2 => Just(vec![]),
         2 => prop::collection::vec(conditions(calendar), 1..3),
     ];
-    (columns, conditions).prop_map(|(columns, conditions)| {
+    (columns, conditions).prop_map(|(mut columns, conditions)| {
+        // Two windows with the same computed key: DataFusion 55 names the key once for both, but not in both,
+        // and a debug assertion of its planner fails.
+        let mut computed = 0;
+        columns.retain(|(sql, _)| {
+            let is_computed = COMPUTED.iter().any(|key| sql.contains(key));
+            computed += usize::from(is_computed);
+            !is_computed || computed == 1
+        });
         let named = columns.iter().enumerate();
         let named: Vec<String> = named
             .map(|(number, (sql, _))| format!("{sql} AS value{number}"))

@@ -12,7 +12,7 @@ use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use arrow::compute::{cast, take};
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue, internal_err};
-use graticule_functions::gaps::{self, Limit};
+use graticule_functions::gaps;
 use graticule_functions::kernels::window::between::Line;
 use graticule_functions::kernels::window::fold::{
     FloatSum, Fold, IntegerSum, Maximum, Minimum, fold,
@@ -55,25 +55,21 @@ impl Block<'_> {
 
     fn window(&self, column: &WindowColumn) -> Result<ArrayRef> {
         let sequence = &self.windows.sequences[column.sequence];
-        if let Function::General = column.function {
-            return general::evaluate(self, &column.expression, sequence);
-        }
-        let arguments = column.arguments.iter();
-        let argument = arguments
-            .map(|argument| {
-                argument
-                    .evaluate(self.cells)?
-                    .into_array(self.cells.num_rows())
-            })
-            .next()
-            .transpose()?;
-        let nulls = argument.as_ref().and_then(|values| values.logical_nulls());
-        let nulls = nulls.filter(|nulls| nulls.null_count() > 0);
-        let valid = match (nulls.map(NullBuffer::into_inner), self.present) {
-            (Some(valid), Some(present)) => Some(&valid & present),
-            (valid, present) => valid.or_else(|| present.cloned()),
+        let result = match (&column.function, column.arguments.as_slice()) {
+            (Function::General, _) => general::evaluate(self, &column.expression, sequence)?,
+            (Function::RowNumber, _) => {
+                let rows = self.present.map(Bits::new);
+                let numbers = count(self.frames(column, sequence), rows);
+                let numbers = numbers.into_iter().map(u64::from);
+                Arc::new(UInt64Array::from_iter_values(numbers))
+            }
+            (_, [argument]) => {
+                let values = argument.evaluate(self.cells)?;
+                let values = values.into_array(self.cells.num_rows())?;
+                self.computed(column, sequence, &values)?
+            }
+            (function, _) => return internal_err!("{} has no argument", function.name()),
         };
-        let result = self.computed(column, sequence, argument, valid)?;
         let wanted = column.field.data_type();
         if result.data_type() == wanted {
             return Ok(result);
@@ -81,114 +77,84 @@ impl Block<'_> {
         Ok(cast(&result, wanted)?)
     }
 
-    /// The result of a kernel; `valid` says which cells of the argument count, all where it is `None`.
+    fn frames<'a>(&self, column: &'a WindowColumn, sequence: &'a Sequence) -> Frames<'a> {
+        Frames {
+            rows: &sequence.rows,
+            ranges: &column.ranges,
+            lanes: self.lanes,
+        }
+    }
+
+    /// The cells that a kernel counts: those of rows that have a value. `None` when all are.
+    fn valid(&self, values: &ArrayRef) -> Option<BooleanBuffer> {
+        let nulls = values.logical_nulls();
+        let nulls = nulls.filter(|nulls| nulls.null_count() > 0);
+        match (nulls.map(NullBuffer::into_inner), self.present) {
+            (Some(valid), Some(present)) => Some(&valid & present),
+            (valid, present) => valid.or_else(|| present.cloned()),
+        }
+    }
+
+    /// The result of a kernel that reads `values`.
     fn computed(
         &self,
         column: &WindowColumn,
         sequence: &Sequence,
-        argument: Option<ArrayRef>,
-        valid: Option<BooleanBuffer>,
+        values: &ArrayRef,
     ) -> Result<ArrayRef> {
-        let frames = Frames {
-            rows: &sequence.rows,
-            ranges: &column.ranges,
-            lanes: self.lanes,
-        };
+        let frames = self.frames(column, sequence);
+        let valid = self.valid(values);
         let bits = valid.as_ref().map(Bits::new);
-        let values = match argument {
-            Some(values) => values,
-            None => Arc::new(UInt64Array::new_null(0)),
-        };
-        let result: ArrayRef = match &column.function {
+        match &column.function {
             Function::Count => {
                 let counts = count(frames, bits).into_iter().map(i64::from);
-                Arc::new(Int64Array::from_iter_values(counts))
+                Ok(Arc::new(Int64Array::from_iter_values(counts)))
             }
-            Function::RowNumber => row_numbers(frames, sequence, bits),
-            Function::Sum(element) => sums(frames, &values, bits, *element, false)?,
-            Function::Average(element) => sums(frames, &values, bits, *element, true)?,
-            Function::Minimum(element) => extremes::<Minimum>(frames, &values, bits, *element)?,
-            Function::Maximum(element) => extremes::<Maximum>(frames, &values, bits, *element)?,
+            Function::Sum(element) => sums(frames, values, bits, *element, false),
+            Function::Average(element) => sums(frames, values, bits, *element, true),
+            Function::Minimum(element) => extremes::<Minimum>(frames, values, bits, *element),
+            Function::Maximum(element) => extremes::<Maximum>(frames, values, bits, *element),
             Function::End {
                 last,
                 ignore_nulls: true,
-            } => nearest_values(frames, &values, valid.as_ref(), *last)?,
+            } => nearest_values(frames, values, valid.as_ref(), *last),
             Function::End { last: false, .. } => {
-                rows(frames, &values, None, |_, frame| frame.clone().next())?
+                rows(frames, values, None, |_, frame| frame.clone().next())
             }
             Function::End { last: true, .. } => {
-                rows(frames, &values, None, |_, frame| frame.clone().next_back())?
+                rows(frames, values, None, |_, frame| frame.clone().next_back())
             }
-            Function::Nth(place) => rows(frames, &values, None, |_, frame| {
+            Function::Nth(place) => rows(frames, values, None, |_, frame| {
                 let distance = usize::try_from(place.unsigned_abs()).ok()?.checked_sub(1)?;
                 match *place > 0 {
                     true => frame.clone().nth(distance),
                     false => frame.clone().nth_back(distance),
                 }
-            })?,
+            }),
             Function::Shift { back, default } => {
-                rows(frames, &values, Some(default), |place, frame| {
+                rows(frames, values, Some(default), |place, frame| {
                     let source = i64::from(place).checked_sub(*back)?;
                     u32::try_from(source)
                         .ok()
                         .filter(|source| frame.contains(source))
-                })?
+                })
             }
-            Function::Fill(limit) => {
-                let reach = reach(sequence, limit, 0)?;
-                let ranges = gaps::fill_ranges(&reach, &sequence.partitions);
-                let frames = Frames {
-                    ranges: &ranges,
-                    ..frames
-                };
-                nearest_values(frames, &values, valid.as_ref(), true)?
-            }
-            Function::Interpolate(limit) => {
-                let Some(axis) = sequence.axis() else {
+            Function::Fill(_) => nearest_values(frames, values, valid.as_ref(), true),
+            Function::Interpolate(_) => {
+                let Some(gaps) = &column.gaps else {
                     return internal_err!("a window without ORDER BY is interpolated");
                 };
                 let line = Line {
-                    coordinates: &gaps::coordinates(axis)?,
-                    reach: &reach(sequence, limit, 1)?,
+                    coordinates: &gaps.coordinates,
+                    reach: &gaps.reach,
                 };
-                gaps::line(frames, line, &values, valid.as_ref())?
+                gaps::line(frames, line, values, valid.as_ref())
             }
-            Function::General => return internal_err!("no kernel computes a general function"),
-        };
-        Ok(result)
+            Function::General | Function::RowNumber => {
+                internal_err!("{} is computed elsewhere", column.function.name())
+            }
+        }
     }
-}
-
-/// How far each place reaches within its partition.
-fn reach(sequence: &Sequence, limit: &Limit, beyond: u64) -> Result<Vec<u32>> {
-    let mut all = Vec::with_capacity(sequence.rows.len());
-    for partition in &sequence.partitions {
-        let key = sequence.key(partition);
-        let options = key.as_ref().map(|key| key.options).unwrap_or_default();
-        let axis = key.as_ref().map(|key| &key.values);
-        all.extend(gaps::reach(
-            limit,
-            axis,
-            options,
-            partition.clone(),
-            beyond,
-        )?);
-    }
-    Ok(all)
-}
-
-/// The number of each row within its partition, from 1. Frames are whole partitions.
-fn row_numbers(frames: Frames<'_>, sequence: &Sequence, present: Option<Bits<'_>>) -> ArrayRef {
-    let upto: Vec<Range<u32>> = std::iter::zip(0.., frames.ranges)
-        .map(|(place, partition)| partition.start..place + 1)
-        .collect();
-    let upto = Frames {
-        rows: &sequence.rows,
-        ranges: &upto,
-        lanes: frames.lanes,
-    };
-    let counts = count(upto, present).into_iter().map(u64::from);
-    Arc::new(UInt64Array::from_iter_values(counts))
 }
 
 /// Valid cells of each frame, where it matters: not when every frame is full.

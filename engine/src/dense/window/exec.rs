@@ -103,13 +103,24 @@ impl DisplayAs for GridWindowExec {
             .collect();
         let functions: Vec<String> = plan
             .computed()
-            .map(|(_, column)| match &column.function {
-                Function::General => format!("general {}", column.expression.name()),
-                function if function.reads_frame() => {
-                    let frame = column.expression.get_window_frame();
-                    format!("{} {frame}", function.name())
+            .map(|(_, column)| {
+                let function = &column.function;
+                if let Function::General = function {
+                    return format!("general {}", column.expression.name());
                 }
-                function => function.name().to_string(),
+                let arguments: Vec<String> =
+                    column.arguments.iter().map(ToString::to_string).collect();
+                let nulls = match function {
+                    Function::End {
+                        ignore_nulls: true, ..
+                    } => " IGNORE NULLS",
+                    _ => "",
+                };
+                let call = format!("{}({}){nulls}", function.name(), arguments.join(", "));
+                match function.reads_frame() {
+                    true => format!("{call} {}", column.expression.get_window_frame()),
+                    false => call,
+                }
             })
             .collect();
         write!(

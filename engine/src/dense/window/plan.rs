@@ -13,12 +13,13 @@ use datafusion::physical_expr::projection::{ProjectionExpr, ProjectionExprs};
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::window::WindowExpr;
 use datafusion::physical_expr_common::physical_expr::is_volatile;
+use graticule_functions::gaps::{Counted, fill_ranges};
 
 use crate::cube::Cube;
 use crate::dense::keys::GroupKeys;
 use crate::dense::window::cuts::{MOST_PASSES, lane_passes};
 use crate::dense::window::function::{Chosen, Function, Rows, choose};
-use crate::dense::window::sequence::{OrderKey, Sequence, move_forward};
+use crate::dense::window::sequence::{Gaps, OrderKey, Sequence, move_forward};
 use crate::dense::window::tile::MOST_SERIES_AXES;
 use crate::scan::CubeScan;
 use crate::scan::grid::UnitAxis;
@@ -38,6 +39,8 @@ pub(crate) struct WindowColumn {
     pub(crate) sequence: usize,
     /// The frame of each place.
     pub(crate) ranges: Arc<[Range<u32>]>,
+    /// Which gaps are closed, where the function interpolates.
+    pub(crate) gaps: Option<Arc<Gaps>>,
     /// As DataFusion planned it, over the input of the window.
     pub(crate) expression: Arc<dyn WindowExpr>,
     pub(crate) field: FieldRef,
@@ -292,9 +295,19 @@ fn window_column(
         mut function,
         mut arguments,
     } = chosen;
-    let mut ranges = match function.reads_frame() {
-        true => order.ranges(expression.get_window_frame())?,
-        false => order.whole(),
+    let mut gaps = None;
+    let mut ranges = match &function {
+        function if function.reads_frame() => order.ranges(expression.get_window_frame())?,
+        Function::RowNumber => order.up_to(),
+        Function::Fill(limit) => {
+            let reach = order.reach(limit, Counted::Filled)?;
+            fill_ranges(&reach, &order.partitions)
+        }
+        Function::Interpolate(limit) => {
+            gaps = order.gaps(limit)?.map(Arc::new);
+            order.whole()
+        }
+        _ => order.whole(),
     };
     if !move_forward(&ranges) {
         (function, arguments) = (Function::General, Vec::new());
@@ -305,6 +318,7 @@ fn window_column(
         arguments,
         sequence,
         ranges: ranges.into(),
+        gaps,
         expression: Arc::clone(expression),
         field: expression.field()?,
     })

@@ -8,6 +8,7 @@ use arrow::compute::{SortColumn, SortOptions, lexsort_to_indices, take};
 use datafusion::common::Result;
 use datafusion::logical_expr::window_state::WindowFrameContext;
 use datafusion::logical_expr::{WindowFrame, WindowFrameBound, WindowFrameUnits};
+use graticule_functions::gaps::{Counted, Limit, coordinates, reach};
 
 /// A key of ORDER BY at every row of a series.
 #[derive(Debug, Clone)]
@@ -62,20 +63,6 @@ impl Sequence {
         })
     }
 
-    /// The first key of ORDER BY at each place.
-    pub(crate) fn axis(&self) -> Option<&ArrayRef> {
-        self.order.first().map(|key| &key.values)
-    }
-
-    /// The first key of ORDER BY at the places of one partition.
-    pub(crate) fn key(&self, partition: &Range<u32>) -> Option<OrderKey> {
-        let first = partition.start as usize;
-        self.order.first().map(|key| OrderKey {
-            values: key.values.slice(first, partition.len()),
-            options: key.options,
-        })
-    }
-
     /// The frame of each place, as DataFusion finds it on the keys.
     ///
     /// # Errors
@@ -108,6 +95,58 @@ impl Sequence {
             .flat_map(|partition| std::iter::repeat_n(partition.clone(), partition.len()))
             .collect()
     }
+
+    /// The rows of the partition up to each place.
+    pub(crate) fn up_to(&self) -> Vec<Range<u32>> {
+        let partitions = self.partitions.iter();
+        partitions
+            .flat_map(|partition| {
+                let start = partition.start;
+                partition.clone().map(move |place| start..place + 1)
+            })
+            .collect()
+    }
+
+    /// How far each place reaches within its partition: over `limit`, counted in cells that are missing
+    /// between two values, or in cells that are filled.
+    ///
+    /// # Errors
+    /// A limit that cannot be measured along the key of ORDER BY.
+    pub(crate) fn reach(&self, limit: &Limit, counted: Counted) -> Result<Vec<u32>> {
+        let mut all = Vec::with_capacity(self.rows.len());
+        for partition in &self.partitions {
+            let (first, length) = (partition.start as usize, partition.len());
+            let key = self.order.first();
+            let axis = key.map(|key| key.values.slice(first, length));
+            let options = key.map(|key| key.options).unwrap_or_default();
+            let partition = partition.clone();
+            all.extend(reach(limit, axis.as_ref(), options, partition, counted)?);
+        }
+        Ok(all)
+    }
+
+    /// What closes the gaps up to `limit` on a line along the first key; `None` without a key.
+    ///
+    /// # Errors
+    /// A key that is no coordinate.
+    pub(crate) fn gaps(&self, limit: &Limit) -> Result<Option<Gaps>> {
+        let Some(key) = self.order.first() else {
+            return Ok(None);
+        };
+        Ok(Some(Gaps {
+            coordinates: coordinates(&key.values)?,
+            reach: self.reach(limit, Counted::Missing)?,
+        }))
+    }
+}
+
+/// What interpolation has to know of the places of a sequence.
+#[derive(Debug)]
+pub(crate) struct Gaps {
+    /// The coordinate of each place.
+    pub(crate) coordinates: Vec<f64>,
+    /// For a gap that begins after each place, the first place that is too far away to end it.
+    pub(crate) reach: Vec<u32>,
 }
 
 /// Do both ends only move forward, as kernels need it?
