@@ -14,6 +14,8 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::logical_expr::Documentation;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
+mod gaps;
+
 use super::*;
 use crate::calendar::{Calendar, parse_civil};
 use crate::metadata::{CALENDAR, CELL_SIZE, FLAG_MASKS, FLAG_MEANINGS};
@@ -362,47 +364,6 @@ async fn answers() {
             "SELECT date_format(time, '%j') FROM model",
             &["030", "060", "090"],
         ),
-        // gaps
-        (
-            "SELECT fill(v, INTERVAL '1 day') OVER (ORDER BY day) FROM buoy ORDER BY day",
-            &["", "3.0", "3.0", "", "7.0"],
-        ),
-        (
-            "SELECT fill(v) OVER (ORDER BY day DESC) FROM buoy ORDER BY day",
-            &["3.0", "3.0", "7.0", "7.0", "7.0"],
-        ),
-        (
-            "SELECT fill(v, INTERVAL '1 day') OVER (ORDER BY day DESC) FROM buoy ORDER BY day",
-            &["3.0", "3.0", "", "7.0", "7.0"],
-        ),
-        (
-            "SELECT fill(CAST(v AS VARCHAR), 5) OVER (ORDER BY day) FROM buoy ORDER BY day",
-            &["", "3.0", "3.0", "3.0", "7.0"],
-        ),
-        (
-            "SELECT interpolate(v, INTERVAL '4 days') OVER (ORDER BY day) FROM buoy ORDER BY day",
-            &["", "3.0", "4.0", "6.0", "7.0"],
-        ),
-        (
-            "SELECT interpolate(v, INTERVAL '3 days') OVER (ORDER BY day DESC) FROM buoy ORDER BY day",
-            &["", "3.0", "", "", "7.0"],
-        ),
-        (
-            "SELECT interpolate(v, date_part('day', day), 2) OVER (ORDER BY day DESC) FROM buoy ORDER BY day",
-            &["", "3.0", "4.0", "6.0", "7.0"],
-        ),
-        (
-            "SELECT interpolate(nullif(number, 2)) OVER (ORDER BY time) FROM model ORDER BY time",
-            &["1.0", "2.0", "3.0"],
-        ),
-        (
-            "SELECT interpolate(nullif(number, 2), INTERVAL '59 days') OVER (ORDER BY time) FROM model ORDER BY time",
-            &["1.0", "", "3.0"],
-        ),
-        (
-            "SELECT fill(nullif(number, 2), INTERVAL '30 days') OVER (PARTITION BY number < 3 ORDER BY time) FROM model ORDER BY time",
-            &["1", "1", "3"],
-        ),
         (
             "SELECT to_char(time, '%m-%d %j') FROM noleap",
             &["02-28 059", "03-01 060", "12-31 365"],
@@ -507,8 +468,13 @@ async fn answers() {
             &["true", "false", ""],
         ),
     ];
+    check_answers(&session, cases).await;
+}
+
+/// Queries and the rows that they answer, without header.
+async fn check_answers(session: &SessionContext, cases: &[(&str, &[&str])]) {
     for (query, expected) in cases {
-        let answer = answer(&session, query)
+        let answer = answer(session, query)
             .await
             .unwrap_or_else(|error| panic!("{query}: {error}"));
         let rows: Vec<&str> = answer
@@ -571,46 +537,6 @@ async fn refusals_say_why() {
             "lacks the attribute flag_meanings",
         ),
         (
-            "SELECT fill(v) OVER () FROM buoy",
-            "write fill(…) OVER (PARTITION BY … ORDER BY time)",
-        ),
-        (
-            "SELECT interpolate(v) OVER (PARTITION BY v) FROM buoy",
-            "needs to know the order of the rows",
-        ),
-        (
-            "SELECT fill(v, -1) OVER (ORDER BY day) FROM buoy",
-            "a gap of -1 cells makes no sense",
-        ),
-        (
-            "SELECT fill(v, 'long') OVER (ORDER BY day) FROM buoy",
-            "has to be a number of cells or an interval",
-        ),
-        (
-            "SELECT fill(v, day) OVER (ORDER BY day) FROM buoy",
-            "the order of the rows is that of ORDER BY",
-        ),
-        (
-            "SELECT fill(v) IGNORE NULLS OVER (ORDER BY day) FROM buoy",
-            "leave them out",
-        ),
-        (
-            "SELECT interpolate(v, day, 1, 2) OVER (ORDER BY day) FROM buoy",
-            "at most one axis and at most one limit",
-        ),
-        (
-            "SELECT interpolate('text') OVER (ORDER BY day) FROM buoy",
-            "No function matches the given name and argument types 'interpolate(Utf8",
-        ),
-        (
-            "SELECT interpolate(v, INTERVAL '1 day') OVER (ORDER BY v) FROM buoy",
-            "needs an ORDER BY a time",
-        ),
-        (
-            "SELECT fill(nullif(number, 2), INTERVAL '1 month') OVER (ORDER BY time) FROM model",
-            "no fixed length in a model's calendar",
-        ),
-        (
             "SELECT has_flag(quality, quality) FROM scene",
             "constant names",
         ),
@@ -628,8 +554,13 @@ async fn refusals_say_why() {
             "st_simplify cannot take these arguments",
         ),
     ];
+    check_refusals(&session, &cases).await;
+}
+
+/// Queries and what their errors say.
+async fn check_refusals(session: &SessionContext, cases: &[(&str, &str)]) {
     for (query, expected) in cases {
-        let error = answer(&session, query).await.expect_err(query).to_string();
+        let error = answer(session, query).await.expect_err(query).to_string();
         assert!(error.contains(expected), "{query}: {error}");
     }
 }

@@ -37,24 +37,24 @@ struct Case {
 const CASES: &[Case] = &[
     Case {
         name: "a_tile_of_four_times_the_memory",
-        shape: [200, 40, 40],
-        chunks: [50, 40, 40],
-        memory: 640_000,
+        shape: [100, 20, 40],
+        chunks: [50, 20, 40],
+        memory: 160_000,
         refused: None,
     },
     Case {
         name: "chunks_of_one_step",
-        shape: [120, 30, 50],
-        chunks: [1, 30, 50],
-        memory: 400_000,
+        shape: [60, 20, 30],
+        chunks: [1, 20, 30],
+        memory: 100_000,
         refused: None,
     },
     Case {
         name: "a_series_that_does_not_fit",
-        shape: [20_000, 1, 2],
-        chunks: [1000, 1, 2],
-        memory: 100_000,
-        refused: Some("a series of 20000 cells takes"),
+        shape: [4000, 1, 2],
+        chunks: [500, 1, 2],
+        memory: 20_000,
+        refused: Some("a series of 4000 cells takes"),
     },
 ];
 

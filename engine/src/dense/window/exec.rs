@@ -26,7 +26,7 @@ use crate::dense::window::cuts::{cut_scan, tile_budget};
 use crate::dense::window::function::Function;
 use crate::dense::window::plan::{GridWindowPlan, Output, picked};
 use crate::dense::window::tile::SeriesLayout;
-use crate::dense::window::worker::{Worker, block_lanes};
+use crate::dense::window::worker::{Tiling, Worker, block_lanes};
 use crate::scan::CubeScan;
 use crate::scan::queue::{Claims, Executions};
 use crate::scan::units::UnitReader;
@@ -48,9 +48,7 @@ struct Execution {
     next_tile: Arc<AtomicU64>,
     /// The scan, its lanes cut so that a tile fits into memory.
     scan: Arc<CubeScan>,
-    layout: Arc<SeriesLayout>,
-    /// Lanes of a block.
-    lanes: usize,
+    tiling: Tiling,
 }
 
 impl GridWindowExec {
@@ -75,13 +73,23 @@ impl GridWindowExec {
     fn begin(&self, context: &TaskContext) -> Execution {
         let budget = tile_budget(context.memory_pool(), self.partitions);
         let scan = cut_scan(&self.plan, budget);
-        let layout = SeriesLayout::new(&scan.grid(), &self.plan.windows.series);
+        let grid = scan.grid();
+        let series = &self.plan.windows.series;
+        let layout = SeriesLayout::new(&grid, series);
+        let counts = grid.counts();
+        let is_tile_axis = (0..counts.len()).map(|axis| !series.contains(&axis));
         Execution {
             claims: Arc::new(Claims::new(0, 1)),
             next_tile: Arc::default(),
             scan,
-            layout: Arc::new(layout),
-            lanes: block_lanes(&self.plan, budget),
+            tiling: Tiling {
+                grid: TileGrid {
+                    is_tile_axis: is_tile_axis.collect(),
+                    counts,
+                },
+                layout: Arc::new(layout),
+                lanes: block_lanes(&self.plan, budget),
+            },
         }
     }
 }
@@ -211,17 +219,9 @@ impl ExecutionPlan for GridWindowExec {
         let begin = || self.begin(&context);
         let execution = self.executions.join(partition, &context, begin);
         let scan = &execution.scan;
-        let grid = scan.grid();
-        let series = &self.plan.windows.series;
-        let counts = grid.counts();
-        let tiles = TileGrid {
-            is_tile_axis: (0..counts.len())
-                .map(|axis| !series.contains(&axis))
-                .collect(),
-            counts,
-        };
+        let tiling = execution.tiling.clone();
         let order = {
-            let (tiles, next_tile) = (tiles.clone(), Arc::clone(&execution.next_tile));
+            let (tiles, next_tile) = (tiling.grid.clone(), Arc::clone(&execution.next_tile));
             let mut current = VecDeque::new();
             Box::new(move || tiles.next_unit(&mut current, || next_tile.fetch_add(1, Relaxed)))
         };
@@ -241,9 +241,7 @@ impl ExecutionPlan for GridWindowExec {
             Arc::clone(&self.plan),
             units,
             variables,
-            tiles,
-            Arc::clone(&execution.layout),
-            execution.lanes,
+            tiling,
             context.session_config().batch_size(),
             consumer.register(context.memory_pool()),
         )?;

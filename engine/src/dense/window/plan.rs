@@ -103,7 +103,9 @@ impl GridWindowPlan {
             scan.projection
                 .unproject_expr(&below.unproject_expr(expression)?)
         };
-        let inputs = below.expr_iter().map(|input| over_cube_of(scan, &input));
+        let inputs = below
+            .expr_iter()
+            .map(|input| scan.projection.unproject_expr(&input));
         let inputs = inputs.collect::<Result<Vec<_>>>()?;
         let over_cube: &dyn Fn(&Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> =
             &over_cube;
@@ -255,13 +257,6 @@ pub(crate) struct LaneBytes {
     pub(crate) held: usize,
     /// What is made of them, as long as a block is at work.
     pub(crate) computed: usize,
-}
-
-fn over_cube_of(
-    scan: &CubeScan,
-    expression: &Arc<dyn PhysicalExpr>,
-) -> Result<Arc<dyn PhysicalExpr>> {
-    scan.projection.unproject_expr(expression)
 }
 
 /// All expressions that have to be evaluated for some columns of the result.

@@ -45,6 +45,15 @@ fn nullable(schema: &Schema) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
+/// How the scan is cut into tiles, and tiles into blocks.
+#[derive(Debug, Clone)]
+pub(crate) struct Tiling {
+    pub(crate) grid: TileGrid,
+    pub(crate) layout: Arc<SeriesLayout>,
+    /// Lanes of a block.
+    pub(crate) lanes: usize,
+}
+
 /// One partition of a grid window.
 pub(crate) struct Worker {
     plan: Arc<GridWindowPlan>,
@@ -56,30 +65,24 @@ pub(crate) struct Worker {
     variables: Vec<usize>,
     columns: Vec<usize>,
     cell_schema: SchemaRef,
-    tiles: TileGrid,
-    layout: Arc<SeriesLayout>,
+    tiling: Tiling,
     tile: Option<(u64, Tile)>,
     /// A unit of the tile after the current one.
     ahead: Option<UnitCells>,
     /// The lanes of the current tile that are left, once all its units are here.
     left: Range<usize>,
     ready: VecDeque<RecordBatch>,
-    /// Lanes of a block.
-    lanes: usize,
     batch_rows: usize,
     done: bool,
     memory: MemoryReservation,
 }
 
 impl Worker {
-    #[allow(clippy::too_many_arguments)]
     pub(crate) fn new(
         plan: Arc<GridWindowPlan>,
         units: UnitReader,
         variables: Vec<usize>,
-        tiles: TileGrid,
-        layout: Arc<SeriesLayout>,
-        lanes: usize,
+        tiling: Tiling,
         batch_rows: usize,
         memory: MemoryReservation,
     ) -> Result<Self> {
@@ -117,13 +120,11 @@ impl Worker {
             variables,
             cell_schema: nullable(&plan.scan.cube.schema.project(&columns)?),
             columns,
-            tiles,
-            layout,
+            tiling,
             tile: None,
             ahead: None,
             left: 0..0,
             ready: VecDeque::new(),
-            lanes,
             batch_rows,
             done: false,
             memory,
@@ -138,7 +139,7 @@ impl Worker {
                 return Ok(Some(batch));
             }
             if !self.left.is_empty() {
-                let lanes = self.lanes.min(self.left.len());
+                let lanes = self.tiling.lanes.min(self.left.len());
                 let block = self.left.start..self.left.start + lanes;
                 self.left.start += lanes;
                 self.compute(block)?;
@@ -167,8 +168,8 @@ impl Worker {
                     }
                 },
             };
-            let number = self.tiles.tile_of(cells.number);
-            let rank = self.tiles.counts.len();
+            let number = self.tiling.grid.tile_of(cells.number);
+            let rank = self.tiling.grid.counts.len();
             if self.tile.as_ref().is_some_and(|(tile, _)| *tile != number) {
                 self.ahead = Some(cells);
                 break;
@@ -176,8 +177,8 @@ impl Worker {
             let cube = &self.plan.scan.cube;
             let (_, tile) = self
                 .tile
-                .get_or_insert_with(|| (number, Tile::new(&self.layout, rank)));
-            let bytes = tile.hold(cube, &self.tiles.counts, &self.variables, cells)?;
+                .get_or_insert_with(|| (number, Tile::new(&self.tiling.layout, rank)));
+            let bytes = tile.hold(cube, &self.tiling.grid.counts, &self.variables, cells)?;
             self.memory
                 .try_grow(bytes)
                 .map_err(|error| self.too_large(error))?;
@@ -186,7 +187,7 @@ impl Worker {
         }
         if let Some((_, tile)) = &self.tile {
             self.left = 0..tile.lanes();
-            let lanes = self.lanes.min(tile.lanes());
+            let lanes = self.tiling.lanes.min(tile.lanes());
             let LaneBytes { computed, .. } = self.plan.lane_bytes();
             self.memory
                 .try_grow(computed.saturating_mul(lanes))
