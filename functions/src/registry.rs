@@ -64,4 +64,4 @@ pub fn expr_planners() -> Vec<Arc<dyn ExprPlanner>> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

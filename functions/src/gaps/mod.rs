@@ -78,3 +78,6 @@ pub fn coordinates(axis: &ArrayRef) -> Result<Vec<f64>> {
 pub fn window_functions() -> Vec<Arc<WindowUDF>> {
     vec![Arc::new(fill()), Arc::new(interpolate())]
 }
+
+#[cfg(test)]
+mod tests;

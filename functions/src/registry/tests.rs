@@ -14,8 +14,6 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::logical_expr::Documentation;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
-mod gaps;
-
 use super::*;
 use crate::calendar::{Calendar, parse_civil};
 use crate::metadata::{CALENDAR, CELL_SIZE, FLAG_MASKS, FLAG_MEANINGS};
@@ -46,7 +44,7 @@ fn micros(calendar: Calendar, texts: &[&str]) -> Vec<i64> {
 }
 
 /// A session with our functions and the tables that examples use.
-fn session() -> SessionContext {
+pub(crate) fn session() -> SessionContext {
     let config = SessionConfig::new()
         .with_information_schema(true)
         .with_target_partitions(1);
@@ -472,7 +470,7 @@ async fn answers() {
 }
 
 /// Queries and the rows that they answer, without header.
-async fn check_answers(session: &SessionContext, cases: &[(&str, &[&str])]) {
+pub(crate) async fn check_answers(session: &SessionContext, cases: &[(&str, &[&str])]) {
     for (query, expected) in cases {
         let answer = answer(session, query)
             .await
@@ -558,7 +556,7 @@ async fn refusals_say_why() {
 }
 
 /// Queries and what their errors say.
-async fn check_refusals(session: &SessionContext, cases: &[(&str, &str)]) {
+pub(crate) async fn check_refusals(session: &SessionContext, cases: &[(&str, &str)]) {
     for (query, expected) in cases {
         let error = answer(session, query).await.expect_err(query).to_string();
         assert!(error.contains(expected), "{query}: {error}");

@@ -1,6 +1,6 @@
 //! `fill` and `interpolate` on the rows of one partition.
 
-use super::{check_answers, check_refusals, session};
+use crate::registry::tests::{check_answers, check_refusals, session};
 
 #[tokio::test]
 async fn gaps_are_closed() {
