@@ -26,6 +26,8 @@ extensions_options! {
         pub grid_alignment: String, default = "exact".to_string()
         /// Join a cube with regions of its grid cell by cell of the axes instead of row by row; off only to test that the answer stays the same.
         pub region_join: bool, default = true
+        /// Compute window functions along an axis of blocks where they follow the grid; off only to test that the answer stays the same.
+        pub grid_window: bool, default = true
     }
 }
 

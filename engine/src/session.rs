@@ -63,6 +63,10 @@ pub(crate) fn new_state(engine: &Shared) -> SessionState {
         .aggregate_functions()
         .get_or_insert_default()
         .extend(registry::aggregate_functions());
+    builder
+        .window_functions()
+        .get_or_insert_default()
+        .extend(registry::window_functions());
     builder.build()
 }
 

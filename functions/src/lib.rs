@@ -4,6 +4,7 @@
 
 pub mod calendar;
 pub mod flags;
+pub mod gaps;
 pub mod kernels;
 pub mod metadata;
 pub mod registry;

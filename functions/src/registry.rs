@@ -2,16 +2,16 @@
 //!
 //! ```text
 //!  SessionStateBuilder::new().with_expr_planners(expr_planners()).with_default_features().build()
-//!  then register scalar_functions() and aggregate_functions(): some replace stock functions
+//!  then register scalar_functions(), aggregate_functions() and window_functions(): some replace stock functions
 //! ```
 //! The planners have to stand before the default ones.
 
 use std::sync::Arc;
 
 use datafusion::logical_expr::planner::ExprPlanner;
-use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
-use crate::{flags, space, time};
+use crate::{flags, gaps, space, time};
 
 /// Our own functions of one row. Each has a documented and tested example.
 pub fn own_functions() -> Vec<ScalarUDF> {
@@ -49,13 +49,19 @@ pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
     functions
 }
 
+/// All window functions: those that close gaps.
+pub fn window_functions() -> Vec<Arc<WindowUDF>> {
+    gaps::window_functions()
+}
+
 /// What makes SQL's own syntax reach our functions.
 pub fn expr_planners() -> Vec<Arc<dyn ExprPlanner>> {
     vec![
         Arc::new(time::CalendarPlanner),
         Arc::new(space::AreaPlanner),
+        Arc::new(gaps::GapPlanner),
     ]
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

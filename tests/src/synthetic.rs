@@ -41,6 +41,10 @@ pub(crate) fn session(options: CubeOptions, partitions: usize, batch: usize) -> 
         .aggregate_functions()
         .get_or_insert_default()
         .extend(registry::aggregate_functions());
+    builder
+        .window_functions()
+        .get_or_insert_default()
+        .extend(registry::window_functions());
     SessionContext::new_with_state(builder.build())
 }
 

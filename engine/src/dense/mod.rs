@@ -6,11 +6,14 @@
 //!                                  ▼
 //!  dense plan   GridAggregateExec (leaf, holds the scan)
 //! ```
+//! The same for windows: `WindowAggExec ← [ProjectionExec] ← CubeScan` becomes `GridWindowExec`.
+//!
 //! [`input`] finds the scan below an operator; [`zip`] makes one scan of two that are joined, [`lookup`]
 //! fills variables of a scan with the results of an aggregate before it starts, [`regions`] joins a cube
 //! with a table whose rows select cells. [`keys`] turns group keys into small integers per axis before
-//! any chunk is read; [`aggregate`] reduces blocks into arrays that those integers index. There is no
-//! hash table anywhere. [`expressions`] are evaluated on pieces of blocks that stay in the cache.
+//! any chunk is read; [`aggregate`] reduces blocks into arrays that those integers index; [`window`]
+//! computes along an axis of blocks. There is no hash table anywhere, and no sort. [`expressions`] are
+//! evaluated on pieces of blocks that stay in the cache.
 
 pub(crate) mod aggregate;
 pub(crate) mod expressions;
@@ -19,4 +22,6 @@ pub(crate) mod joint;
 pub(crate) mod keys;
 pub(crate) mod lookup;
 pub(crate) mod regions;
+mod tile_grid;
+pub(crate) mod window;
 pub(crate) mod zip;

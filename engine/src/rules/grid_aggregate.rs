@@ -92,9 +92,7 @@ impl PhysicalOptimizerRule for GridAggregate {
 
 /// The cells that an aggregate reads: those of a scan, with the lookups that fill its variables, or of
 /// the join of a scan with regions.
-fn cells_below(
-    plan: &Arc<dyn ExecutionPlan>,
-) -> Result<Option<(Cells<'_>, Vec<&GridLookupExec>)>> {
+fn cells_below(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<(Cells<'_>, Vec<&GridLookupExec>)>> {
     if let Some(input) = GridInput::below(plan)? {
         let cells = Cells {
             scan: input.scan,

@@ -3,6 +3,7 @@
 pub mod calendar;
 pub mod distinct_axes;
 pub mod grid_aggregate;
+pub mod grid_window;
 pub mod grid_zip;
 pub mod region_join;
 
@@ -20,6 +21,7 @@ use datafusion_datasource::source::DataSourceExec;
 use self::calendar::CalendarDates;
 use self::distinct_axes::DistinctAxes;
 use self::grid_aggregate::GridAggregate;
+use self::grid_window::GridWindow;
 use self::grid_zip::GridZip;
 use self::region_join::RegionJoins;
 use crate::scan::CubeScan;
@@ -53,6 +55,8 @@ impl Rules {
         // After the rule that chooses the sides of joins, and before aggregates look at what they read.
         physical.insert(at + 2, Arc::new(RegionJoins));
         physical.insert(at + 3, Arc::new(GridAggregate));
+        // The same for windows, below which sorts are put too.
+        physical.insert(at + 4, Arc::new(GridWindow));
         Ok(Self { analyzer, physical })
     }
 }

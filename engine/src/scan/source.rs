@@ -153,11 +153,20 @@ impl CubeScan {
     /// The same scan of fewer cells: those that each of `selections` leaves of its axis.
     pub(crate) fn narrowed(&self, selections: Vec<AxisSelection>) -> Self {
         let mut scan = self.clone();
-        // Masks of planes are kept by chunk, for one selection.
+        // Masks of planes are kept by unit, for one selection and one way to cut it.
         let planes = scan.predicate.planes.iter();
         scan.predicate.planes = planes.map(|plane| Arc::new(plane.afresh())).collect();
         scan.predicate.selections = selections;
         scan.grid = OnceLock::new();
+        scan
+    }
+
+    /// The same cells in units that are cut as `chunks` say, one entry per axis.
+    pub(crate) fn with_units(&self, chunks: Vec<AxisChunks>) -> Self {
+        let selections = &self.predicate.selections;
+        let grid = ScanGrid::new(chunks, selections, &vec![false; selections.len()]);
+        let mut scan = self.narrowed(selections.clone());
+        scan.grid = OnceLock::from(Arc::new(grid));
         scan
     }
 

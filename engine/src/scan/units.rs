@@ -144,6 +144,11 @@ impl UnitReader {
         self.filter = Some(filter);
     }
 
+    /// The units of the scan.
+    pub(crate) fn grid(&self) -> &ScanGrid {
+        &self.grid
+    }
+
     /// Starts no more units once all partitions together have found `rows` rows.
     pub(crate) fn stop_after(&mut self, rows: u64) {
         self.enough = Some(rows);

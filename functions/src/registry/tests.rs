@@ -4,11 +4,14 @@
 use std::collections::{BTreeSet, HashMap};
 
 use arrow::array::TimestampMicrosecondArray;
-use arrow::array::{ArrayRef, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch};
+use arrow::array::{
+    ArrayRef, Date32Array, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch,
+};
 use arrow::datatypes::{Field, Schema};
 use arrow::util::pretty::pretty_format_batches;
 use datafusion::error::Result;
 use datafusion::execution::SessionStateBuilder;
+use datafusion::logical_expr::Documentation;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::*;
@@ -41,7 +44,7 @@ fn micros(calendar: Calendar, texts: &[&str]) -> Vec<i64> {
 }
 
 /// A session with our functions and the tables that examples use.
-fn session() -> SessionContext {
+pub(crate) fn session() -> SessionContext {
     let config = SessionConfig::new()
         .with_information_schema(true)
         .with_target_partitions(1);
@@ -57,6 +60,28 @@ fn session() -> SessionContext {
     for function in aggregate_functions() {
         session.register_udaf(function.as_ref().clone());
     }
+    for function in window_functions() {
+        session.register_udwf(function.as_ref().clone());
+    }
+    let days = [19723, 19724, 19725, 19727, 19728];
+    register(
+        &session,
+        "buoy",
+        vec![
+            ("day", Arc::new(Date32Array::from(days.to_vec())), &[]),
+            (
+                "v",
+                Arc::new(Float64Array::from(vec![
+                    None,
+                    Some(3.0),
+                    None,
+                    None,
+                    Some(7.0),
+                ])),
+                &[],
+            ),
+        ],
+    );
     let model = micros(
         Calendar::Day360,
         &["2010-01-30 12:00", "2010-02-30 12:00", "2010-03-30 12:00"],
@@ -157,22 +182,41 @@ fn examples(text: &str) -> Vec<(String, String)> {
         .collect()
 }
 
+/// Names and documentation of our own functions.
+fn documented() -> Vec<(String, Option<Documentation>)> {
+    let own = own_functions();
+    let rows = own.iter();
+    let rows = rows.map(|function| {
+        (
+            function.name().to_string(),
+            function.documentation().cloned(),
+        )
+    });
+    let windows = window_functions();
+    let windows = windows.iter();
+    let windows = windows.map(|function| {
+        (
+            function.name().to_string(),
+            function.documentation().cloned(),
+        )
+    });
+    rows.chain(windows).collect()
+}
+
 #[tokio::test]
 async fn examples_are_true() {
     let session = session();
-    for function in own_functions() {
-        let documentation = function
-            .documentation()
-            .expect("every function has documentation");
+    for (name, documentation) in documented() {
+        let documentation = documentation.expect("every function has documentation");
         let example = documentation.sql_example.as_deref().unwrap_or_default();
         let examples = examples(example);
-        assert!(!examples.is_empty(), "{} has no example", function.name());
+        assert!(!examples.is_empty(), "{name} has no example");
         for (query, expected) in examples {
             let answer = answer(&session, &query).await;
             let answer = answer.unwrap_or_else(|error| panic!("{query}: {error}"));
             assert_eq!(answer, expected, "{query}\n{answer}");
             assert!(
-                query.contains(function.name()) || query.contains("extract"),
+                query.contains(&name) || query.contains("extract"),
                 "{query}"
             );
         }
@@ -193,12 +237,8 @@ async fn functions_are_listed() {
             names.iter().flatten().map(String::from).collect::<Vec<_>>()
         })
         .collect();
-    for function in own_functions() {
-        assert!(
-            listed.contains(function.name()),
-            "{} is not listed",
-            function.name()
-        );
+    for (name, _) in documented() {
+        assert!(listed.contains(&name), "{name} is not listed");
     }
 }
 
@@ -426,8 +466,13 @@ async fn answers() {
             &["true", "false", ""],
         ),
     ];
+    check_answers(&session, cases).await;
+}
+
+/// Queries and the rows that they answer, without header.
+pub(crate) async fn check_answers(session: &SessionContext, cases: &[(&str, &[&str])]) {
     for (query, expected) in cases {
-        let answer = answer(&session, query)
+        let answer = answer(session, query)
             .await
             .unwrap_or_else(|error| panic!("{query}: {error}"));
         let rows: Vec<&str> = answer
@@ -507,8 +552,13 @@ async fn refusals_say_why() {
             "st_simplify cannot take these arguments",
         ),
     ];
+    check_refusals(&session, &cases).await;
+}
+
+/// Queries and what their errors say.
+pub(crate) async fn check_refusals(session: &SessionContext, cases: &[(&str, &str)]) {
     for (query, expected) in cases {
-        let error = answer(&session, query).await.expect_err(query).to_string();
+        let error = answer(session, query).await.expect_err(query).to_string();
         assert!(error.contains(expected), "{query}: {error}");
     }
 }

@@ -1,6 +1,6 @@
-//! Aggregates over a cube give what they give over a plain copy of its rows, whatever the operator that
-//! computes them: any aggregate, type, mask, chunking, group key, predicate and number of partitions. So
-//! do joins with regions, with and without an aggregate above them.
+//! Aggregates, window functions and joins of cubes give what they give over a plain copy of the rows,
+//! whatever the operator that computes them: any function, type, mask, chunking, key, frame, predicate
+//! and number of partitions. So do joins with regions, with and without an aggregate above them.
 //!
 //! ```text
 //!  Layout ─▶ cubes::group ─▶ CubeTable ─▶ session with grid operators ──┐
@@ -13,8 +13,10 @@
 mod answers;
 mod cubes;
 mod joins;
+mod memory;
 mod regions;
 mod statements;
+mod windows;
 
 use std::sync::Arc;
 
@@ -30,7 +32,7 @@ use self::answers::{answer, difference};
 use self::cubes::{group, layouts, repeats};
 use self::regions::Region;
 use self::statements::{Source, Statement, statements};
-use crate::pruning::{Calendar, Layout};
+use crate::pruning::{self, Calendar, Layout};
 use crate::synthetic::{cube, session};
 
 /// How a session cuts its work.
@@ -73,16 +75,14 @@ async fn compare(
     let all = all.map_err(|error| format!("all rows: {error}"))?;
     let copy = MemTable::try_new(all[0].schema(), vec![all]).unwrap();
     copied.register_table("cube", Arc::new(copy)).unwrap();
-    let off = [
-        "SET cube.grid_aggregate = false",
-        "SET cube.region_join = false",
-    ];
-    joined
-        .sql(off[0])
-        .await
-        .map_err(|error| error.to_string())?;
-    for option in off {
-        rows.sql(option).await.map_err(|error| error.to_string())?;
+    for (context, options) in [
+        (&joined, &["grid_aggregate"][..]),
+        (&rows, &["grid_aggregate", "region_join", "grid_window"]),
+    ] {
+        for option in options {
+            let off = context.sql(&format!("SET cube.{option} = false")).await;
+            off.map_err(|error| error.to_string())?;
+        }
     }
     let mut paths = vec![("grid", &grid), ("rows", &rows)];
     if statements
@@ -140,19 +140,26 @@ enum Subject {
     AggregatesOfRegions,
     RowsOfRegions,
     Joins,
+    Windows,
 }
 
 impl Subject {
+    fn layouts(self, calendar: Calendar) -> BoxedStrategy<Layout> {
+        match self {
+            Self::Windows => pruning::layouts(calendar).boxed(),
+            _ => layouts(calendar).boxed(),
+        }
+    }
+
     /// Statements about one cube; those about several have tests of their own.
     fn statements(self, calendar: Calendar, repeats: bool) -> BoxedStrategy<Statement> {
         match self {
-            Self::Aggregates | Self::Joins => {
-                statements(Source::cube(), calendar, repeats).boxed()
-            }
+            Self::Aggregates | Self::Joins => statements(Source::cube(), calendar, repeats).boxed(),
             Self::AggregatesOfRegions => regions::source()
                 .prop_flat_map(move |source| statements(source, calendar, true))
                 .boxed(),
             Self::RowsOfRegions => regions::rows(calendar).boxed(),
+            Self::Windows => windows::statements(calendar).boxed(),
         }
     }
 }
@@ -165,7 +172,7 @@ fn answers_agree(
     let runtime = runtime()?;
     let seed = number("GRATICULE_SEED", 1);
     let mut runner = runner(subject, calendar, seed, cases);
-    let cases = layouts(calendar).prop_flat_map(move |layout| {
+    let cases = subject.layouts(calendar).prop_flat_map(move |layout| {
         let statements = subject.statements(calendar, repeats(&layout));
         let statements = prop::collection::vec(statements, 8);
         let regions = regions::regions();
@@ -207,7 +214,7 @@ fn joins_agree(cases: u64) -> Result<(), libtest_mimic::Failed> {
 }
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![
+    let mut trials = vec![
         Trial::test("dense::differences_are_found", || {
             answers::differences_are_found();
             Ok(())
@@ -227,5 +234,13 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test("dense::joins_agree_with_a_copy_of_the_rows", || {
             joins_agree(45)
         }),
-    ]
+        Trial::test("dense::windows_agree_with_a_copy_of_the_rows", || {
+            answers_agree(Subject::Windows, Calendar::Standard, 16)
+        }),
+        Trial::test("dense::windows_agree_in_a_model_calendar", || {
+            answers_agree(Subject::Windows, Calendar::Days360, 6)
+        }),
+    ];
+    trials.extend(memory::trials());
+    trials
 }

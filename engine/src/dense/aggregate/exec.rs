@@ -101,15 +101,8 @@ fn order(plan: &Arc<GridAggregatePlan>, execution: &Arc<Execution>) -> UnitOrder
     let plan = Arc::clone(plan);
     let mut current = VecDeque::new();
     Box::new(move || {
-        if current.is_empty() {
-            let tile = execution.next_tile.fetch_add(1, Relaxed);
-            if tile >= plan.tiling.tiles() {
-                return u64::MAX;
-            }
-            let units = 0..plan.tiling.units_per_tile();
-            current.extend(units.map(|unit| plan.tiling.unit(tile, unit)));
-        }
-        current.pop_front().unwrap_or(u64::MAX)
+        let tiles = &plan.tiling.grid;
+        tiles.next_unit(&mut current, || execution.next_tile.fetch_add(1, Relaxed))
     })
 }
 

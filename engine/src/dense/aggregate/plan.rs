@@ -306,7 +306,8 @@ impl GridAggregatePlan {
     /// Who puts which groups together.
     fn divide(keys: &GroupKeys, scan: &CubeScan, partitions: usize) -> (Mode, Tiling) {
         let tiling = Tiling::new(keys, &scan.grid());
-        let owns_tiles = keys.groups() >= MANY_GROUPS && tiling.tiles() >= partitions.max(2) as u64;
+        let owns_tiles =
+            keys.groups() >= MANY_GROUPS && tiling.grid.tiles() >= partitions.max(2) as u64;
         let mode = match owns_tiles {
             true => Mode::Tiles,
             false => Mode::Shared,

@@ -2,15 +2,14 @@
 
 use crate::dense::aggregate::layout::Extent;
 use crate::dense::keys::GroupKeys;
+use crate::dense::tile_grid::TileGrid;
 use crate::scan::grid::ScanGrid;
 
 /// How the units of a scan form tiles.
 #[derive(Debug, Clone)]
 pub(crate) struct Tiling {
-    /// Units along each axis.
-    counts: Vec<u64>,
-    /// Does no code of the axis occur in two of its units?
-    is_tile_axis: Vec<bool>,
+    /// An axis is a tile axis when no code of it occurs in two of its units.
+    pub(crate) grid: TileGrid,
     /// Lowest and one past the highest code, for each unit along each axis.
     ranges: Vec<Vec<(u32, u32)>>,
     /// Last unit along the first axis that holds a code, for each code.
@@ -51,64 +50,18 @@ impl Tiling {
             }
         }
         Self {
-            counts,
-            is_tile_axis,
+            grid: TileGrid {
+                counts,
+                is_tile_axis,
+            },
             ranges,
             last_unit,
         }
     }
 
-    /// Number of tiles.
-    pub(crate) fn tiles(&self) -> u64 {
-        std::iter::zip(&self.counts, &self.is_tile_axis)
-            .filter(|(_, is_tile)| **is_tile)
-            .fold(1, |tiles, (count, _)| tiles.saturating_mul(*count))
-    }
-
-    /// Units of each tile.
-    pub(crate) fn units_per_tile(&self) -> u64 {
-        std::iter::zip(&self.counts, &self.is_tile_axis)
-            .filter(|(_, is_tile)| !**is_tile)
-            .fold(1, |units, (count, _)| units.saturating_mul(*count))
-    }
-
-    /// The number in the scan's grid of unit `unit` of `tile`; the first axis varies slowest.
-    pub(crate) fn unit(&self, mut tile: u64, mut unit: u64) -> u64 {
-        let mut number = 0;
-        let mut stride = 1;
-        for (count, is_tile) in std::iter::zip(&self.counts, &self.is_tile_axis).rev() {
-            let position = if *is_tile {
-                let position = tile % count;
-                tile /= count;
-                position
-            } else {
-                let position = unit % count;
-                unit /= count;
-                position
-            };
-            number += position * stride;
-            stride *= count;
-        }
-        number
-    }
-
-    /// The tile that a unit of the scan's grid belongs to.
-    pub(crate) fn tile_of(&self, mut number: u64) -> u64 {
-        let mut tile = 0;
-        let mut stride = 1;
-        for (count, is_tile) in std::iter::zip(&self.counts, &self.is_tile_axis).rev() {
-            if *is_tile {
-                tile += number % count * stride;
-                stride *= count;
-            }
-            number /= count;
-        }
-        tile
-    }
-
     /// Position along the first axis of a unit of the scan's grid.
     pub(crate) fn first_position(&self, number: u64) -> u64 {
-        let inside: u64 = self.counts[1..].iter().product();
+        let inside: u64 = self.grid.counts[1..].iter().product();
         number / inside.max(1)
     }
 
@@ -123,10 +76,10 @@ impl Tiling {
     pub(crate) fn extent(&self, keys: &GroupKeys, tile: u64) -> Extent {
         let mut rest = tile;
         let mut extent = Self::everything(keys);
-        for axis in (0..self.counts.len()).rev() {
-            if self.is_tile_axis[axis] {
-                let (low, high) = self.ranges[axis][(rest % self.counts[axis]) as usize];
-                rest /= self.counts[axis];
+        for axis in (0..self.grid.counts.len()).rev() {
+            if self.grid.is_tile_axis[axis] {
+                let (low, high) = self.ranges[axis][(rest % self.grid.counts[axis]) as usize];
+                rest /= self.grid.counts[axis];
                 extent.low[axis] = low as usize;
                 extent.sizes[axis] = (high - low) as usize;
             }
@@ -145,7 +98,7 @@ impl Tiling {
     /// Groups of the largest tile.
     pub(crate) fn largest_tile(&self, keys: &GroupKeys) -> usize {
         let axes = keys.axes.iter().enumerate();
-        axes.map(|(axis, codes)| match self.is_tile_axis[axis] {
+        axes.map(|(axis, codes)| match self.grid.is_tile_axis[axis] {
             true => {
                 let sizes = self.ranges[axis].iter().map(|(low, high)| high - low);
                 sizes.max().unwrap_or(0) as usize

@@ -272,7 +272,7 @@ impl Worker {
     /// Gets ready for unit `number`: emits what its tile, or its position, ends.
     fn enter(&mut self, number: u64) -> Result<()> {
         let plan = Arc::clone(&self.plan);
-        let tile = plan.tiling.tile_of(number);
+        let tile = plan.tiling.grid.tile_of(number);
         if self.tile != Some(tile) {
             self.emit_all()?;
             self.groups = Groups::new(&plan, plan.tiling.extent(&plan.keys, tile))?;

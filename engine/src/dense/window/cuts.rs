@@ -1,0 +1,118 @@
+//! Cuts the lanes of tiles so that a tile fits into memory.
+//!
+//! ```text
+//!  chunks      │           │           │    along a lane axis
+//!  cuts        │   │   │   │   │   │   │    each chunk in equal parts; every part is a tile of its own,
+//! ```                                       for which the chunks are decoded again
+
+use std::sync::Arc;
+
+use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool};
+
+use crate::cube::chunks::AxisChunks;
+use crate::dense::window::plan::GridWindowPlan;
+use crate::scan::CubeScan;
+use crate::scan::grid::scan_chunks;
+
+/// A tile holds at most about this many bytes, whatever the limit of memory.
+const TILE_BYTES: u64 = 1 << 28;
+
+/// A chunk is decoded at most this often.
+pub(crate) const MOST_PASSES: u64 = 16;
+
+/// Bytes that one worker may hold of a tile: its share of the pool, with as much left for blocks, for
+/// chunks on their way and for the rest of the plan.
+pub(crate) fn tile_budget(pool: &Arc<dyn MemoryPool>, partitions: usize) -> u64 {
+    match pool.memory_limit() {
+        MemoryLimit::Finite(bytes) => {
+            (bytes as u64 / (3 * partitions.max(1) as u64)).min(TILE_BYTES)
+        }
+        _ => TILE_BYTES,
+    }
+}
+
+/// How often each chunk is decoded when tiles may have [`TILE_BYTES`].
+pub(crate) fn lane_passes(plan: &GridWindowPlan) -> u64 {
+    let cuts = lane_cuts(plan, TILE_BYTES);
+    cuts.iter()
+        .fold(1, |passes, parts| passes.saturating_mul(*parts))
+}
+
+/// The scan with units cut along the lane axes, so that a tile has at most about `budget` bytes.
+pub(crate) fn cut_scan(plan: &GridWindowPlan, budget: u64) -> Arc<CubeScan> {
+    let parts = lane_cuts(plan, budget);
+    if parts.iter().all(|parts| *parts == 1) {
+        return Arc::clone(&plan.scan);
+    }
+    let chunks = chunks_of(&plan.scan);
+    let cut = std::iter::zip(chunks, parts).map(|(chunks, parts)| cut_chunks(&chunks, parts));
+    Arc::new(plan.scan.with_units(cut.collect()))
+}
+
+fn chunks_of(scan: &CubeScan) -> Vec<AxisChunks> {
+    let (early, late) = scan.variables();
+    let variables: Vec<usize> = early.into_iter().chain(late).collect();
+    scan_chunks(&scan.cube, &variables)
+}
+
+/// Into how many parts the chunks along each axis are cut: slow axes first, so that rows of lanes stay
+/// whole.
+fn lane_cuts(plan: &GridWindowPlan, budget: u64) -> Vec<u64> {
+    let chunks = chunks_of(&plan.scan);
+    let series = &plan.windows.series;
+    let selections = &plan.scan.predicate.selections;
+    let lanes: Vec<u64> = std::iter::zip(&chunks, selections)
+        .enumerate()
+        .map(|(axis, (chunks, selection))| match series.contains(&axis) {
+            true => 1,
+            false => chunks.size().min(selection.len()).max(1),
+        })
+        .collect();
+    let bytes = plan.lane_bytes().held as u64;
+    let mut total = lanes
+        .iter()
+        .fold(bytes, |total, lanes| total.saturating_mul(*lanes));
+    let mut parts = vec![1; chunks.len()];
+    for (parts, lanes) in parts.iter_mut().zip(&lanes) {
+        if total <= budget {
+            break;
+        }
+        *parts = total.div_ceil(budget.max(1)).min(*lanes);
+        total = (total / lanes).saturating_mul(lanes.div_ceil(*parts));
+    }
+    parts
+}
+
+fn cut_chunks(chunks: &AxisChunks, parts: u64) -> AxisChunks {
+    if parts == 1 {
+        return chunks.clone();
+    }
+    let step = chunks.size().div_ceil(parts).max(1);
+    let mut bounds = vec![0];
+    for chunk in 0..chunks.count() {
+        let cells = chunks.range(chunk);
+        bounds.extend((cells.start..cells.end).step_by(step as usize).skip(1));
+        bounds.push(cells.end);
+    }
+    AxisChunks::Irregular {
+        bounds: bounds.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_chunk_is_cut_by_itself() {
+        let cut = cut_chunks(&AxisChunks::regular(25, 10), 3);
+        let ranges: Vec<_> = (0..cut.count()).map(|chunk| cut.range(chunk)).collect();
+        assert_eq!(
+            ranges,
+            [0..4, 4..8, 8..10, 10..14, 14..18, 18..20, 20..24, 24..25]
+        );
+        let whole = AxisChunks::regular(25, 10);
+        assert_eq!(cut_chunks(&whole, 1), whole);
+        assert_eq!(cut_chunks(&whole, 10).count(), 25);
+    }
+}

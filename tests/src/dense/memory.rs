@@ -1,0 +1,120 @@
+//! Window functions in little memory: lanes are cut until a tile fits, and a series that never does is an
+//! error that says so.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float64Array, Int64Array};
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::prelude::SessionContext;
+use graticule_engine::cache::BlockCache;
+use graticule_engine::cube::memory::MemoryArray;
+use graticule_engine::options::CubeOptions;
+use graticule_engine::scan::CubeTable;
+use graticule_engine::source::{Attributes, Group};
+use libtest_mimic::{Failed, Trial};
+
+use crate::synthetic::{cube, rows, session};
+
+pub(super) fn trials() -> Vec<Trial> {
+    CASES
+        .iter()
+        .map(|case| Trial::test(format!("dense::memory::{}", case.name), || run(case)))
+        .collect()
+}
+
+struct Case {
+    name: &'static str,
+    shape: [u64; 3],
+    chunks: [u64; 3],
+    /// Bytes of the pool.
+    memory: usize,
+    /// What the error says; `None` where there is an answer.
+    refused: Option<&'static str>,
+}
+
+const CASES: &[Case] = &[
+    Case {
+        name: "a_tile_of_four_times_the_memory",
+        shape: [100, 20, 40],
+        chunks: [50, 20, 40],
+        memory: 160_000,
+        refused: None,
+    },
+    Case {
+        name: "chunks_of_one_step",
+        shape: [60, 20, 30],
+        chunks: [1, 20, 30],
+        memory: 100_000,
+        refused: None,
+    },
+    Case {
+        name: "a_series_that_does_not_fit",
+        shape: [4000, 1, 2],
+        chunks: [500, 1, 2],
+        memory: 20_000,
+        refused: Some("a series of 4000 cells takes"),
+    },
+];
+
+const QUERY: &str = "SELECT count(total), sum(total), sum(number), count(*) FROM (SELECT sum(v) OVER (PARTITION BY lat, lon ORDER BY time ROWS 2 PRECEDING) AS total, row_number() OVER (PARTITION BY lat, lon ORDER BY time) AS number FROM cube)";
+
+fn group(case: &Case) -> Group {
+    let cells = case.shape.iter().product::<u64>();
+    // Eighths, so that sums are exact in any order.
+    let values = (0..cells).map(|cell| (cell * 37 % 1001) as f64 / 8.0);
+    let values: ArrayRef = Arc::new(Float64Array::from_iter_values(values));
+    let names = ["time", "lat", "lon"];
+    let axes = std::iter::zip(names, case.shape).map(|(name, length)| {
+        let coordinates = Int64Array::from_iter_values(0..length as i64);
+        MemoryArray::new(name, &[name], &[length], Arc::new(coordinates)).shared()
+    });
+    let mut arrays: Vec<_> = axes.collect();
+    let v = MemoryArray::new("v", &names, &case.shape, values).with_chunks(&case.chunks);
+    arrays.push(v.shared());
+    Group {
+        arrays,
+        path: String::new(),
+        attributes: Attributes::new(),
+        url: format!("memory:{}", case.name),
+        format: "memory".to_string(),
+        version: String::new(),
+    }
+}
+
+fn limited(context: &SessionContext, bytes: usize) -> SessionContext {
+    let three = std::num::NonZeroUsize::MIN.saturating_add(2);
+    let pool = TrackConsumersPool::new(FairSpillPool::new(bytes), three);
+    let pool: Arc<dyn MemoryPool> = Arc::new(pool);
+    let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc();
+    let state = SessionStateBuilder::new_from_existing(context.state());
+    SessionContext::new_with_state(state.with_runtime_env(runtime.unwrap()).build())
+}
+
+fn run(case: &Case) -> Result<(), Failed> {
+    tokio::runtime::Runtime::new()?.block_on(async {
+        let cube = cube(&group(case)).await;
+        let blocks = Arc::new(BlockCache::new(0, None));
+        let table = Arc::new(CubeTable::new(cube, blocks));
+        let plenty = session(CubeOptions::default(), 1, 1024);
+        let little = limited(&plenty, case.memory);
+        let sorted = session(CubeOptions::default(), 1, 1024);
+        // The session with little memory has the same catalogue as the one with plenty.
+        for context in [&plenty, &sorted] {
+            context.register_table("cube", table.clone())?;
+        }
+        let answer = rows(&little, QUERY).await;
+        if let Some(refused) = case.refused {
+            let error = answer.err().unwrap_or_default();
+            return match error.contains(refused) {
+                true => Ok(()),
+                false => Err(format!("not refused because of memory: {error}").into()),
+            };
+        }
+        sorted.sql("SET cube.grid_window = false").await?;
+        assert_eq!(answer?, rows(&sorted, QUERY).await?);
+        assert_eq!(rows(&plenty, QUERY).await?, rows(&sorted, QUERY).await?);
+        Ok(())
+    })
+}
