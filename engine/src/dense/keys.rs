@@ -273,11 +273,7 @@ pub(crate) fn on_axis(
     keys: &[&Arc<dyn PhysicalExpr>],
 ) -> Result<Vec<ArrayRef>> {
     let coordinates = &cube.axes[axis].coordinates;
-    let cells = UInt64Array::from_iter_values(selection.cells());
-    let coordinates = match selection.is_all() {
-        true => Arc::clone(coordinates),
-        false => take(coordinates, &cells, None)?,
-    };
+    let coordinates = selection.take(coordinates)?;
     let rows = coordinates.len();
     let schema = Arc::new(cube.schema.project(&[axis])?);
     let batch = RecordBatch::try_new(schema, vec![coordinates])?;

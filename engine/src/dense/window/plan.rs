@@ -354,7 +354,10 @@ impl Order {
             (Arc::clone(key), name)
         });
         let named: Vec<_> = named.collect();
-        let keys = match GroupKeys::new(&scan.cube, &scan.predicate.selections, &named)? {
+        let keys = match GroupKeys::new(&scan.cube, &scan.predicate.selections, &named, None)? {
+            Ok(keys) if keys.joint.is_some() => {
+                return Ok(Err("PARTITION BY reads several axes together".to_string()));
+            }
             Ok(keys) => keys,
             Err(reason) => return Ok(Err(reason)),
         };
