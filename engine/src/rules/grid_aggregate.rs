@@ -17,10 +17,11 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 
 use crate::dense::aggregate::GridAggregateExec;
-use crate::dense::aggregate::plan::{Cells, GridAggregatePlan};
+use crate::dense::aggregate::cells::Cells;
+use crate::dense::aggregate::plan::GridAggregatePlan;
 use crate::dense::regions::RegionJoinExec;
 use crate::options::CubeOptions;
-use crate::rules::{projection_below, scan_below};
+use crate::rules::{projections_below, scan_below};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -48,7 +49,7 @@ impl PhysicalOptimizerRule for GridAggregate {
                 AggregateMode::Single | AggregateMode::SinglePartitioned => last,
                 _ => return Ok(Transformed::no(node)),
             };
-            let Some(cells) = cells_below(first.input()) else {
+            let Some(cells) = cells_below(first.input())? else {
                 return Ok(Transformed::no(node));
             };
             let decision = match options.grid_aggregate {
@@ -79,21 +80,21 @@ impl PhysicalOptimizerRule for GridAggregate {
 }
 
 /// The cells that an aggregate reads: those of a scan, or of its join with regions.
-fn cells_below(plan: &Arc<dyn ExecutionPlan>) -> Option<Cells<'_>> {
-    if let Some((below, scan)) = scan_below(plan) {
-        return Some(Cells {
+fn cells_below(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Cells<'_>>> {
+    if let Some((below, scan)) = scan_below(plan)? {
+        return Ok(Some(Cells {
             scan,
             below,
             outputs: &scan.projection,
             regions: None,
-        });
+        }));
     }
-    let (below, source) = projection_below(plan);
-    let join = &source.downcast_ref::<RegionJoinExec>()?.join;
-    Some(Cells {
-        scan: &join.scan,
+    let (below, source) = projections_below(plan)?;
+    let join = source.downcast_ref::<RegionJoinExec>();
+    Ok(join.map(|join| Cells {
+        scan: &join.join.scan,
         below,
-        outputs: &join.outputs,
-        regions: Some(join),
-    })
+        outputs: &join.join.outputs,
+        regions: Some(&join.join),
+    }))
 }
