@@ -22,12 +22,13 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 
 use crate::dense::aggregate::GridAggregateExec;
-use crate::dense::aggregate::plan::{Cells, GridAggregatePlan};
+use crate::dense::aggregate::cells::Cells;
+use crate::dense::aggregate::plan::GridAggregatePlan;
 use crate::dense::input::GridInput;
 use crate::dense::lookup::GridLookupExec;
 use crate::dense::regions::RegionJoinExec;
 use crate::options::CubeOptions;
-use crate::rules::projection_below;
+use crate::rules::projections_below;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -102,7 +103,7 @@ fn cells_below(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<(Cells<'_>, Vec<&
         };
         return Ok(Some((cells, input.lookups)));
     }
-    let (below, source) = projection_below(plan);
+    let (below, source) = projections_below(plan)?;
     let join = source.downcast_ref::<RegionJoinExec>();
     Ok(join.map(|exec| {
         let join = &exec.join;

@@ -68,23 +68,24 @@ fn position<R>(rules: &[R], name: impl Fn(&R) -> &str, wanted: &str) -> Result<u
         .ok_or_else(|| internal_datafusion_err!("DataFusion has no rule {wanted} any more"))
 }
 
-/// The scan that a plan is, and what a projection computes on it.
-fn scan_below(plan: &Arc<dyn ExecutionPlan>) -> Option<(ProjectionExprs, &CubeScan)> {
-    let (below, source) = projection_below(plan);
+/// The scan that a plan is, and what projections compute on it.
+fn scan_below(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<(ProjectionExprs, &CubeScan)>> {
+    let (below, source) = projections_below(plan)?;
     let scan = source
         .downcast_ref::<DataSourceExec>()
         .and_then(|source| source.data_source().downcast_ref::<CubeScan>());
-    scan.map(|scan| (below, scan))
+    Ok(scan.map(|scan| (below, scan)))
 }
 
-/// The projection that a plan is, or one of all its columns, and the plan below.
-fn projection_below(plan: &Arc<dyn ExecutionPlan>) -> (ProjectionExprs, &Arc<dyn ExecutionPlan>) {
-    match plan.downcast_ref::<ProjectionExec>() {
-        Some(projection) => (projection.projection_expr().clone(), projection.input()),
-        None => {
-            let schema = plan.schema();
-            let columns: Vec<usize> = (0..schema.fields().len()).collect();
-            (ProjectionExprs::from_indices(&columns, &schema), plan)
-        }
-    }
+/// The plan below all projections that a plan begins with, and what they compute on it together.
+fn projections_below(
+    plan: &Arc<dyn ExecutionPlan>,
+) -> Result<(ProjectionExprs, &Arc<dyn ExecutionPlan>)> {
+    let Some(projection) = plan.downcast_ref::<ProjectionExec>() else {
+        let schema = plan.schema();
+        let columns: Vec<usize> = (0..schema.fields().len()).collect();
+        return Ok((ProjectionExprs::from_indices(&columns, &schema), plan));
+    };
+    let (below, source) = projections_below(projection.input())?;
+    Ok((below.try_merge(projection.projection_expr())?, source))
 }

@@ -136,6 +136,15 @@ impl CubeScan {
 
     /// The same cells with other columns, for an operator that reads units by itself.
     pub(crate) fn for_operator(&self, columns: &[usize]) -> Result<Self> {
+        Ok(Self {
+            reason: Arc::default(),
+            metrics: ExecutionPlanMetricsSet::new(),
+            ..self.with_columns(columns)?
+        })
+    }
+
+    /// The same cells with other columns of the table.
+    pub(crate) fn with_columns(&self, columns: &[usize]) -> Result<Self> {
         let mut columns = columns.to_vec();
         columns.sort_unstable();
         columns.dedup();
@@ -143,9 +152,7 @@ impl CubeScan {
         Ok(Self {
             schema: Arc::new(projection.project_schema(&self.cube.schema)?),
             projection,
-            reason: Arc::default(),
             grid: OnceLock::new(),
-            metrics: ExecutionPlanMetricsSet::new(),
             ..self.clone()
         })
     }

@@ -152,7 +152,7 @@ const CONDITIONS: &[&str] = &[
     "lat = at_lat AND lon = at_lon",
     "lat = at_lat AND lon = at_lon",
     "lon = at_lon",
-    "lat IS NOT DISTINCT FROM at_lat AND lon = at_lon",
+    "(lat IS NOT DISTINCT FROM at_lat) AND lon = at_lon",
     "date_part('month', time) = kind",
     "lat = at_lat AND date_part('year', time) = 2001 + kind",
     "lat BETWEEN south AND north AND date_part('doy', time) BETWEEN begins % 300 AND ends % 300",

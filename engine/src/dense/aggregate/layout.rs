@@ -12,7 +12,8 @@
 
 use std::ops::Range;
 
-use arrow::array::{ArrayRef, UInt32Array};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, UInt32Array};
+use arrow::buffer::BooleanBuffer;
 use arrow::compute::take;
 use datafusion::common::Result;
 use graticule_functions::kernels::Rows;
@@ -153,11 +154,20 @@ pub(crate) struct Members {
 }
 
 impl Members {
-    /// The values of the members, of those of all cells.
-    pub(crate) fn take(&self, values: ArrayRef) -> Result<ArrayRef> {
+    /// The values of the members, of arrays with those of all cells.
+    pub(crate) fn take(&self, all: impl Iterator<Item = ArrayRef>) -> Result<Vec<ArrayRef>> {
         match &self.cells {
-            None => Ok(values),
-            Some(cells) => Ok(take(&values, cells, None)?),
+            None => Ok(all.collect()),
+            Some(cells) => all.map(|values| Ok(take(&values, cells, None)?)).collect(),
+        }
+    }
+
+    /// The bits of the members, of those of all cells.
+    pub(crate) fn take_mask(&self, all: Option<BooleanBuffer>) -> Result<Option<BooleanArray>> {
+        let all = all.map(|all| BooleanArray::new(all, None));
+        match (all, &self.cells) {
+            (Some(all), Some(cells)) => Ok(Some(take(&all, cells, None)?.as_boolean().clone())),
+            (all, _) => Ok(all),
         }
     }
 }

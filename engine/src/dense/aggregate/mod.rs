@@ -1,6 +1,7 @@
 //! `GridAggregateExec`: GROUP BY over a cube without rows.
 //!
 //! ```text
+//!  cells     what is reduced: a scan, or its join with regions
 //!  plan      what to reduce: keys as codes, inputs, aggregates, tiles        (while planning)
 //!  tiles     which units a worker owns, and which groups they can touch
 //!  layout    a unit's rows by group: which kernel walks them how; joint_layout, of codes over several axes
@@ -20,6 +21,7 @@
 //! values and forgets them. Where there are few groups, or fewer tiles than workers, workers reduce into
 //! arrays over all groups, and the last one to finish adds them up ([`plan::Mode`]).
 
+pub(crate) mod cells;
 pub(crate) mod exec;
 mod fused;
 mod general;

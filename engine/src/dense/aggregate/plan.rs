@@ -7,17 +7,17 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::expressions::{CastExpr, Column, Literal};
-use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use graticule_functions::kernels::Needs;
 
+use crate::dense::aggregate::cells::Cells;
 use crate::dense::aggregate::pairs::{PairKind, PairState};
 use crate::dense::aggregate::state::State;
 use crate::dense::aggregate::tiles::Tiling;
-use crate::dense::keys::{GroupKeys, RegionColumns};
-use crate::dense::regions::{JoinKind, RegionJoin, Regions};
+use crate::dense::keys::GroupKeys;
+use crate::dense::regions::Regions;
 use crate::scan::CubeScan;
 
 /// Where groups are put together.
@@ -174,16 +174,6 @@ pub(crate) struct GridAggregatePlan {
     pub(crate) partitions: usize,
 }
 
-/// What an aggregate reads: cells of a scan, perhaps joined with regions.
-pub(crate) struct Cells<'a> {
-    pub(crate) scan: &'a CubeScan,
-    /// Columns of what is below the aggregate, over those of `outputs`.
-    pub(crate) below: ProjectionExprs,
-    /// Columns of the scan or the join, over the table's schema or that of the joined table.
-    pub(crate) outputs: &'a ProjectionExprs,
-    pub(crate) regions: Option<&'a Arc<RegionJoin>>,
-}
-
 /// A plan, or the reason why the rows are aggregated instead.
 pub(crate) type Decision = std::result::Result<GridAggregatePlan, String>;
 
@@ -200,13 +190,8 @@ impl GridAggregatePlan {
         partitions: usize,
     ) -> Result<Decision> {
         let Cells { scan, .. } = cells;
-        if let Some(join) = cells.regions {
-            if join.kind != JoinKind::Inner {
-                return Ok(Err("not an inner join with regions".to_string()));
-            }
-            if join.rest.is_some() {
-                return Ok(Err("the join's condition reads more than axes".to_string()));
-            }
+        if let Some(reason) = cells.needs_rows() {
+            return Ok(Err(reason.to_string()));
         }
         if scan.limit.is_some() {
             return Ok(Err("there is a LIMIT below the aggregate".to_string()));
@@ -218,20 +203,13 @@ impl GridAggregatePlan {
         if group_by.has_grouping_set() {
             return Ok(Err("grouping sets".to_string()));
         }
-        let over_cube = |expression: &Arc<dyn PhysicalExpr>| -> Result<Arc<dyn PhysicalExpr>> {
-            cells
-                .outputs
-                .unproject_expr(&cells.below.unproject_expr(expression)?)
-        };
+        let over_cube = |expression: &Arc<dyn PhysicalExpr>| cells.over_cube(expression);
         let mut expressions = Vec::new();
         for (key, name) in group_by.expr() {
             expressions.push((over_cube(key)?, name.clone()));
         }
         let selections = &scan.predicate.selections;
-        let regions = cells.regions.map(|join| RegionColumns {
-            axes: join.axes(),
-            joined: Arc::clone(&join.joined),
-        });
+        let regions = cells.region_columns();
         let keys = GroupKeys::new(&scan.cube, selections, &expressions, regions.as_ref())?;
         let keys = match keys {
             Ok(keys) => keys,

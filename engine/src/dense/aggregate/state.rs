@@ -156,8 +156,11 @@ impl<E: Element> State<E> {
                     };
                     self.choose_shift(group, runs::first_valid(values, valid, cells));
                 }
+            }
+            // Only now: a group may have several segments, whose shifts must be the same.
+            for segment in segments {
                 let here = segment.start..segment.start + segment.length;
-                positions.shift[here].fill(self.shift[group]);
+                positions.shift[here].fill(self.shift[base + segment.code]);
             }
         }
         // A count of one keeps the shifts that were just chosen.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::types::{Float32Type, Float64Type, Int64Type};
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::filter_record_batch;
 use datafusion::common::Result;
@@ -209,9 +209,7 @@ impl Worker {
         let members = layout.members(unit.rows(), plane);
         for (position, general) in plan.general.iter().enumerate() {
             let arguments = computed.by_ref().take(general.arguments.len());
-            let arguments = arguments
-                .map(|argument| members.take(argument))
-                .collect::<Result<Vec<_>>>()?;
+            let arguments = members.take(arguments)?;
             let filter = match &general.filter {
                 Some(_) => computed.next().map(|filter| true_bits(filter.as_boolean())),
                 None => None,
@@ -220,12 +218,10 @@ impl Worker {
                 .into_iter()
                 .flatten()
                 .reduce(|a, b| &a & &b);
-            let filter = filter.map(|filter| Arc::new(BooleanArray::new(filter, None)) as ArrayRef);
-            let filter = filter.map(|filter| members.take(filter)).transpose()?;
-            let filter = filter.as_ref().map(|filter| filter.as_boolean());
+            let filter = members.take_mask(filter)?;
             self.groups
                 .general
-                .add(position, &arguments, &members.groups, filter)?;
+                .add(position, &arguments, &members.groups, filter.as_ref())?;
         }
         self.memory
             .try_resize(self.plan.state_bytes() + self.groups.general.size())

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use arrow::datatypes::Schema;
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::expressions::{BinaryExpr, Column};
 use datafusion::physical_expr::utils::collect_columns;
@@ -94,13 +95,17 @@ impl Reads {
 
 impl Condition {
     /// What `conjunct` selects; `None` when it reads variables, no axis, or more than two.
-    pub(super) fn of(cube: &Cube, conjunct: &Arc<dyn PhysicalExpr>) -> Option<Self> {
+    pub(super) fn of(
+        cube: &Cube,
+        joined: &Schema,
+        conjunct: &Arc<dyn PhysicalExpr>,
+    ) -> Option<Self> {
         if let Some(zone) = zone(cube, conjunct) {
             return Some(Self::Zone(zone));
         }
         if let Some(binary) = conjunct.downcast_ref::<BinaryExpr>()
             && *binary.op() == Operator::Eq
-            && let Some(equal) = Self::equal(cube, binary.left(), binary.right(), false)
+            && let Some(equal) = Self::equal(cube, joined, binary.left(), binary.right(), false)
         {
             return Some(equal);
         }
@@ -111,9 +116,11 @@ impl Condition {
         (!variables && (1..=2).contains(&axes.len())).then_some(Self::Test { axes, test })
     }
 
-    /// The condition that two expressions are equal, of which one reads an axis and the other regions.
+    /// The condition that two expressions of one type are equal, of which one reads an axis and the other
+    /// regions.
     pub(super) fn equal(
         cube: &Cube,
+        joined: &Schema,
         one: &Arc<dyn PhysicalExpr>,
         other: &Arc<dyn PhysicalExpr>,
         nulls_are_equal: bool,
@@ -124,6 +131,9 @@ impl Condition {
             (_, Some(axis)) if one_reads.only_regions() => (axis, other, one),
             _ => return None,
         };
+        if coordinate.data_type(joined).ok()? != value.data_type(joined).ok()? {
+            return None;
+        }
         Some(Self::Equal {
             axis,
             coordinate: Arc::clone(coordinate),

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use arrow::array::{BooleanArray, BooleanBufferBuilder, RecordBatch};
 use arrow::compute::concat_batches;
-use datafusion::common::Result;
+use datafusion::common::{Result, internal_err};
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
-use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use futures::StreamExt;
 
 use crate::cube::Cube;
@@ -67,6 +67,10 @@ async fn collect(
     context: &Arc<TaskContext>,
     memory: &MemoryReservation,
 ) -> Result<RecordBatch> {
+    let partitions = plan.output_partitioning().partition_count();
+    if partitions != 1 {
+        return internal_err!("the regions of a join come in {partitions} partitions");
+    }
     let schema = plan.schema();
     let mut batches = Vec::new();
     let mut stream = plan.execute(0, Arc::clone(context))?;

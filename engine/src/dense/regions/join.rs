@@ -8,12 +8,13 @@ use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::expressions::{BinaryExpr, Column};
 use datafusion::physical_expr::projection::{ProjectionExpr, ProjectionExprs};
 use datafusion::physical_expr::utils::collect_columns;
-use datafusion::physical_expr::{PhysicalExpr, split_conjunction};
+use datafusion::physical_expr::{PhysicalExpr, conjunction_opt, split_conjunction};
 use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec};
 
+use crate::cube::{Axis, Cube};
 use crate::dense::regions::conditions::Condition;
 use crate::dense::regions::systems;
 use crate::scan::CubeScan;
@@ -48,8 +49,11 @@ impl JoinKind {
             JoinType::RightAnti => Ok(Self::RegionsWithoutCells),
             JoinType::LeftSemi => Ok(Self::CellsInRegions),
             JoinType::LeftAnti => Ok(Self::CellsOutside),
-            JoinType::Left | JoinType::Full | JoinType::LeftMark | JoinType::RightMark => {
-                Err(format!("a {join} join of a cube with regions"))
+            JoinType::Left | JoinType::Full => {
+                Err("an outer join that keeps cells of no region".to_string())
+            }
+            JoinType::LeftMark | JoinType::RightMark => {
+                Err("a join that marks rows with a match".to_string())
             }
         }
     }
@@ -147,21 +151,104 @@ impl<'a> Stock<'a> {
 
 /// The two sides of a join as expressions over the joined table.
 struct Sides {
+    /// The columns of the cube's table, then those of the regions.
+    joined: SchemaRef,
     left: ProjectionExprs,
     right: ProjectionExprs,
 }
 
 impl Sides {
-    fn side(&self, side: JoinSide) -> &ProjectionExprs {
-        match side {
-            JoinSide::Right => &self.right,
-            JoinSide::Left | JoinSide::None => &self.left,
+    fn new(cube: &Cube, of_cube: ProjectionExprs, regions: &Schema, cube_side: JoinSide) -> Self {
+        let columns = cube.schema.fields().iter().chain(regions.fields());
+        let joined = Schema::new(columns.cloned().collect::<Vec<_>>());
+        let of_regions: Vec<usize> = (cube.schema.fields().len()..joined.fields().len()).collect();
+        let of_regions = ProjectionExprs::from_indices(&of_regions, &joined);
+        let (left, right) = match cube_side {
+            JoinSide::Left => (of_cube, of_regions),
+            JoinSide::Right | JoinSide::None => (of_regions, of_cube),
+        };
+        Self {
+            joined: Arc::new(joined),
+            left,
+            right,
         }
     }
 
     fn column(&self, side: JoinSide, index: usize) -> Result<Arc<dyn PhysicalExpr>> {
         let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new("column", index));
-        self.side(side).unproject_expr(&column)
+        match side {
+            JoinSide::Right => self.right.unproject_expr(&column),
+            JoinSide::Left | JoinSide::None => self.left.unproject_expr(&column),
+        }
+    }
+
+    /// What each conjunct of a join's condition selects, and the conjuncts that are no condition on axes.
+    fn conditions(
+        &self,
+        cube: &Cube,
+        stock: &Stock<'_>,
+    ) -> Result<(Vec<Condition>, Vec<Arc<dyn PhysicalExpr>>)> {
+        let mut conjuncts: Vec<Arc<dyn PhysicalExpr>> = Vec::new();
+        let mut conditions = Vec::new();
+        for (left, right) in stock.on {
+            let left = self.left.unproject_expr(left)?;
+            let right = self.right.unproject_expr(right)?;
+            let nulls_are_equal = stock.nulls_are_equal;
+            match Condition::equal(cube, &self.joined, &left, &right, nulls_are_equal) {
+                Some(condition) => conditions.push(condition),
+                None => {
+                    let equals = match nulls_are_equal {
+                        true => Operator::IsNotDistinctFrom,
+                        false => Operator::Eq,
+                    };
+                    conjuncts.push(Arc::new(BinaryExpr::new(left, equals, right)));
+                }
+            }
+        }
+        if let Some(filter) = stock.filter {
+            let columns = filter.column_indices().iter().map(|column| {
+                let expression = self.column(column.side, column.index)?;
+                Ok(ProjectionExpr::new(expression, "column"))
+            });
+            let columns = ProjectionExprs::new(columns.collect::<Result<Vec<_>>>()?);
+            let filter = columns.unproject_expr(filter.expression())?;
+            conjuncts.extend(split_conjunction(&filter).into_iter().cloned());
+        }
+        let mut rest = Vec::new();
+        for conjunct in conjuncts {
+            match Condition::of(cube, &self.joined, &conjunct) {
+                Some(condition) => conditions.push(condition),
+                None => rest.push(conjunct),
+            }
+        }
+        Ok((conditions, rest))
+    }
+
+    /// The columns that a join emits.
+    fn outputs(&self, stock: &Stock<'_>, schema: &Schema) -> Result<ProjectionExprs> {
+        let columns = |side: JoinSide| {
+            let plan = match side {
+                JoinSide::Right => stock.right,
+                JoinSide::Left | JoinSide::None => stock.left,
+            };
+            (0..plan.schema().fields().len()).map(move |column| (side, column))
+        };
+        let all: Vec<(JoinSide, usize)> = match stock.kind {
+            JoinType::LeftSemi | JoinType::LeftAnti => columns(JoinSide::Left).collect(),
+            JoinType::RightSemi | JoinType::RightAnti => columns(JoinSide::Right).collect(),
+            _ => columns(JoinSide::Left)
+                .chain(columns(JoinSide::Right))
+                .collect(),
+        };
+        let kept: Vec<(JoinSide, usize)> = match stock.projection {
+            Some(projection) => projection.iter().map(|column| all[*column]).collect(),
+            None => all,
+        };
+        let outputs = std::iter::zip(kept, schema.fields()).map(|((side, index), field)| {
+            let output = self.column(side, index)?;
+            Ok(ProjectionExpr::new(output, field.name()))
+        });
+        Ok(ProjectionExprs::new(outputs.collect::<Result<Vec<_>>>()?))
     }
 }
 
@@ -174,148 +261,65 @@ impl RegionJoin {
     /// Geometries and cells have different coordinate reference systems.
     pub(crate) fn recognise<'a>(
         node: &'a Arc<dyn ExecutionPlan>,
-        scan_below: impl Fn(&'a Arc<dyn ExecutionPlan>) -> Option<(ProjectionExprs, &'a CubeScan)>,
+        scan_below: impl Fn(
+            &'a Arc<dyn ExecutionPlan>,
+        ) -> Result<Option<(ProjectionExprs, &'a CubeScan)>>,
     ) -> Result<Option<(&'a CubeScan, Recognised)>> {
         let Some(stock) = Stock::of(node) else {
             return Ok(None);
         };
         let (cube_side, regions, (below, scan)) =
-            match (scan_below(stock.left), scan_below(stock.right)) {
+            match (scan_below(stock.left)?, scan_below(stock.right)?) {
                 (Some(cube), None) => (JoinSide::Left, stock.right, cube),
                 (None, Some(cube)) => (JoinSide::Right, stock.left, cube),
                 _ => return Ok(None),
             };
-        let cube = &scan.cube;
-        let first_of_regions = cube.schema.fields().len();
-        let fields = cube
-            .schema
-            .fields()
-            .iter()
-            .chain(regions.schema().fields())
-            .cloned()
-            .collect::<Vec<_>>();
-        let joined = Arc::new(Schema::new(fields));
         let of_cube = scan.projection.try_merge(&below)?;
-        let of_regions: Vec<usize> = (first_of_regions..joined.fields().len()).collect();
-        let of_regions = ProjectionExprs::from_indices(&of_regions, &joined);
-        let sides = match cube_side {
-            JoinSide::Left => Sides {
-                left: of_cube.clone(),
-                right: of_regions,
-            },
-            _ => Sides {
-                left: of_regions,
-                right: of_cube.clone(),
-            },
-        };
-
-        let mut conjuncts = Vec::new();
-        let mut conditions = Vec::new();
-        for (left, right) in stock.on {
-            let left = sides.left.unproject_expr(left)?;
-            let right = sides.right.unproject_expr(right)?;
-            match Condition::equal(cube, &left, &right, stock.nulls_are_equal) {
-                Some(condition) => conditions.push(condition),
-                None => {
-                    let equals = match stock.nulls_are_equal {
-                        true => Operator::IsNotDistinctFrom,
-                        false => Operator::Eq,
-                    };
-                    conjuncts.push(Arc::new(BinaryExpr::new(left, equals, right)) as _);
-                }
-            }
-        }
-        if let Some(filter) = stock.filter {
-            let columns = filter.column_indices().iter().map(|column| {
-                let expression = sides.column(column.side, column.index)?;
-                Ok(ProjectionExpr::new(expression, "column"))
-            });
-            let columns = ProjectionExprs::new(columns.collect::<Result<Vec<_>>>()?);
-            let filter = columns.unproject_expr(filter.expression())?;
-            conjuncts.extend(split_conjunction(&filter).into_iter().cloned());
-        }
-        let mut rest: Option<Arc<dyn PhysicalExpr>> = None;
-        for conjunct in conjuncts {
-            match Condition::of(cube, &conjunct) {
-                Some(condition) => conditions.push(condition),
-                None => {
-                    rest = Some(match rest {
-                        None => conjunct,
-                        Some(before) => Arc::new(BinaryExpr::new(before, Operator::And, conjunct)),
-                    });
-                }
-            }
-        }
+        let computes_volatile = of_cube.expr_iter().any(|output| is_volatile(&output));
+        let sides = Sides::new(&scan.cube, of_cube, &regions.schema(), cube_side);
+        let (conditions, rest) = sides.conditions(&scan.cube, &stock)?;
         if conditions.is_empty() {
             return Ok(None);
         }
         for condition in &conditions {
             if let Condition::Zone(zone) = condition {
-                systems::check(cube, zone.geometry.return_field(&joined)?.as_ref())?;
+                let field = zone.geometry.return_field(&sides.joined)?;
+                systems::check(&scan.cube, &field)?;
             }
         }
+        let is_too_long = |axis: &Axis| u32::try_from(axis.coordinates.len()).is_err();
+        let has_volatile = computes_volatile
+            || stock
+                .filter
+                .is_some_and(|filter| is_volatile(filter.expression()));
         let kind = match JoinKind::of(stock.kind, cube_side) {
+            _ if scan.limit.is_some() => Err("there is a LIMIT below the join".to_string()),
+            _ if has_volatile => Err("the join reads something volatile".to_string()),
+            _ if scan.cube.axes.iter().any(is_too_long) => {
+                Err("an axis has more than 2^32 cells".to_string())
+            }
+            Ok(kind) if kind.emits_cells() && !rest.is_empty() => {
+                Err("the join's condition reads more than axes".to_string())
+            }
+            kind => kind,
+        };
+        let kind = match kind {
             Ok(kind) => kind,
             Err(reason) => return Ok(Some((scan, Err(reason)))),
         };
-        let refused = if scan.limit.is_some() {
-            Some("there is a LIMIT below the join".to_string())
-        } else if of_cube
-            .expr_iter()
-            .chain(rest.clone())
-            .any(|expression| is_volatile(&expression))
-        {
-            Some("the join reads something volatile".to_string())
-        } else if kind.emits_cells() && rest.is_some() {
-            Some("the join's condition reads more than axes".to_string())
-        } else if cube
-            .axes
-            .iter()
-            .any(|axis| u32::try_from(axis.coordinates.len()).is_err())
-        {
-            Some("an axis has more than 2^32 cells".to_string())
-        } else {
-            None
-        };
-        if let Some(reason) = refused {
-            return Ok(Some((scan, Err(reason))));
-        }
-
-        let schema = node.schema();
-        let widths = [stock.left, stock.right].map(|side| side.schema().fields().len());
-        let all = match stock.kind {
-            JoinType::LeftSemi | JoinType::LeftAnti => columns_of(JoinSide::Left, widths[0]),
-            JoinType::RightSemi | JoinType::RightAnti => columns_of(JoinSide::Right, widths[1]),
-            _ => [
-                columns_of(JoinSide::Left, widths[0]),
-                columns_of(JoinSide::Right, widths[1]),
-            ]
-            .concat(),
-        };
-        let kept: Vec<(JoinSide, usize)> = match stock.projection {
-            Some(projection) => projection.iter().map(|column| all[*column]).collect(),
-            None => all,
-        };
-        let outputs = std::iter::zip(kept, schema.fields())
-            .map(|((side, index), field)| {
-                Ok(ProjectionExpr::new(
-                    sides.column(side, index)?,
-                    field.name(),
-                ))
-            })
-            .collect::<Result<Vec<_>>>()?;
         let join = Self {
-            scan: Arc::new(scan.clone()),
+            // Whoever explains why rows are made does so on the scan of the join.
+            scan: Arc::new(scan.for_operator(&[])?),
             regions: Arc::clone(regions),
             kind,
-            joined,
             conditions,
-            rest,
+            rest: conjunction_opt(rest),
             outputs: ProjectionExprs::new(Vec::new()),
-            schema,
+            schema: node.schema(),
+            joined: Arc::clone(&sides.joined),
         };
-        let join = join.with_outputs(ProjectionExprs::new(outputs))?;
-        Ok(Some((scan, Ok(join))))
+        let outputs = sides.outputs(&stock, &join.schema)?;
+        Ok(Some((scan, Ok(join.with_outputs(outputs)?))))
     }
 
     /// The same join with other outputs over the joined table, whose schema is that of the join.
@@ -324,7 +328,7 @@ impl RegionJoin {
         let mut read = outputs.column_indices();
         read.extend(rest.map(|column: Column| column.index()));
         read.retain(|column| *column < self.first_of_regions());
-        self.scan = Arc::new(self.scan.for_operator(&read)?);
+        self.scan = Arc::new(self.scan.with_columns(&read)?);
         self.outputs = outputs;
         Ok(self)
     }
@@ -347,8 +351,4 @@ impl RegionJoin {
     pub(crate) fn first_of_regions(&self) -> usize {
         self.scan.cube.schema.fields().len()
     }
-}
-
-fn columns_of(side: JoinSide, width: usize) -> Vec<(JoinSide, usize)> {
-    (0..width).map(|column| (side, column)).collect()
 }

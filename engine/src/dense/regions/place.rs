@@ -7,14 +7,14 @@ use arrow::array::types::Float64Type;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::common::{Result, exec_datafusion_err};
+use datafusion::common::{Result, exec_datafusion_err, internal_err};
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_plan::aggregates::group_values::new_group_values;
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
-use graticule_functions::space::zones::{Plane, geometries, is_area, runs_of};
+use graticule_functions::space::zones::{Plane, envelope, geometries, is_area, runs_of};
 
 use crate::cube::Cube;
 use crate::dense::regions::boxes::Boxes;
@@ -56,7 +56,10 @@ impl Placing<'_> {
                 Condition::Zone(zone) => self.zone(zone).await?,
                 Condition::Test { axes, test } => {
                     let regions: Vec<u32> = (0..self.rows.num_rows() as u32).collect();
-                    self.test(axes, test, &regions).await?
+                    let cells: Vec<_> = axes.iter().map(|axis| self.cells(*axis)).collect();
+                    let mut boxes = Boxes::new(axes.clone(), self.memory);
+                    self.test(test, axes, &cells, &regions, &mut boxes).await?;
+                    boxes
                 }
             };
             all = Some(match all {
@@ -110,20 +113,19 @@ impl Placing<'_> {
         let mut known = new_group_values(schema, &GroupOrdering::None)?;
         let (mut codes, mut found) = (Vec::new(), Vec::new());
         known.intern(&[coordinates], &mut codes)?;
-        let mut positions = vec![Vec::new(); known.len()];
-        for (position, code) in codes.iter().enumerate() {
-            positions[*code].push(position);
+        let mut cells = vec![Vec::new(); known.len()];
+        for (code, cell) in std::iter::zip(codes, self.cells(axis)) {
+            cells[code].push(cell);
         }
         known.intern(&[Arc::clone(&values)], &mut found)?;
         let held = self.memory.new_empty();
         held.try_resize(known.size())?;
-        let cells = self.cells(axis);
         let nulls = values.logical_nulls().filter(|_| !nulls_are_equal);
         for (region, code) in found.iter().enumerate() {
             let is_null = nulls.as_ref().is_some_and(|nulls| nulls.is_null(region));
-            let here = positions.get(*code).filter(|_| !is_null);
-            for (start, end) in here.into_iter().flat_map(|here| stretches(here)) {
-                boxes.push(region as u32, [cells[start]..cells[end - 1] + 1])?;
+            let here = cells.get(*code).filter(|_| !is_null);
+            for stretch in here.into_iter().flat_map(|here| stretches(here)) {
+                boxes.push(region as u32, [stretch])?;
             }
         }
         Ok(boxes)
@@ -138,24 +140,29 @@ impl Placing<'_> {
         let place = format!("the regions joined with {}", self.cube.name);
         let invalid = |cause| CubeError::invalid(place.clone(), cause);
         let shapes = geometries(column.as_ref(), &field).map_err(&invalid)?;
-        let others: Vec<u32> = std::iter::zip(0.., &shapes)
-            .filter(|(_, shape)| shape.as_ref().is_some_and(|shape| !is_area(shape)))
-            .map(|(region, _)| region)
-            .collect();
-        let tested = self.test(&zone.axes(), &zone.test, &others).await?;
-        let mut tested = tested.iter().peekable();
         let x = Line::new(self.on_axis(zone.x.0, &zone.x.1)?, self.cells(zone.x.0))?;
         let y = Line::new(self.on_axis(zone.y.0, &zone.y.1)?, self.cells(zone.y.0))?;
         let plane = Plane::new(&x.coordinates, &y.coordinates, None).map_err(&invalid)?;
         let mut boxes = Boxes::new(zone.axes().to_vec(), self.memory);
         for (region, shape) in shapes.iter().enumerate() {
             let number = region as u32;
-            while let Some((_, stretches)) = tested.next_if(|(other, _)| *other == number) {
-                boxes.push(number, stretches.iter().cloned())?;
-            }
-            let Some(shape) = shape.as_ref().filter(|shape| is_area(shape)) else {
+            let Some(shape) = shape else {
                 continue;
             };
+            if !is_area(shape) {
+                // No relation holds for a point outside the envelope.
+                if let Some([west, south, east, north]) = envelope(shape) {
+                    let (columns, rows) = (x.between(west, east), y.between(south, north));
+                    let cells = match zone.y.0 < zone.x.0 {
+                        true => [rows, columns],
+                        false => [columns, rows],
+                    };
+                    let axes = zone.axes();
+                    self.test(&zone.test, &axes, &cells, &[number], &mut boxes)
+                        .await?;
+                }
+                continue;
+            }
             for run in runs_of(&plane, region, shape, zone.rule).map_err(&invalid)? {
                 let rows = y.stretches(run.row, run.row + 1);
                 let columns = x.stretches(run.start, run.end);
@@ -177,23 +184,23 @@ impl Placing<'_> {
         Ok(boxes)
     }
 
-    /// Evaluates `test` on all cells of one or two axes for each of `regions`.
+    /// Evaluates `test` on `cells` of one or two axes for each of `regions`, and adds what it selects.
     async fn test(
         &self,
-        axes: &[usize],
         test: &Arc<dyn PhysicalExpr>,
+        axes: &[usize],
+        cells: &[Vec<u32>],
         regions: &[u32],
-    ) -> Result<Boxes> {
-        let mut boxes = Boxes::new(axes.to_vec(), self.memory);
-        let cells: Vec<Vec<u32>> = axes.iter().map(|axis| self.cells(*axis)).collect();
-        let (fast, slow) = match cells.as_slice() {
+        boxes: &mut Boxes,
+    ) -> Result<()> {
+        let (fast, slow) = match cells {
             [fast] => (fast, None),
             [slow, fast] => (fast, Some(slow)),
-            _ => return Ok(boxes),
+            _ => return internal_err!("a condition on {} axes", cells.len()),
         };
         let rows = slow.map_or(1, Vec::len);
         if fast.is_empty() || rows == 0 {
-            return Ok(boxes);
+            return Ok(());
         }
         let mut columns: Vec<usize> = collect_columns(test).iter().map(Column::index).collect();
         columns.sort_unstable();
@@ -201,7 +208,7 @@ impl Placing<'_> {
         let schema = Arc::new(self.joined.project(&columns)?);
         let values = columns
             .iter()
-            .map(|column| self.values(axes, *column))
+            .map(|column| self.values(axes, cells, *column))
             .collect::<Result<Vec<_>>>()?;
         let rows_at_once = (PAIRS / fast.len()).clamp(1, rows);
         let regions_at_once = match rows_at_once == rows {
@@ -223,8 +230,10 @@ impl Placing<'_> {
                 let matches = true_bits(&evaluate_predicate(&test, &batch)?);
                 for (number, (region, row)) in pairs.lines().enumerate() {
                     let line = matches.slice(number * fast.len(), fast.len());
-                    for (start, end) in line.set_slices() {
-                        let along = fast[start]..fast[end - 1] + 1;
+                    for along in line
+                        .set_slices()
+                        .flat_map(|(start, end)| stretches(&fast[start..end]))
+                    {
                         let across = slow.map(|slow| slow[row]..slow[row] + 1);
                         boxes.push(region, across.into_iter().chain([along]))?;
                     }
@@ -232,16 +241,22 @@ impl Placing<'_> {
                 tokio::task::yield_now().await;
             }
         }
-        Ok(boxes)
+        Ok(())
     }
 
     /// A column of the joined table, and what its values belong to.
-    fn values(&self, axes: &[usize], column: usize) -> Result<(ArrayRef, Side)> {
+    fn values(
+        &self,
+        axes: &[usize],
+        cells: &[Vec<u32>],
+        column: usize,
+    ) -> Result<(ArrayRef, Side)> {
         let Some(place) = axes.iter().position(|axis| *axis == column) else {
             let column = column - self.cube.schema.fields().len();
             return Ok((Arc::clone(self.rows.column(column)), Side::Region));
         };
-        let coordinates = self.selections[column].take(&self.cube.axes[column].coordinates)?;
+        let cells = UInt32Array::from(cells[place].clone());
+        let coordinates = take(&self.cube.axes[column].coordinates, &cells, None)?;
         let side = match place + 1 == axes.len() {
             true => Side::Cell,
             false => Side::Row,
@@ -340,34 +355,34 @@ impl Line {
     /// The cells at coordinates `start..end`.
     fn stretches(&self, start: u32, end: u32) -> Vec<Range<u32>> {
         let cells = &self.cells[start as usize..end as usize];
-        if self.is_ordered
-            && let (Some([first]), Some([last])) = (
-                cells.first().map(Vec::as_slice),
-                cells.last().map(Vec::as_slice),
-            )
-        {
-            return vec![*first..last + 1];
+        match cells {
+            [first, .., last] if self.is_ordered => vec![first[0]..last[0] + 1],
+            [only] if self.is_ordered => vec![only[0]..only[0] + 1],
+            cells => stretches(&sorted(cells)),
         }
-        let mut cells: Vec<u32> = cells.iter().flatten().copied().collect();
-        cells.sort_unstable();
-        let mut stretches: Vec<Range<u32>> = Vec::new();
-        for cell in cells {
-            match stretches.last_mut() {
-                Some(last) if last.end == cell => last.end += 1,
-                _ => stretches.push(cell..cell + 1),
-            }
-        }
-        stretches
+    }
+
+    /// The cells with a coordinate from `low` to `high`, ascending.
+    fn between(&self, low: f64, high: f64) -> Vec<u32> {
+        let start = self.coordinates.partition_point(|value| *value < low);
+        let end = self.coordinates.partition_point(|value| *value <= high);
+        sorted(&self.cells[start..end])
     }
 }
 
-/// Neighbours among ascending positions.
-fn stretches(positions: &[usize]) -> Vec<(usize, usize)> {
-    let mut stretches: Vec<(usize, usize)> = Vec::new();
-    for position in positions {
+fn sorted(cells: &[Vec<u32>]) -> Vec<u32> {
+    let mut cells: Vec<u32> = cells.iter().flatten().copied().collect();
+    cells.sort_unstable();
+    cells
+}
+
+/// The stretches that ascending cells form.
+fn stretches(cells: &[u32]) -> Vec<Range<u32>> {
+    let mut stretches: Vec<Range<u32>> = Vec::new();
+    for cell in cells {
         match stretches.last_mut() {
-            Some((_, end)) if *end == *position => *end += 1,
-            _ => stretches.push((*position, position + 1)),
+            Some(last) if last.end == *cell => last.end += 1,
+            _ => stretches.push(*cell..cell + 1),
         }
     }
     stretches

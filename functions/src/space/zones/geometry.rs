@@ -3,7 +3,7 @@
 use arrow::array::Array;
 use arrow::datatypes::Field;
 use geo_traits::{GeometryTrait, GeometryType, PointTrait};
-use geo_types::{Geometry, MultiPoint};
+use geo_types::{Coord, Geometry, LineString, MultiPoint};
 use geoarrow_array::array::from_arrow_array;
 use geoarrow_array::{GeoArrowArray, GeoArrowArrayAccessor, downcast_geoarrow_array};
 use geoarrow_expr_geo::util::to_geo::geometry_to_geo;
@@ -61,6 +61,38 @@ pub fn is_area(geometry: &Geometry) -> bool {
     }
 }
 
+/// Least x, least y, greatest x and greatest y of a geometry; `None` when it has no coordinate.
+#[must_use]
+pub fn envelope(geometry: &Geometry) -> Option<[f64; 4]> {
+    let mut around: Option<[f64; 4]> = None;
+    for_each_vertex(geometry, &mut |Coord { x, y }| {
+        let [west, south, east, north] = around.unwrap_or([x, y, x, y]);
+        around = Some([west.min(x), south.min(y), east.max(x), north.max(y)]);
+    });
+    around
+}
+
+/// Calls `visit` with every vertex but those of holes.
+fn for_each_vertex(geometry: &Geometry, visit: &mut impl FnMut(Coord)) {
+    let mut line = |line: &LineString| line.0.iter().copied().for_each(&mut *visit);
+    match geometry {
+        Geometry::Point(point) => visit(point.0),
+        Geometry::Line(line) => [line.start, line.end].into_iter().for_each(visit),
+        Geometry::LineString(one) => line(one),
+        Geometry::Polygon(polygon) => line(polygon.exterior()),
+        Geometry::Rect(rectangle) => [rectangle.min(), rectangle.max()]
+            .into_iter()
+            .for_each(visit),
+        Geometry::Triangle(triangle) => triangle.to_array().into_iter().for_each(visit),
+        Geometry::MultiPoint(points) => points.iter().for_each(|point| visit(point.0)),
+        Geometry::MultiLineString(lines) => lines.iter().for_each(line),
+        Geometry::MultiPolygon(polygons) => polygons.iter().for_each(|one| line(one.exterior())),
+        Geometry::GeometryCollection(parts) => {
+            parts.iter().for_each(|part| for_each_vertex(part, visit));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -97,6 +129,19 @@ mod tests {
         let read = geometries(&binary, &Field::new("g", DataType::Binary, true)).unwrap();
         let expected = Geometry::Point(geo_types::Point::new(2.0, 3.0));
         assert_eq!(read, [Some(expected), None]);
+    }
+
+    #[test]
+    fn envelopes() {
+        let text = StringArray::from(vec!["LINESTRING (3 1, -2 5)", "POINT (1 2)", "POINT EMPTY"]);
+        let read = geometries(&text, &Field::new("g", DataType::Utf8, true)).unwrap();
+        let found: Vec<_> = read.iter().flatten().map(envelope).collect();
+        let expected = [
+            Some([-2.0, 1.0, 3.0, 5.0]),
+            Some([1.0, 2.0, 1.0, 2.0]),
+            None,
+        ];
+        assert_eq!(found, expected);
     }
 
     #[test]

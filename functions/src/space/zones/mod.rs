@@ -18,7 +18,7 @@ mod runs;
 
 pub use cover::{Measure, PartialCell, ZoneCover};
 pub use crs::{crs_of, is_geographic};
-pub use geometry::{geometries, is_area};
+pub use geometry::{envelope, geometries, is_area};
 pub use plane::{Plane, ZoneError, midpoints};
 pub use run::Run;
 pub use runs::{EdgeRule, ZoneRuns, runs_of};
