@@ -127,6 +127,7 @@ fn runner(subject: Subject, calendar: Calendar, seed: u64, cases: u64) -> TestRu
         cases: number("GRATICULE_CASES", cases) as u32,
         failure_persistence: None,
         max_shrink_iters: 300,
+        max_shrink_time: 60_000,
         ..Config::default()
     };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);

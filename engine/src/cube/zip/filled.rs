@@ -21,7 +21,7 @@ pub(crate) struct Filled {
 
 impl Filled {
     /// An array of `shape` with values of `data_type`.
-    pub(crate) fn new(
+    pub(crate) fn array(
         name: &str,
         shape: &[u64],
         data_type: &DataType,

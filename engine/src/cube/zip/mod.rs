@@ -18,7 +18,7 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use arrow::datatypes::{Field, FieldRef, Schema};
 
-pub(crate) use self::filled::Filled;
+use self::filled::Filled;
 pub(crate) use self::map::AxisMap;
 use self::seen::{Dimension, seen};
 use super::chunks::AxisChunks;
@@ -112,7 +112,7 @@ pub(crate) fn in_memory(
     shape: &[u64],
     values: Option<ArrayRef>,
 ) -> CubeResult<Variable> {
-    let array: Arc<dyn ArrayReader> = Filled::new(field.name(), shape, field.data_type(), values);
+    let array: Arc<dyn ArrayReader> = Filled::array(field.name(), shape, field.data_type(), values);
     Ok(Variable {
         field: Arc::new(field.clone()),
         axes,

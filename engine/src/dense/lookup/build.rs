@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array};
 use arrow::compute::{concat, take};
-use datafusion::common::{Result, internal_err};
+use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::physical_expr::expressions::Column;
@@ -117,18 +117,20 @@ pub(crate) async fn collect(
         let truths = row_of_place.iter().map(|row| Some(*row != NO_ROW));
         Some(Arc::new(truths.collect::<BooleanArray>()) as ArrayRef)
     });
+    // Rows of the cube for which there is none go away where the plan asks whether there is one. Until
+    // then they need a value, because the column may be declared to have no NULL: any will do.
+    let instead = plan.says_present.then_some(0);
     let order: UInt32Array = row_of_place
         .into_iter()
-        .map(|row| (row != NO_ROW).then_some(row))
+        .map(|row| if row == NO_ROW { instead } else { Some(row) })
         .collect();
     let mut values = Vec::with_capacity(columns.len() + 1);
     for ((column, _), parts) in std::iter::zip(&plan.columns, columns) {
-        let whole = match parts.as_slice() {
-            [] => arrow::array::new_empty_array(schema.field(*column).data_type()),
-            parts => {
-                let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
-                concat(&parts)?
-            }
+        let whole = if rows == 0 {
+            ScalarValue::new_default(schema.field(*column).data_type())?.to_array_of_size(1)?
+        } else {
+            let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
+            concat(&parts)?
         };
         let dense = take(&whole, &order, None)?;
         memory.try_grow(dense.get_array_memory_size())?;

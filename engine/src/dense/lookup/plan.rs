@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray};
+use arrow::array::{ArrayRef, AsArray, BooleanArray};
 use arrow::datatypes::{DataType, Field, Float32Type, Float64Type};
 use datafusion::common::{JoinType, Result};
 use datafusion::physical_expr::PhysicalExpr;
@@ -189,10 +189,18 @@ pub(crate) fn look_up(
         let position = fields + plan.columns.len();
         conjuncts.push(Arc::new(Column::new("present", position)));
     }
+    let mut selections = scan.predicate.selections.clone();
+    for place in &plan.view.places {
+        // NULL finds nothing.
+        if let (false, Place::Along { axis, map }) = (is_optional, place) {
+            let has_key: BooleanArray = map.cells().map(|cell| Some(cell.is_some())).collect();
+            selections[*axis] = selections[*axis].and(&has_key);
+        }
+    }
     let replacement = Replacement {
         cube: zip_cubes(&scan.cube, "lookup", plan.variables(&[])?),
         conjuncts,
-        selections: &scan.predicate.selections,
+        selections: &selections,
         outputs,
     };
     let scan = match replacement.scan(join, scan, options)? {
