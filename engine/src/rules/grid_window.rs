@@ -42,7 +42,7 @@ impl PhysicalOptimizerRule for GridWindow {
             let Some((windows, input)) = windows_above(&node) else {
                 return Ok(Transformed::no(node));
             };
-            let Some((below, scan)) = scan_below(input) else {
+            let Some((below, scan)) = scan_below(input)? else {
                 return Ok(Transformed::no(node));
             };
             let inputs = input.schema().fields().len();
