@@ -16,7 +16,7 @@ use super::Variable;
 use super::chunks::AxisChunks;
 use super::decoding::characters;
 use crate::error::{CubeError, CubeResult};
-use crate::source::{EncodedChunk, Payload, RawChunk};
+use crate::source::{ChunkVersion, EncodedChunk, Payload, RawChunk};
 
 /// The decoded values of one chunk.
 #[derive(Debug, Clone)]
@@ -90,6 +90,18 @@ impl Variable {
         let pieces = indices.iter().map(|index| self.array.fetch(index));
         let pieces = try_join_all(pieces).await.map_err(place)?;
         self.join_characters(&indices, pieces).map_err(place)
+    }
+
+    /// The versions of the chunks at `indices`, see [`crate::source::ArrayReader::versions`]. Those of texts that are
+    /// cut into characters are not known.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn versions(&self, indices: &[Vec<u64>]) -> CubeResult<Vec<ChunkVersion>> {
+        if self.array.description().chunks.len() != self.axes.len() {
+            return Ok(vec![ChunkVersion::Unknown; indices.len()]);
+        }
+        self.array.versions(indices).await
     }
 
     /// Puts the pieces of texts that are cut into several chunks together.
