@@ -23,7 +23,7 @@ use datafusion::physical_plan::aggregates::group_values::new_group_values;
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
 
 use crate::cube::{AxisOrder, Cube};
-use crate::scan::grid::UnitAxis;
+use crate::scan::grid::{Unit, UnitAxis};
 use crate::scan::predicate::remap_columns;
 use crate::scan::selection::AxisSelection;
 
@@ -79,6 +79,15 @@ pub(crate) struct GroupKeys {
 }
 
 impl GroupKeys {
+    /// Do all cells of a unit belong to the same group?
+    pub(crate) fn is_one_group(&self, unit: &Unit) -> bool {
+        std::iter::zip(&self.axes, &unit.axes).all(|(codes, unit)| {
+            let mut codes = codes.stored(unit);
+            let first = codes.next();
+            codes.all(|code| Some(code) == first)
+        })
+    }
+
     /// Evaluates group keys over the table's schema on the selected coordinates. `Err` holds the reason
     /// why they cannot be codes.
     ///

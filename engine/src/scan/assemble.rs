@@ -151,6 +151,33 @@ pub(crate) fn assemble(
     gather(&dimensions, &order, blocks).map(UnitValues::Array)
 }
 
+/// The values of the chunk at `index`, in the order of its dimensions and without padding.
+///
+/// # Errors
+/// A value that cannot be repeated.
+pub(crate) fn whole_chunk(variable: &Variable, index: &[u64], block: Block) -> Result<ArrayRef> {
+    let regions = variable.region(index);
+    let extent = regions.iter().map(|cells| (cells.end - cells.start) as usize);
+    let dimensions: Vec<Dimension> = extent
+        .map(|count| Dimension {
+            segments: vec![Segment {
+                chunk: 0,
+                start: 0,
+                length: count,
+            }],
+            chunk_count: 1,
+            count,
+        })
+        .collect();
+    if let BlockValues::Array(values) = &block.values
+        && let Some(cells) = contiguous(&dimensions, &block.shape)
+    {
+        return Ok(values.slice(cells.start, cells.end - cells.start));
+    }
+    let order: Vec<usize> = (0..dimensions.len()).collect();
+    gather(&dimensions, &order, &[Arc::new(block)])
+}
+
 /// The cells of one block that the dimensions select, when they lie side by side in memory.
 fn contiguous(dimensions: &[Dimension], shape: &[usize]) -> Option<Range<usize>> {
     let mut start = 0;

@@ -6,11 +6,13 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use datafusion::execution::TaskContext;
 
 use crate::cache::BlockCache;
+use crate::scan::CubeScan;
+use crate::scan::knowledge::Knowledge;
 
 /// What the partitions of each execution of one plan share.
 #[derive(Debug)]
@@ -48,6 +50,7 @@ pub(crate) struct Claims {
     blocks: BlockCache,
     /// Shared chunks that were counted as read.
     counted: Mutex<HashSet<(usize, Box<[u64]>)>>,
+    knowledge: OnceLock<Option<Arc<Knowledge>>>,
 }
 
 /// Bytes of blocks that an execution keeps for its later units.
@@ -64,6 +67,7 @@ impl Claims {
             bytes: AtomicU64::new(0),
             blocks: BlockCache::of_execution(SHARED_BLOCK_BYTES),
             counted: Mutex::default(),
+            knowledge: OnceLock::new(),
         }
     }
 
@@ -97,6 +101,12 @@ impl Claims {
     pub(crate) fn is_first(&self, variable: usize, index: &[u64]) -> bool {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         counted.insert((variable, index.into()))
+    }
+
+    /// What statistics say of the units of `scan`, which is the one that the execution is of.
+    pub(crate) fn knowledge(&self, scan: &CubeScan) -> Option<Arc<Knowledge>> {
+        let found = || Knowledge::of(scan).map(Arc::new);
+        self.knowledge.get_or_init(found).clone()
     }
 
     /// Adds decoded bytes; returns how many there are now.

@@ -41,7 +41,7 @@ pub(crate) fn open_stream(
     metrics: &ExecutionPlanMetricsSet,
 ) -> Result<SendableRecordBatchStream> {
     let (mut early, mut late) = scan.variables();
-    if scan.predicate.rows.is_none() {
+    if scan.predicate_columns().is_empty() {
         std::mem::swap(&mut early, &mut late);
     }
     let order = Arc::clone(&claims);
@@ -54,7 +54,8 @@ pub(crate) fn open_stream(
         Box::new(move || order.next_unit()),
         metrics,
     )?;
-    if let (Some(limit), None) = (scan.limit, &scan.predicate.rows) {
+    let all_rows_count = scan.predicate.rows.is_none() && scan.skipping.tightening.is_none();
+    if let (Some(limit), true) = (scan.limit, all_rows_count) {
         units.stop_after(limit as u64);
     }
     let schema = Arc::clone(&scan.schema);
@@ -67,9 +68,9 @@ pub(crate) fn open_stream(
     Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
 }
 
-/// The predicate on rows, over the columns it reads.
+/// The predicate on rows, and a filter that tightens, over the columns they read.
 struct RowPredicate {
-    expression: Arc<dyn PhysicalExpr>,
+    expressions: Vec<Arc<dyn PhysicalExpr>>,
     columns: Vec<usize>,
     schema: SchemaRef,
 }
@@ -100,18 +101,18 @@ impl ScanStream {
         late: Vec<usize>,
         batch_rows: usize,
     ) -> Result<Self> {
-        let predicate = match &scan.predicate.rows {
-            None => None,
-            Some(expression) => {
-                let columns = scan.predicate_columns();
-                let expression = remap_columns(Arc::clone(expression), &columns)?;
-                let schema = Arc::new(scan.cube.schema.project(&columns)?);
-                Some(RowPredicate {
-                    expression,
-                    columns,
-                    schema,
-                })
-            }
+        let columns = scan.predicate_columns();
+        let expressions = scan.predicate.rows.iter().chain(&scan.skipping.tightening);
+        let expressions = expressions
+            .map(|expression| remap_columns(Arc::clone(expression), &columns))
+            .collect::<Result<Vec<_>>>()?;
+        let predicate = match expressions.is_empty() {
+            true => None,
+            false => Some(RowPredicate {
+                expressions,
+                schema: Arc::new(scan.cube.schema.project(&columns)?),
+                columns,
+            }),
         };
         let mut output_columns = scan.projection.column_indices();
         output_columns.sort_unstable();
@@ -250,8 +251,10 @@ impl ScanStream {
                 let batch = self
                     .rows
                     .batch(unit, &piece, &predicate.columns, &predicate.schema)?;
-                let matches = true_bits(&evaluate_predicate(&predicate.expression, &batch)?);
-                rows = Some(rows.map_or(matches.clone(), |rows| &rows & &matches));
+                for expression in &predicate.expressions {
+                    let matches = true_bits(&evaluate_predicate(expression, &batch)?);
+                    rows = Some(rows.map_or(matches.clone(), |rows| &rows & &matches));
+                }
             }
             match rows.as_ref().map(BooleanBuffer::count_set_bits) {
                 Some(0) => {}

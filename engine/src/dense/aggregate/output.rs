@@ -10,12 +10,13 @@ use arrow::array::{
 use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use arrow::compute::{cast, take};
 use arrow::datatypes::DataType;
-use datafusion::common::{Result, internal_err};
-use graticule_functions::kernels::Element;
+use datafusion::common::{Result, ScalarValue, internal_err};
+use graticule_functions::kernels::{Element, Needs};
 
 use crate::dense::aggregate::layout::Extent;
 use crate::dense::aggregate::plan::{GridAggregatePlan, Kind};
 use crate::dense::aggregate::state::State;
+use crate::statistics::summary::ChunkSummary;
 
 /// The state of one input, in the type in which kernels read it.
 #[derive(Debug, Clone)]
@@ -33,6 +34,44 @@ impl InputState {
             (Self::Float64(mine), Self::Float64(theirs)) => mine.merge_floats(theirs),
             (Self::Int64(mine), Self::Int64(theirs)) => mine.merge_integers(theirs),
             _ => return internal_err!("workers of one aggregate read different types"),
+        }
+        Ok(())
+    }
+
+    /// Adds `count` values to a group, of which nothing but the bounds is known.
+    pub(crate) fn add_known(
+        &mut self,
+        group: usize,
+        count: u64,
+        bounds: Option<&ChunkSummary>,
+    ) -> Result<()> {
+        let is_needed = |needs: Needs| needs.extremes && count > 0;
+        let bounds = |wanted: bool| match bounds.filter(|_| wanted) {
+            Some(bounds) => {
+                let pair = [bounds.minimum.clone(), bounds.maximum.clone()];
+                ScalarValue::iter_to_array(pair).map(Some)
+            }
+            None => Ok(None),
+        };
+        match self {
+            Self::Float32(state) => match bounds(is_needed(state.needs()))? {
+                Some(bounds) => state.add_known(group, count, flat::<Float32Type>(&bounds)?),
+                None => state.add_known(group, count, &[]),
+            },
+            Self::Float64(state) => match bounds(is_needed(state.needs()))? {
+                Some(bounds) => {
+                    let bounds = as_elements(&bounds, &DataType::Float64)?;
+                    state.add_known(group, count, flat::<Float64Type>(&bounds)?);
+                }
+                None => state.add_known(group, count, &[]),
+            },
+            Self::Int64(state) => match bounds(is_needed(state.needs()))? {
+                Some(bounds) => {
+                    let bounds = as_elements(&bounds, &DataType::Int64)?;
+                    state.add_known(group, count, flat::<Int64Type>(&bounds)?);
+                }
+                None => state.add_known(group, count, &[]),
+            },
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use graticule_functions::kernels::{Bits, Element, Needs};
 
 use crate::dense::aggregate::general::Accumulators;
 use crate::dense::aggregate::inputs::{Evaluator, spread};
-use crate::dense::aggregate::layout::{Extent, UnitLayout};
+use crate::dense::aggregate::layout::{Extent, Inner, UnitLayout};
 use crate::dense::aggregate::output::{InputState, as_elements, flat, key_columns, present};
 use crate::dense::aggregate::pairs::PairState;
 use crate::dense::aggregate::plan::{ElementType, GridAggregatePlan, Input, Mode, Output, Source};
@@ -26,6 +26,7 @@ use crate::scan::grid::Unit;
 use crate::scan::predicate::true_bits;
 use crate::scan::rows::UnitRows;
 use crate::scan::units::{UnitCells, UnitReader};
+use crate::statistics::summary::ChunkSummary;
 
 /// The states of the groups of one code of the first axis.
 #[derive(Debug)]
@@ -245,10 +246,14 @@ impl Worker {
             unit,
             mut mask,
             values,
+            summaries,
         } = cells;
         let plan = Arc::clone(&self.plan);
         if plan.mode == Mode::Tiles {
             self.enter(number)?;
+        }
+        if let Some(summaries) = summaries {
+            return self.add_known(&unit, &summaries);
         }
         let cube = Arc::clone(&plan.scan.cube);
         let mut read: Vec<Option<UnitValues>> = vec![None; cube.variables.len()];
@@ -384,6 +389,31 @@ impl Worker {
         }
         self.memory
             .try_resize(self.plan.state_bytes() + self.groups.general.size())
+    }
+
+    /// Adds a unit of one group whose values were not read.
+    fn add_known(&mut self, unit: &Unit, summaries: &[ChunkSummary]) -> Result<()> {
+        let plan = Arc::clone(&self.plan);
+        let layout = UnitLayout::new(&plan.keys, unit, &self.groups.extent);
+        let size = self.groups.extent.plane();
+        let ([bucket], Inner::One { code }, Some(summarised)) = (
+            layout.buckets.as_slice(),
+            &layout.inner,
+            &plan.scan.skipping.summarised,
+        ) else {
+            return internal_err!("a unit of several groups was summarised");
+        };
+        let plane = self.groups.planes[bucket.plane].get_or_insert_with(|| Plane::new(&plan, size));
+        for (state, input) in std::iter::zip(&mut plane.inputs, &plan.inputs) {
+            let summary = match input.source {
+                Source::Variable(variable) => summarised.position(variable),
+                _ => None,
+            };
+            let summary = summary.and_then(|position| summaries.get(position));
+            let count = summary.map_or(unit.rows() as u64, |summary| summary.valid);
+            state.add_known(bucket.base + code, count, summary)?;
+        }
+        Ok(())
     }
 
     /// Adds one input's values to its states.
