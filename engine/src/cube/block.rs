@@ -173,10 +173,7 @@ impl Variable {
             .map(|range| (range.end - range.start) as usize)
             .collect();
         let block = match chunk {
-            None => Ok(Block {
-                shape: extent.clone(),
-                values: BlockValues::Constant(self.decoding.fill().clone()),
-            }),
+            None => Ok(self.constant(index, self.decoding.fill().clone())),
             Some(chunk) => self.decode_chunk(index, chunk),
         };
         let block = block.map_err(|error| error.within(self.field.name()))?;
@@ -196,6 +193,15 @@ impl Variable {
             ));
         }
         Ok(block)
+    }
+
+    /// The chunk at `index` when all its cells have the same value, or none.
+    pub(crate) fn constant(&self, index: &[u64], value: ScalarValue) -> Block {
+        let extent = self.region(index).into_iter();
+        Block {
+            shape: extent.map(|range| (range.end - range.start) as usize).collect(),
+            values: BlockValues::Constant(value),
+        }
     }
 
     fn decode_chunk(&self, index: &[u64], chunk: EncodedChunk) -> CubeResult<Block> {

@@ -5,10 +5,12 @@
 //! | of a query small enough for the cache    | the cache of the process           | yes           |
 //! | of a large scan, needed by one unit      | nowhere                            | yes           |
 //! | of a large scan, shared by several units | a small cache of this execution    | no            |
+//!
+//! A chunk whose cells all have one value, or none, by statistics that are still true, is not fetched at all.
 
 use std::sync::Arc;
 
-use datafusion::common::Result;
+use datafusion::common::{Result, ScalarValue};
 use datafusion::common::runtime::JoinSet;
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::runtime::Handle;
@@ -22,6 +24,7 @@ use crate::scan::grid::Unit;
 use crate::scan::metrics::ScanMetrics;
 use crate::scan::queue::Claims;
 use crate::source::EncodedChunk;
+use crate::statistics::store::KnownVariables;
 
 /// Chunks of one unit that are fetched at the same time.
 const CONCURRENT_FETCHES: usize = 16;
@@ -30,8 +33,17 @@ const CONCURRENT_FETCHES: usize = 16;
 struct Arrival {
     variable: usize,
     index: Vec<u64>,
-    /// `None` when it is fetched only if no cache holds the block by the time it is needed.
-    encoded: Option<Option<EncodedChunk>>,
+    found: Found,
+}
+
+/// What is there of a chunk.
+enum Found {
+    /// Nothing: it is fetched only if no cache holds the block by the time it is needed.
+    Nothing,
+    /// What the store gave; `None` when it is not stored.
+    Stored(Option<EncodedChunk>),
+    /// All its cells have this value.
+    Constant(ScalarValue),
 }
 
 /// The chunks of a unit, being fetched. Dropping it aborts the fetch.
@@ -50,6 +62,7 @@ pub(crate) struct BlockSource {
     pub(crate) io: Handle,
     pub(crate) metrics: ScanMetrics,
     pub(crate) claims: Arc<Claims>,
+    pub(crate) known: Arc<KnownVariables>,
     /// Decoded bytes at which the query is stopped; 0 for none.
     pub(crate) max_bytes: u64,
 }
@@ -78,7 +91,8 @@ impl BlockSource {
                 let waits = self.cache.is_none() && self.shared[*variable];
                 let kept = |keeper: &BlockCache| keeper.contains(&self.key(*variable, &index));
                 let later = waits || self.keeper(*variable).is_some_and(kept);
-                wanted.push((*variable, index, later));
+                let constant = self.known.constant(&self.cube, *variable, &index);
+                wanted.push((*variable, index, later, constant));
             }
         }
         let cube = Arc::clone(&self.cube);
@@ -87,15 +101,20 @@ impl BlockSource {
             async move {
                 let cube = &cube;
                 stream::iter(wanted)
-                    .map(|(variable, index, later)| async move {
-                        let encoded = match later {
-                            true => None,
-                            false => Some(fetch(cube, variable, &index).await?),
+                    .map(|(variable, index, later, constant)| async move {
+                        let constant = match constant {
+                            Some(constant) => constant.confirmed(cube, variable, &index).await,
+                            None => None,
+                        };
+                        let found = match (constant, later) {
+                            (Some(value), _) => Found::Constant(value),
+                            (None, true) => Found::Nothing,
+                            (None, false) => Found::Stored(fetch(cube, variable, &index).await?),
                         };
                         Ok(Arrival {
                             variable,
                             index,
-                            encoded,
+                            found,
                         })
                     })
                     .buffered(CONCURRENT_FETCHES)
@@ -141,11 +160,22 @@ impl BlockSource {
         let Arrival {
             variable,
             index,
-            encoded,
+            found,
         } = arrival;
-        if let Some(Some(chunk)) = &encoded {
-            self.metrics.fetched(chunk.bytes_fetched);
-        }
+        let encoded = match found {
+            Found::Nothing => None,
+            Found::Stored(encoded) => {
+                let bytes = encoded.as_ref().map_or(0, |chunk| chunk.bytes_fetched);
+                self.metrics.fetched(bytes);
+                Some(encoded)
+            }
+            Found::Constant(value) => {
+                if !self.shared[variable] || self.claims.is_first(variable, &index) {
+                    self.metrics.chunks_pruned.add(1);
+                }
+                return Ok(Arc::new(self.cube.variables[variable].constant(&index, value)));
+            }
+        };
         let Some(keeper) = self.keeper(variable) else {
             return self.decode(variable, &index, encoded.flatten());
         };

@@ -121,12 +121,17 @@ impl CubeScan {
         let has_predicate = self.predicate.rows.is_some();
         let counts = Knowledge::of(self).and_then(|knowledge| knowledge.count(has_predicate));
         if let Some((matching, answered, units)) = counts {
-            if has_predicate {
-                write!(f, ", statistics: {matching} of {units} chunks can match")?;
-            }
-            if self.skipping.summarised.is_some() {
-                let joined = if has_predicate { ", and" } else { ", statistics:" };
-                write!(f, "{joined} {answered} need not be read")?;
+            match (has_predicate, answered) {
+                (true, 0) => write!(f, ", statistics: {matching} of {units} chunks can match")?,
+                (true, _) => write!(
+                    f,
+                    ", statistics: {matching} of {units} chunks can match, {answered} of them need not be read"
+                )?,
+                (false, 0) => {}
+                (false, _) => write!(
+                    f,
+                    ", statistics: {answered} of {units} chunks need not be read"
+                )?,
             }
         }
         for notice in &self.skipping.known.notices {

@@ -41,7 +41,8 @@ pub(crate) fn open_stream(
     metrics: &ExecutionPlanMetricsSet,
 ) -> Result<SendableRecordBatchStream> {
     let (mut early, mut late) = scan.variables();
-    if scan.predicate_columns().is_empty() {
+    let all_rows_count = scan.predicate.rows.is_none() && scan.skipping.tightening.is_none();
+    if all_rows_count {
         std::mem::swap(&mut early, &mut late);
     }
     let order = Arc::clone(&claims);
@@ -54,7 +55,6 @@ pub(crate) fn open_stream(
         Box::new(move || order.next_unit()),
         metrics,
     )?;
-    let all_rows_count = scan.predicate.rows.is_none() && scan.skipping.tightening.is_none();
     if let (Some(limit), true) = (scan.limit, all_rows_count) {
         units.stop_after(limit as u64);
     }
@@ -70,9 +70,25 @@ pub(crate) fn open_stream(
 
 /// The predicate on rows, and a filter that tightens, over the columns they read.
 struct RowPredicate {
-    expressions: Vec<Arc<dyn PhysicalExpr>>,
+    expression: Option<Arc<dyn PhysicalExpr>>,
+    /// Asked as late as can be, because it takes away more and more.
+    tightening: Option<Arc<dyn PhysicalExpr>>,
     columns: Vec<usize>,
     schema: SchemaRef,
+}
+
+impl RowPredicate {
+    /// The rows of a piece for which `expression` is true.
+    fn matches(
+        &self,
+        expression: &Arc<dyn PhysicalExpr>,
+        rows: &mut RowMaker,
+        unit: &UnitRows,
+        piece: &Piece,
+    ) -> Result<BooleanBuffer> {
+        let batch = rows.batch(unit, piece, &self.columns, &self.schema)?;
+        Ok(true_bits(&evaluate_predicate(expression, &batch)?))
+    }
 }
 
 struct ScanStream {
@@ -102,14 +118,20 @@ impl ScanStream {
         batch_rows: usize,
     ) -> Result<Self> {
         let columns = scan.predicate_columns();
-        let expressions = scan.predicate.rows.iter().chain(&scan.skipping.tightening);
-        let expressions = expressions
-            .map(|expression| remap_columns(Arc::clone(expression), &columns))
-            .collect::<Result<Vec<_>>>()?;
-        let predicate = match expressions.is_empty() {
-            true => None,
-            false => Some(RowPredicate {
-                expressions,
+        let remapped = |expression: &Option<Arc<dyn PhysicalExpr>>| {
+            let expression = expression.clone();
+            let remapped = expression.map(|expression| remap_columns(expression, &columns));
+            remapped.transpose()
+        };
+        let (expression, tightening) = (
+            remapped(&scan.predicate.rows)?,
+            remapped(&scan.skipping.tightening)?,
+        );
+        let predicate = match (&expression, &tightening) {
+            (None, None) => None,
+            _ => Some(RowPredicate {
+                expression,
+                tightening,
                 schema: Arc::new(scan.cube.schema.project(&columns)?),
                 columns,
             }),
@@ -177,11 +199,21 @@ impl ScanStream {
         Ok(batch)
     }
 
-    fn push(&mut self, piece: &Piece, mask: Option<BooleanBuffer>) -> Result<()> {
+    fn push(&mut self, piece: &Piece, mut mask: Option<BooleanBuffer>) -> Result<()> {
         let _timer = self.units.source.metrics.time_rows.timer();
         let Some(unit) = &self.current else {
             return Ok(());
         };
+        if let Some(predicate) = &self.predicate
+            && let Some(tightening) = &predicate.tightening
+        {
+            let matches = predicate.matches(tightening, &mut self.rows, unit, piece)?;
+            let left = mask.map_or(matches.clone(), |mask| &mask & &matches);
+            if left.count_set_bits() == 0 {
+                return Ok(());
+            }
+            mask = Some(left);
+        }
         let batch = self
             .rows
             .batch(unit, piece, &self.output_columns, &self.output_schema)?;
@@ -248,11 +280,11 @@ impl ScanStream {
                 continue;
             }
             if let Some(predicate) = &self.predicate {
-                let batch = self
-                    .rows
-                    .batch(unit, &piece, &predicate.columns, &predicate.schema)?;
-                for expression in &predicate.expressions {
-                    let matches = true_bits(&evaluate_predicate(expression, &batch)?);
+                // Where other variables wait to be read, all that is known decides whether they are.
+                let tightening = predicate.tightening.iter();
+                let tightening = tightening.filter(|_| !self.late.is_empty());
+                for expression in predicate.expression.iter().chain(tightening) {
+                    let matches = predicate.matches(expression, &mut self.rows, unit, &piece)?;
                     rows = Some(rows.map_or(matches.clone(), |rows| &rows & &matches));
                 }
             }

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result};
+use datafusion::execution::TaskContext;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::utils::collect_columns;
@@ -21,6 +22,7 @@ use crate::scan::envelope::implied_box;
 use crate::scan::predicate::ScanPredicate;
 use crate::scan::{CubeScan, Sample};
 use crate::statistics::StatisticsStore;
+use crate::statistics::analyze::Analysis;
 use crate::statistics::store::KnownVariables;
 
 /// A cube, or a sample of one, that SQL can name.
@@ -47,6 +49,22 @@ impl CubeTable {
     #[must_use]
     pub fn with_statistics(self, statistics: Arc<StatisticsStore>) -> Self {
         Self { statistics, ..self }
+    }
+
+    /// Brings the statistics of all variables up to date, as `ANALYZE` does.
+    ///
+    /// # Errors
+    /// A chunk cannot be read, or a limit would be broken.
+    pub async fn analyze(&self, context: Arc<TaskContext>) -> Result<()> {
+        let cube = Arc::clone(&self.cube);
+        let variables: Vec<usize> = (0..cube.variables.len()).collect();
+        let store = Arc::clone(&self.statistics);
+        let analysis = Analysis::new(cube, store, context, Arc::default());
+        analysis.check(&variables)?;
+        for variable in variables {
+            analysis.run(variable).await?;
+        }
+        Ok(())
     }
 
     pub(crate) fn statistics(&self) -> &Arc<StatisticsStore> {

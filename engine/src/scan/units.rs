@@ -131,6 +131,7 @@ impl UnitReader {
             io: io_handle(context.session_config()),
             metrics: scan_metrics,
             claims,
+            known: Arc::clone(&scan.skipping.known),
             max_bytes: options.max_scan_bytes,
         };
         let consumer = MemoryConsumer::new(format!("scan of {}", scan.cube.name));

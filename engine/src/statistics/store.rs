@@ -15,15 +15,13 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use arrow::array::AsArray;
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type};
-use datafusion::common::Result;
+use datafusion::common::{Result, ScalarValue};
 
 use super::file::{Subject, checksum, decode, encode};
 use super::{ChunkGrid, SharedStatistics};
 use crate::cube::{Cube, Variable};
 use crate::error::{CubeError, ErrorKind};
+use crate::source::ChunkVersion;
 
 /// Statistics of variables that nobody has asked for lately are forgotten beyond this many bytes; their
 /// files stay.
@@ -83,6 +81,53 @@ pub(crate) struct KnownVariables {
     pub(crate) statistics: BTreeMap<usize, SharedStatistics>,
     /// Files that were ignored, and why.
     pub(crate) notices: Vec<String>,
+}
+
+/// A chunk whose cells all have the same value, or none, if its statistics are still true.
+#[derive(Debug)]
+pub(crate) struct ConstantChunk {
+    statistics: SharedStatistics,
+    number: u64,
+    value: ScalarValue,
+}
+
+impl ConstantChunk {
+    /// The value, if the chunk is still the one that the statistics are of.
+    pub(crate) async fn confirmed(
+        self,
+        cube: &Cube,
+        variable: usize,
+        index: &[u64],
+    ) -> Option<ScalarValue> {
+        let asked = cube.variables[variable].versions(&[index.to_vec()]).await;
+        let version = asked.ok()?.into_iter().next()?;
+        self.statistics
+            .is_of(self.number, &version)
+            .then_some(self.value)
+    }
+}
+
+impl KnownVariables {
+    /// The chunk at `index`, if all its cells have the same value, or none, as far as is known.
+    pub(crate) fn constant(
+        &self,
+        cube: &Cube,
+        variable: usize,
+        index: &[u64],
+    ) -> Option<ConstantChunk> {
+        let statistics = self.statistics.get(&variable)?;
+        let number = statistics.grid.number(index);
+        let cells = statistics.grid.cells(index);
+        let value = statistics.chunk(number)?.constant_value(cells)?.clone();
+        // Chunks that are not stored cost nothing anyway.
+        let is_stored = !statistics.is_of(number, &ChunkVersion::Missing);
+        let is_whole = cube.variables[variable].axes.len() == index.len();
+        (is_stored && is_whole).then(|| ConstantChunk {
+            statistics: Arc::clone(statistics),
+            number,
+            value,
+        })
+    }
 }
 
 impl StatisticsStore {
@@ -183,16 +228,9 @@ impl StatisticsStore {
         let named = |other: &Variable| other.field.name() == variable;
         let statistics = self.look_up(cube, cube.variables.iter().position(named)?).ok()?;
         let total = statistics.total().ok()?;
-        if matches!(total.minimum.data_type(), DataType::Timestamp(..)) {
-            return None;
-        }
-        let number = |bound: &datafusion::common::ScalarValue| {
-            let values = cast(&bound.to_array().ok()?, &DataType::Float64).ok()?;
-            values.as_primitive_opt::<Float64Type>()?.iter().next()?
-        };
         Some(ValueRange {
-            minimum: number(&total.minimum)?,
-            maximum: number(&total.maximum)?,
+            minimum: total.minimum_number()?,
+            maximum: total.maximum_number()?,
             known_chunks: statistics.known(),
             chunks: statistics.grid.count(),
         })

@@ -5,12 +5,15 @@
 //! of infinity can do that) has no bounds: no comparison with a bound would say anything of it.
 
 use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::buffer::NullBuffer;
 use arrow::compute;
 use arrow::datatypes::{
     DataType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit,
     TimestampMicrosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use datafusion::common::{Result, ScalarValue};
+use graticule_functions::kernels::Bits;
+use graticule_functions::kernels::order::extremes;
 
 /// What is known of the values of a chunk.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,6 +65,16 @@ impl ChunkSummary {
         self.valid == 0 || !self.minimum.is_null()
     }
 
+    /// The smallest value as a number; `None` where there is none, and for times, truths and texts.
+    pub(crate) fn minimum_number(&self) -> Option<f64> {
+        number(&self.minimum)
+    }
+
+    /// The largest value as a number, likewise.
+    pub(crate) fn maximum_number(&self) -> Option<f64> {
+        number(&self.maximum)
+    }
+
     /// Adds the cells of another chunk.
     pub(crate) fn add(&mut self, other: &Self) -> Result<()> {
         let is_bounded = self.is_bounded() && other.is_bounded();
@@ -93,6 +106,16 @@ impl ChunkSummary {
     }
 }
 
+fn number(bound: &ScalarValue) -> Option<f64> {
+    if !bound.data_type().is_numeric() {
+        return None;
+    }
+    match bound.cast_to(&DataType::Float64).ok()? {
+        ScalarValue::Float64(number) => number,
+        _ => None,
+    }
+}
+
 fn bounds(values: &ArrayRef) -> Result<(ScalarValue, ScalarValue)> {
     macro_rules! numbers {
         ($type:ty) => {{
@@ -104,10 +127,10 @@ fn bounds(values: &ArrayRef) -> Result<(ScalarValue, ScalarValue)> {
     macro_rules! floats {
         ($type:ty) => {{
             let numbers = values.as_primitive::<$type>();
-            // In total order NaN lies beyond all numbers, on the side of its sign.
-            let minimum = compute::min(numbers).filter(|value| !value.is_nan());
-            let maximum = compute::max(numbers).filter(|value| !value.is_nan());
-            let both = minimum.zip(maximum);
+            let valid = numbers.nulls().map(NullBuffer::inner).map(Bits::new);
+            // NaN would be at one of the ends.
+            let both = extremes(numbers.values(), valid);
+            let both = both.filter(|(minimum, maximum)| !minimum.is_nan() && !maximum.is_nan());
             let scalar = |value| ScalarValue::new_primitive::<$type>(value, values.data_type());
             (
                 scalar(both.map(|(minimum, _)| minimum))?,

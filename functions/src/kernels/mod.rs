@@ -25,6 +25,7 @@ pub mod columns;
 pub mod compensated;
 mod dispatch;
 mod element;
+pub mod order;
 pub mod pairs;
 pub mod runs;
 

@@ -10,7 +10,7 @@
 //! `GRATICULE_CASES` how many cubes to try.
 
 mod answers;
-mod cubes;
+pub(crate) mod cubes;
 mod statements;
 
 use std::sync::Arc;
