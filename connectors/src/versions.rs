@@ -292,9 +292,14 @@ mod tests {
     async fn listings_and_single_questions_agree() {
         let store = InMemory::new();
         let folder = Path::from("cube.zarr/v");
-        let paths: Vec<Path> = (0..40).map(|number| folder.clone().join(format!("{number}"))).collect();
+        let paths: Vec<Path> = (0..40)
+            .map(|number| folder.clone().join(format!("{number}")))
+            .collect();
         for path in &paths[..30] {
-            store.put(path, PutPayload::from_static(b"x")).await.unwrap();
+            store
+                .put(path, PutPayload::from_static(b"x"))
+                .await
+                .unwrap();
         }
         let mut versions = Versions {
             store: Arc::new(store),

@@ -20,6 +20,8 @@ extensions_options! {
         pub grid_order: bool, default = true
         /// Aggregate blocks as arrays where the groups follow the grid; off only to test that the answer stays the same.
         pub grid_aggregate: bool, default = true
+        /// Keep the statistics of whole chunks that a query reads, as ANALYZE does of all.
+        pub collect_statistics: bool, default = false
         /// Skip chunks and answer aggregates by the statistics that ANALYZE has made; off only to test that the answer stays the same.
         pub chunk_statistics: bool, default = true
     }

@@ -199,7 +199,9 @@ impl Variable {
     pub(crate) fn constant(&self, index: &[u64], value: ScalarValue) -> Block {
         let extent = self.region(index).into_iter();
         Block {
-            shape: extent.map(|range| (range.end - range.start) as usize).collect(),
+            shape: extent
+                .map(|range| (range.end - range.start) as usize)
+                .collect(),
             values: BlockValues::Constant(value),
         }
     }

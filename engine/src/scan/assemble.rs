@@ -157,7 +157,9 @@ pub(crate) fn assemble(
 /// A value that cannot be repeated.
 pub(crate) fn whole_chunk(variable: &Variable, index: &[u64], block: Block) -> Result<ArrayRef> {
     let regions = variable.region(index);
-    let extent = regions.iter().map(|cells| (cells.end - cells.start) as usize);
+    let extent = regions
+        .iter()
+        .map(|cells| (cells.end - cells.start) as usize);
     let dimensions: Vec<Dimension> = extent
         .map(|count| Dimension {
             segments: vec![Segment {

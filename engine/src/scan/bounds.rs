@@ -1,13 +1,11 @@
 //! Bounds of units, put together from the statistics of the chunks that each unit reads: what
 //! DataFusion's `PruningPredicate` asks for.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
 use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, UInt64Array, make_comparator,
-};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt64Array, make_comparator};
 use arrow::compute::{SortOptions, take};
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use datafusion::common::pruning::PruningStatistics;
@@ -136,10 +134,7 @@ impl UnitChunks {
     ) -> Result<Bounds> {
         let statistics = &self.statistics;
         let compare = |values: &ArrayRef| make_comparator(values, values, SortOptions::default());
-        let (lower, higher) = (
-            compare(&statistics.minimum)?,
-            compare(&statistics.maximum)?,
-        );
+        let (lower, higher) = (compare(&statistics.minimum)?, compare(&statistics.maximum)?);
         let mut minima: Vec<Option<u64>> = Vec::with_capacity(units.len());
         let mut maxima: Vec<Option<u64>> = Vec::with_capacity(units.len());
         let mut gaps = Vec::with_capacity(units.len());
@@ -283,11 +278,13 @@ impl UnitStatistics {
 
 impl PruningStatistics for UnitStatistics {
     fn min_values(&self, column: &Column) -> Option<ArrayRef> {
-        self.of(column).map(|bounds| with_both_zeros(&bounds.minimum, -0.0))
+        self.of(column)
+            .map(|bounds| with_both_zeros(&bounds.minimum, -0.0))
     }
 
     fn max_values(&self, column: &Column) -> Option<ArrayRef> {
-        self.of(column).map(|bounds| with_both_zeros(&bounds.maximum, 0.0))
+        self.of(column)
+            .map(|bounds| with_both_zeros(&bounds.maximum, 0.0))
     }
 
     fn num_containers(&self) -> usize {
@@ -304,11 +301,7 @@ impl PruningStatistics for UnitStatistics {
         Some(Arc::new(UInt64Array::from(vec![2; self.units])))
     }
 
-    fn contained(
-        &self,
-        _column: &Column,
-        _values: &HashSet<ScalarValue>,
-    ) -> Option<BooleanArray> {
+    fn contained(&self, _column: &Column, _values: &HashSet<ScalarValue>) -> Option<BooleanArray> {
         None
     }
 }

@@ -10,8 +10,8 @@
 
 use std::sync::Arc;
 
-use datafusion::common::{Result, ScalarValue};
 use datafusion::common::runtime::JoinSet;
+use datafusion::common::{Result, ScalarValue};
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::runtime::Handle;
 
@@ -24,6 +24,7 @@ use crate::scan::grid::Unit;
 use crate::scan::metrics::ScanMetrics;
 use crate::scan::queue::Claims;
 use crate::source::EncodedChunk;
+use crate::statistics::collect::{Collected, Collector};
 use crate::statistics::store::KnownVariables;
 
 /// Chunks of one unit that are fetched at the same time.
@@ -40,8 +41,8 @@ struct Arrival {
 enum Found {
     /// Nothing: it is fetched only if no cache holds the block by the time it is needed.
     Nothing,
-    /// What the store gave; `None` when it is not stored.
-    Stored(Option<EncodedChunk>),
+    /// What the store gave; `None` when it is not stored. Perhaps its statistics are to be collected.
+    Stored(Option<EncodedChunk>, Option<Collected>),
     /// All its cells have this value.
     Constant(ScalarValue),
 }
@@ -63,6 +64,7 @@ pub(crate) struct BlockSource {
     pub(crate) metrics: ScanMetrics,
     pub(crate) claims: Arc<Claims>,
     pub(crate) known: Arc<KnownVariables>,
+    pub(crate) collector: Option<Arc<Collector>>,
     /// Decoded bytes at which the query is stopped; 0 for none.
     pub(crate) max_bytes: u64,
 }
@@ -96,10 +98,11 @@ impl BlockSource {
             }
         }
         let cube = Arc::clone(&self.cube);
+        let (collector, known) = (self.collector.clone(), Arc::clone(&self.known));
         let mut task = JoinSet::new();
         task.spawn_on(
             async move {
-                let cube = &cube;
+                let (cube, collector, known) = (&cube, collector.as_deref(), &known);
                 stream::iter(wanted)
                     .map(|(variable, index, later, constant)| async move {
                         let constant = match constant {
@@ -109,7 +112,17 @@ impl BlockSource {
                         let found = match (constant, later) {
                             (Some(value), _) => Found::Constant(value),
                             (None, true) => Found::Nothing,
-                            (None, false) => Found::Stored(fetch(cube, variable, &index).await?),
+                            (None, false) => match collector {
+                                Some(collector) => {
+                                    let before = collector.version(variable, &index).await;
+                                    let encoded = fetch(cube, variable, &index).await?;
+                                    let after = collector.version(variable, &index).await;
+                                    let known = known.statistics.get(&variable);
+                                    let wanted = collector.wants(known, &index, &before, &after);
+                                    Found::Stored(encoded, wanted)
+                                }
+                                None => Found::Stored(fetch(cube, variable, &index).await?, None),
+                            },
                         };
                         Ok(Arrival {
                             variable,
@@ -162,22 +175,26 @@ impl BlockSource {
             index,
             found,
         } = arrival;
+        let mut collected = None;
         let encoded = match found {
             Found::Nothing => None,
-            Found::Stored(encoded) => {
+            Found::Stored(encoded, wanted) => {
                 let bytes = encoded.as_ref().map_or(0, |chunk| chunk.bytes_fetched);
                 self.metrics.fetched(bytes);
+                collected = wanted;
                 Some(encoded)
             }
             Found::Constant(value) => {
                 if !self.shared[variable] || self.claims.is_first(variable, &index) {
                     self.metrics.chunks_pruned.add(1);
                 }
-                return Ok(Arc::new(self.cube.variables[variable].constant(&index, value)));
+                return Ok(Arc::new(
+                    self.cube.variables[variable].constant(&index, value),
+                ));
             }
         };
         let Some(keeper) = self.keeper(variable) else {
-            return self.decode(variable, &index, encoded.flatten());
+            return self.decode(variable, &index, encoded.flatten(), collected);
         };
         match keeper.look_up(&self.key(variable, &index)).await {
             Lookup::Hit(block) => {
@@ -200,7 +217,7 @@ impl BlockSource {
                         encoded
                     }
                 };
-                let block = self.decode(variable, &index, encoded)?;
+                let block = self.decode(variable, &index, encoded, collected)?;
                 if self.shared[variable] {
                     self.claims.is_first(variable, &index);
                 }
@@ -217,6 +234,7 @@ impl BlockSource {
         variable: usize,
         index: &[u64],
         encoded: Option<EncodedChunk>,
+        collected: Option<Collected>,
     ) -> Result<Arc<Block>> {
         let _decoding = self.metrics.time_decode.timer();
         match encoded {
@@ -226,6 +244,9 @@ impl BlockSource {
         let block = self.cube.variables[variable]
             .decode(index, encoded)
             .map_err(|error| error.within(&self.cube.name))?;
+        if let (Some(collector), Some(collected)) = (&self.collector, collected) {
+            collector.add(variable, index, &block, collected)?;
+        }
         let bytes = block_bytes(&block);
         self.metrics.decoded(bytes);
         if self.max_bytes > 0 && self.claims.add_bytes(bytes as u64) > self.max_bytes {

@@ -208,7 +208,11 @@ impl Knowledge {
                 None => Ok(vec![true; count]),
             };
             let without_gaps = statistics.without_gaps(&predicate.columns);
-            Ok((judge(&predicate.may_match)?, judge(&predicate.may_fail)?, without_gaps))
+            Ok((
+                judge(&predicate.may_match)?,
+                judge(&predicate.may_fail)?,
+                without_gaps,
+            ))
         });
         // A predicate that fails on a bound may not fail on any row.
         let Ok((may_match, may_fail, without_gaps)) = judged else {
@@ -230,11 +234,22 @@ impl Knowledge {
         columns: &[usize],
         untrusted: &Untrusted,
     ) -> Result<UnitStatistics> {
-        UnitStatistics::new(&self.cube, &self.grid, &self.chunks, units, columns, untrusted)
+        UnitStatistics::new(
+            &self.cube,
+            &self.grid,
+            &self.chunks,
+            units,
+            columns,
+            untrusted,
+        )
     }
 
     /// The chunks of each variable on which verdicts, and what is asked of all units, rest.
-    fn questioned(&self, units: Range<u64>, verdicts: &[Verdict]) -> BTreeMap<usize, BTreeSet<u64>> {
+    fn questioned(
+        &self,
+        units: Range<u64>,
+        verdicts: &[Verdict],
+    ) -> BTreeMap<usize, BTreeSet<u64>> {
         let axes = self.cube.axes.len();
         let of_predicate: Vec<usize> = match &self.predicate {
             Some(predicate) => (predicate.columns.iter())
@@ -247,8 +262,8 @@ impl Knowledge {
         for (number, verdict) in units.zip(verdicts) {
             let positions = self.grid.positions(number);
             let predicate = of_predicate.iter().filter(|_| *verdict != Verdict::Unknown);
-            let asked = self.asked.iter().filter(|_| *verdict != Verdict::Nothing);
-            for variable in predicate.chain(asked) {
+            // Whatever the verdict: it may turn out to rest on what is not true any more.
+            for variable in predicate.chain(&self.asked) {
                 if let Some(chunks) = self.chunks.get(variable) {
                     let numbers = chunks.at(&positions).into_iter();
                     let known = numbers.filter(|chunk| chunks.is_known(chunk.number));

@@ -13,6 +13,7 @@ use datafusion::execution::TaskContext;
 use crate::cache::BlockCache;
 use crate::scan::CubeScan;
 use crate::scan::knowledge::Knowledge;
+use crate::statistics::collect::Collector;
 
 /// What the partitions of each execution of one plan share.
 #[derive(Debug)]
@@ -51,6 +52,7 @@ pub(crate) struct Claims {
     /// Shared chunks that were counted as read.
     counted: Mutex<HashSet<(usize, Box<[u64]>)>>,
     knowledge: OnceLock<Option<Arc<Knowledge>>>,
+    collector: OnceLock<Option<Arc<Collector>>>,
 }
 
 /// Bytes of blocks that an execution keeps for its later units.
@@ -68,6 +70,7 @@ impl Claims {
             blocks: BlockCache::of_execution(SHARED_BLOCK_BYTES),
             counted: Mutex::default(),
             knowledge: OnceLock::new(),
+            collector: OnceLock::new(),
         }
     }
 
@@ -107,6 +110,15 @@ impl Claims {
     pub(crate) fn knowledge(&self, scan: &CubeScan) -> Option<Arc<Knowledge>> {
         let found = || Knowledge::of(scan).map(Arc::new);
         self.knowledge.get_or_init(found).clone()
+    }
+
+    /// What collects the statistics of the chunks that `scan` reads, where it shall.
+    pub(crate) fn collector(&self, scan: &CubeScan) -> Option<Arc<Collector>> {
+        let begin = || {
+            let store = Arc::clone(scan.skipping.collects.as_ref()?);
+            Some(Arc::new(Collector::new(Arc::clone(&scan.cube), store)))
+        };
+        self.collector.get_or_init(begin).clone()
     }
 
     /// Adds decoded bytes; returns how many there are now.

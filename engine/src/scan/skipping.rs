@@ -19,6 +19,7 @@ use datafusion::physical_expr::{DynamicFilterTracking, PhysicalExpr, PhysicalSor
 use crate::scan::CubeScan;
 use crate::scan::grid::Unit;
 use crate::scan::knowledge::Knowledge;
+use crate::statistics::StatisticsStore;
 use crate::statistics::store::KnownVariables;
 
 /// See the module.
@@ -31,6 +32,8 @@ pub(crate) struct Skipping {
     pub(crate) tightening: Option<Arc<dyn PhysicalExpr>>,
     /// Units with the best bounds come first.
     pub(crate) order: Option<BoundOrder>,
+    /// Where the statistics of chunks go that this scan reads.
+    pub(crate) collects: Option<Arc<StatisticsStore>>,
     /// An operator above needs only summaries of whole units.
     pub(crate) summarised: Option<Summarised>,
 }

@@ -40,6 +40,7 @@ use crate::scan::queue::{Claims, UnitQueue};
 use crate::scan::sample::Sample;
 use crate::scan::skipping::Skipping;
 use crate::scan::stream::open_stream;
+use crate::statistics::StatisticsStore;
 use crate::statistics::store::KnownVariables;
 
 /// A scan of one cube: what to read, what to compute on it, in which order.
@@ -104,6 +105,11 @@ impl CubeScan {
 
     pub(crate) fn with_known(mut self, known: KnownVariables) -> Self {
         self.skipping.known = Arc::new(known);
+        self
+    }
+
+    pub(crate) fn collecting(mut self, store: Option<Arc<StatisticsStore>>) -> Self {
+        self.skipping.collects = store;
         self
     }
 

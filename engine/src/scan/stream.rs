@@ -179,6 +179,11 @@ impl ScanStream {
                 self.push(&piece, mask)?;
                 continue;
             }
+            // A filter tightens by the rows that its maker sees: before the next unit is chosen.
+            if buffered > 0 && self.scan.skipping.tightening.is_some() {
+                self.coalescer.finish_buffered_batch()?;
+                continue;
+            }
             self.current = None;
             if !self.next_unit().await? {
                 if self.coalescer.get_buffered_rows() == 0 || self.rows_left == 0 {

@@ -152,7 +152,9 @@ impl TableProvider for CubeTable {
                 let read = read.map(|column| column.index());
                 let read: BTreeSet<usize> = read.chain(columns.iter().copied()).collect();
                 let axes = self.cube.axes.len();
-                let variables = read.into_iter().filter_map(|column| column.checked_sub(axes));
+                let variables = read
+                    .into_iter()
+                    .filter_map(|column| column.checked_sub(axes));
                 self.statistics.of(&self.cube, variables.collect()).await
             }
             false => KnownVariables::default(),
@@ -165,6 +167,11 @@ impl TableProvider for CubeTable {
             Arc::clone(&self.blocks),
         )?
         .with_known(known)
+        .collecting(
+            options
+                .collect_statistics
+                .then(|| Arc::clone(&self.statistics)),
+        )
         .with_sample(self.sample)
         .with_limit(limit);
         Ok(DataSourceExec::from_data_source(scan))

@@ -121,6 +121,7 @@ impl UnitReader {
         }
         let grid = scan.grid();
         let knowledge = claims.knowledge(&scan);
+        let collector = claims.collector(&scan);
         let source = BlockSource {
             cube: Arc::clone(&scan.cube),
             cache: (options.cache && scan.blocks.admits(estimate))
@@ -132,6 +133,7 @@ impl UnitReader {
             metrics: scan_metrics,
             claims,
             known: Arc::clone(&scan.skipping.known),
+            collector,
             max_bytes: options.max_scan_bytes,
         };
         let consumer = MemoryConsumer::new(format!("scan of {}", scan.cube.name));

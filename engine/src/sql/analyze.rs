@@ -71,7 +71,11 @@ fn variables(cube: &Cube, names: &[String]) -> Result<Vec<usize>> {
     if names.is_empty() {
         return Ok((0..cube.variables.len()).collect());
     }
-    let known = || cube.variables.iter().map(|variable| variable.field.name().as_str());
+    let known = || {
+        cube.variables
+            .iter()
+            .map(|variable| variable.field.name().as_str())
+    };
     let position = |name: &String| {
         known().position(|known| known == name).ok_or_else(|| {
             let is_axis = cube.axes.iter().any(|axis| axis.field.name() == name);

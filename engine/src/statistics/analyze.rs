@@ -19,7 +19,9 @@ use futures::{StreamExt, TryStreamExt, stream};
 use tokio::runtime::Handle;
 
 use super::summary::ChunkSummary;
-use super::{ChunkGrid, MOST_CHUNKS, Records, SharedStatistics, StatisticsStore, VariableStatistics};
+use super::{
+    ChunkGrid, MOST_CHUNKS, Records, SharedStatistics, StatisticsStore, VariableStatistics,
+};
 use crate::cache::block_bytes;
 use crate::cube::Cube;
 use crate::cube::block::BlockValues;
@@ -97,18 +99,23 @@ impl Analysis {
     /// It would decode more than `cube.max_scan_bytes`, or a variable has too many chunks.
     pub(crate) fn check(&self, variables: &[usize]) -> Result<()> {
         let mut bytes: u64 = 0;
-        for variable in variables.iter().filter_map(|at| self.cube.variables.get(*at)) {
+        for variable in variables
+            .iter()
+            .filter_map(|at| self.cube.variables.get(*at))
+        {
             let chunks = ChunkGrid::of(variable).count();
             if chunks > MOST_CHUNKS {
                 let place = format!("{}, {}", self.cube.name, variable.field.name());
-                let cause = format!("{chunks} chunks are more than statistics are kept of ({MOST_CHUNKS})");
+                let cause =
+                    format!("{chunks} chunks are more than statistics are kept of ({MOST_CHUNKS})");
                 return Err(CubeError::new(ErrorKind::Limit, place, cause)
                     .remedy("name the other variables: ANALYZE t (a, b)")
                     .into());
             }
             let width = variable.field.data_type().primitive_width().unwrap_or(16) as u64;
             let cells = variable.array.description().shape.iter();
-            bytes = bytes.saturating_add(cells.fold(width, |bytes, cells| bytes.saturating_mul(*cells)));
+            bytes = bytes
+                .saturating_add(cells.fold(width, |bytes, cells| bytes.saturating_mul(*cells)));
             self.progress.expect_chunks(chunks);
         }
         let limit = CubeOptions::of(self.context.session_config().options()).max_scan_bytes;
@@ -147,7 +154,8 @@ impl Analysis {
             let numbers: Vec<u64> = (first..chunks.min(first + CHUNKS_AT_ONCE)).collect();
             first += numbers.len() as u64;
             let before = self.versions(variable, &grid, &numbers, true).await?;
-            let is_current = |(number, version): &(u64, &ChunkVersion)| statistics.is_of(*number, version);
+            let is_current =
+                |(number, version): &(u64, &ChunkVersion)| statistics.is_of(*number, version);
             let versions = || numbers.iter().copied().zip(&before);
             let wanted: Vec<(u64, &ChunkVersion)> =
                 versions().filter(|pair| !is_current(pair)).collect();
@@ -229,7 +237,8 @@ impl Analysis {
                 let cells = grid.cells(&index);
                 // A task of its own, so that chunks are decoded on all threads. Dropped with the query.
                 let task = SpawnedTask::spawn(async move {
-                    let reading = read_chunk(&cube, variable, index, cells, &context, &io, &progress);
+                    let reading =
+                        read_chunk(&cube, variable, index, cells, &context, &io, &progress);
                     let (summary, bytes) = reading.await?;
                     progress.finish_chunks(1);
                     Ok(Found {
@@ -288,11 +297,14 @@ async fn read_chunk(
 
 /// The token to record, `Some(None)` for a chunk that is not stored; `None` when the chunk changed while it
 /// was read, or nobody can tell.
-fn recordable(before: &ChunkVersion, after: &ChunkVersion) -> Option<Option<String>> {
+pub(super) fn recordable(before: &ChunkVersion, after: &ChunkVersion) -> Option<Option<String>> {
     match (before, after) {
         (ChunkVersion::Missing, ChunkVersion::Missing) => Some(None),
         (
-            ChunkVersion::Stored { token, settled: true },
+            ChunkVersion::Stored {
+                token,
+                settled: true,
+            },
             ChunkVersion::Stored { token: same, .. },
         ) => (token == same).then(|| Some(token.clone())),
         _ => None,

@@ -81,8 +81,7 @@ pub(super) fn encode(
         Arc::new(records.versions) as _,
     ];
     let batch = RecordBatch::try_new(Arc::clone(&schema), columns)?;
-    let options =
-        IpcWriteOptions::default().try_with_compression(Some(CompressionType::ZSTD))?;
+    let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::ZSTD))?;
     let mut writer = StreamWriter::try_new_with_options(Vec::new(), &schema, options)?;
     writer.write(&batch)?;
     let body = writer.into_inner()?;
@@ -113,7 +112,9 @@ pub(super) fn decode(
             return Err(format!("it has version {version}, not {VERSION}"));
         }
     }
-    let sum = words.next().and_then(|sum| u64::from_str_radix(sum, 16).ok());
+    let sum = words
+        .next()
+        .and_then(|sum| u64::from_str_radix(sum, 16).ok());
     if sum != Some(checksum(body)) {
         return Err("it is damaged".to_string());
     }
@@ -136,15 +137,25 @@ pub(super) fn decode(
             .filter(|column| column.data_type() == data_type)
             .ok_or_else(|| format!("it has no column {name} of type {data_type}"))
     };
-    let numbers = |name| Ok::<_, String>(column(name, &DataType::UInt64)?.as_primitive::<UInt64Type>().clone());
+    let numbers = |name| {
+        Ok::<_, String>(
+            column(name, &DataType::UInt64)?
+                .as_primitive::<UInt64Type>()
+                .clone(),
+        )
+    };
     let records = Records {
         chunks: numbers("chunk")?,
         minimum: column("minimum", data_type)?,
         maximum: column("maximum", data_type)?,
         valid: numbers("valid")?,
-        versions: column("version", &DataType::Utf8)?.as_string::<i32>().clone(),
+        versions: column("version", &DataType::Utf8)?
+            .as_string::<i32>()
+            .clone(),
     };
-    if records.chunks.null_count() + records.valid.null_count() > 0 || grid.count() > super::MOST_CHUNKS {
+    if records.chunks.null_count() + records.valid.null_count() > 0
+        || grid.count() > super::MOST_CHUNKS
+    {
         return Err("it is damaged".to_string());
     }
     VariableStatistics::of_records(grid, &records).map_err(|error| error.to_string())
@@ -236,7 +247,10 @@ mod tests {
         assert!(read.is_of(0, &ChunkVersion::Missing) && !read.is_of(0, &stored("")));
         assert!(read.is_of(3, &stored("e 1")) && !read.is_of(3, &stored("e 2")));
         assert!(!read.is_of(3, &ChunkVersion::Missing) && !read.is_of(3, &ChunkVersion::Unknown));
-        assert!(!read.is_of(1, &ChunkVersion::Missing), "nothing is known of chunk 1");
+        assert!(
+            !read.is_of(1, &ChunkVersion::Missing),
+            "nothing is known of chunk 1"
+        );
     }
 
     #[test]
@@ -256,8 +270,11 @@ mod tests {
         *flipped.last_mut().unwrap() ^= 1;
         let other_version = good.iter().copied();
         let other_version: Vec<u8> = other_version.collect();
-        let other_version =
-            [b"graticule statistics 2 0\n", &other_version[other_version.len() - 9..]].concat();
+        let other_version = [
+            b"graticule statistics 2 0\n",
+            &other_version[other_version.len() - 9..],
+        ]
+        .concat();
         let cases: Vec<(Vec<u8>, &str)> = vec![
             (vec![], "not a file of statistics"),
             (b"hello\nworld".to_vec(), "not a file of statistics"),

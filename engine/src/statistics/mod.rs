@@ -10,10 +10,11 @@
 //! Statistics are of decoded values, after scale and offset, and count NaN and the fill value as missing.
 //! They are never stale: each belongs to one version of the object that holds the chunk
 //! ([`crate::source::ChunkVersion`]) and is used only where the store still names that version.
-//! [`scan::knowledge`](crate::scan) asks them; [`analyze`] makes them; [`store`] keeps them, [`file`]
-//! says in which form.
+//! `scan::knowledge` asks them; `analyze` makes them, and `collect` where queries shall; `store` keeps them,
+//! `file` says in which form.
 
 pub(crate) mod analyze;
+pub(crate) mod collect;
 mod file;
 pub(crate) mod store;
 pub(crate) mod summary;
@@ -272,7 +273,10 @@ impl VariableStatistics {
     /// Bytes in memory.
     pub(crate) fn bytes(&self) -> usize {
         let arrays: [&dyn Array; 4] = [&self.minimum, &self.maximum, &self.valid, &self.versions];
-        arrays.iter().map(|array| array.get_array_memory_size()).sum()
+        arrays
+            .iter()
+            .map(|array| array.get_array_memory_size())
+            .sum()
     }
 }
 

@@ -140,7 +140,11 @@ impl StatisticsStore {
     }
 
     /// What is known of `variables` of a cube. Files are read when they are new or have changed.
-    pub(crate) async fn of(self: &Arc<Self>, cube: &Arc<Cube>, variables: Vec<usize>) -> KnownVariables {
+    pub(crate) async fn of(
+        self: &Arc<Self>,
+        cube: &Arc<Cube>,
+        variables: Vec<usize>,
+    ) -> KnownVariables {
         if self.folder.is_none() && self.lock().is_empty() {
             return KnownVariables::default();
         }
@@ -165,7 +169,11 @@ impl StatisticsStore {
     }
 
     /// What is known of one variable. Reads a file.
-    pub(crate) fn look_up(&self, cube: &Cube, variable: usize) -> Result<SharedStatistics, Ignored> {
+    pub(crate) fn look_up(
+        &self,
+        cube: &Cube,
+        variable: usize,
+    ) -> Result<SharedStatistics, Ignored> {
         let variable = cube.variables.get(variable).ok_or(None)?;
         let subject = subject(cube, variable);
         let stamp = self.path(&subject).and_then(|path| stamp(&path));
@@ -226,7 +234,9 @@ impl StatisticsStore {
     /// nothing is known, and for values that are no numbers. Asks no store: for colours, not for answers.
     pub fn value_range(&self, cube: &Cube, variable: &str) -> Option<ValueRange> {
         let named = |other: &Variable| other.field.name() == variable;
-        let statistics = self.look_up(cube, cube.variables.iter().position(named)?).ok()?;
+        let statistics = self
+            .look_up(cube, cube.variables.iter().position(named)?)
+            .ok()?;
         let total = statistics.total().ok()?;
         Some(ValueRange {
             minimum: total.minimum_number()?,

@@ -121,7 +121,10 @@ fn bounds(values: &ArrayRef) -> Result<(ScalarValue, ScalarValue)> {
         ($type:ty) => {{
             let numbers = values.as_primitive::<$type>();
             let scalar = |value| ScalarValue::new_primitive::<$type>(value, values.data_type());
-            (scalar(compute::min(numbers))?, scalar(compute::max(numbers))?)
+            (
+                scalar(compute::min(numbers))?,
+                scalar(compute::max(numbers))?,
+            )
         }};
     }
     macro_rules! floats {
@@ -196,7 +199,11 @@ mod tests {
             (vec![Some(1.5), None, Some(-2.0)], Some((-2.0, 1.5)), 2),
             (vec![Some(0.0), Some(-0.0)], Some((-0.0, 0.0)), 2),
             (vec![Some(-0.0)], Some((-0.0, -0.0)), 1),
-            (vec![Some(f64::INFINITY), Some(3.0)], Some((3.0, f64::INFINITY)), 2),
+            (
+                vec![Some(f64::INFINITY), Some(3.0)],
+                Some((3.0, f64::INFINITY)),
+                2,
+            ),
             // A value that is NaN, whatever its sign: nothing is known.
             (vec![Some(f64::NAN), Some(3.0)], None, 2),
             (vec![Some(-f64::NAN), Some(3.0)], None, 2),
@@ -244,12 +251,18 @@ mod tests {
         total.add(&of(vec![None])).unwrap();
         total.add(&of(vec![Some(0.0)])).unwrap();
         total.add(&of(vec![Some(-0.0), Some(-0.0)])).unwrap();
-        assert_eq!(format!("{total:?}"), format!("{:?}", of(vec![Some(0.0), Some(-0.0), Some(0.0)])));
+        assert_eq!(
+            format!("{total:?}"),
+            format!("{:?}", of(vec![Some(0.0), Some(-0.0), Some(0.0)]))
+        );
         assert_eq!(total.constant_value(3), None);
         total.add(&of(vec![Some(f64::NAN)])).unwrap();
         total.add(&of(vec![Some(7.0)])).unwrap();
         assert!(!total.is_bounded() && total.valid == 5);
-        assert_eq!(of(vec![None]).constant_value(1), Some(&ScalarValue::Float64(None)));
+        assert_eq!(
+            of(vec![None]).constant_value(1),
+            Some(&ScalarValue::Float64(None))
+        );
         assert_eq!(of(vec![Some(2.0), None]).constant_value(2), None);
         assert_eq!(
             of(vec![Some(2.0); 2]).constant_value(2),

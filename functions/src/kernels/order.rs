@@ -118,13 +118,16 @@ mod tests {
                 let value = |cell: usize| special[(cell * 7 + seed * (cell + 3)) % special.len()];
                 let doubles: Vec<f64> = (0..length).map(value).collect();
                 let singles: Vec<f32> = doubles.iter().map(|value| *value as f32).collect();
-                let bits: BooleanBuffer =
-                    (0..length + 3).map(|cell| (cell + seed) % (seed % 5 + 1) == 0).collect();
+                let bits: BooleanBuffer = (0..length + 3)
+                    .map(|cell| (cell + seed) % (seed % 5 + 1) == 0)
+                    .collect();
                 let bits = bits.slice(3, length);
                 for valid in [None, Some(&bits)] {
                     let is_valid = |cell: usize| valid.is_none_or(|valid| valid.value(cell));
-                    let mut sorted: Vec<f64> =
-                        (0..length).filter(|cell| is_valid(*cell)).map(value).collect();
+                    let mut sorted: Vec<f64> = (0..length)
+                        .filter(|cell| is_valid(*cell))
+                        .map(value)
+                        .collect();
                     sorted.sort_by(f64::total_cmp);
                     let expected = sorted.first().copied().zip(sorted.last().copied());
                     let bits = |(low, high): (f64, f64)| (low.to_bits(), high.to_bits());

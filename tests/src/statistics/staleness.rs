@@ -18,6 +18,9 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test("statistics::a_cube_that_grows_keeps_what_is_known", || {
             block_on(a_cube_that_grows_keeps_what_is_known())
         }),
+        Trial::test("statistics::queries_leave_them_behind_where_asked", || {
+            block_on(queries_leave_them_behind_where_asked())
+        }),
     ]
 }
 
@@ -32,12 +35,15 @@ pub(super) fn block_on(trial: impl Future<Output = Result<(), Failed>>) -> Resul
 /// A session of an engine that keeps its statistics in `$SCRATCH/statistics`.
 pub(super) fn client() -> Result<Client, Failed> {
     let variables = Variables::of("")?;
-    let engine = Engine::builder()
+    Ok(Client::new(&engine(&variables)?, variables))
+}
+
+pub(super) fn engine(variables: &Variables) -> Result<Engine, Failed> {
+    Ok(Engine::builder()
         .store_connectors(graticule_connectors::store_connectors())
         .formats(graticule_connectors::formats())
         .statistics_folder(variables.to_folders("$SCRATCH/statistics"))
-        .build()?;
-    Ok(Client::new(&engine, variables))
+        .build()?)
 }
 
 pub(super) fn cube(client: &Client) -> PathBuf {
@@ -78,7 +84,8 @@ fn write_chunk(folder: &Path, number: usize, values: [i16; 3]) -> std::io::Resul
 
 /// Smallest and largest value, number of values and of values above 100.
 pub(super) async fn ask(client: &Client) -> Result<(f64, f64, i64, i64), Failed> {
-    let sql = "SELECT min(v), max(v), count(v) FROM '$SCRATCH/c.zarr'";
+    let sql =
+        "SELECT CAST(min(v) AS DOUBLE), CAST(max(v) AS DOUBLE), count(v) FROM '$SCRATCH/c.zarr'";
     let (_, batches) = client.run(sql).await?;
     let batch = batches.first().ok_or("no rows")?;
     let float = |column: usize| batch.column(column).as_primitive::<Float64Type>().value(0);
@@ -113,7 +120,10 @@ const CHANGES: &[(&str, Change, (f64, f64, i64, i64))] = &[
             let file = folder.join("v/1");
             let before = fs::metadata(&file)?.modified()?;
             write_chunk(folder, 1, [40, 5, 6])?;
-            fs::File::options().write(true).open(&file)?.set_modified(before)
+            fs::File::options()
+                .write(true)
+                .open(&file)?
+                .set_modified(before)
         },
         (10.0, 400.0, 9, 1),
     ),
@@ -154,7 +164,11 @@ async fn changed_chunks_are_read_again() -> Result<(), Failed> {
         assert_eq!(&ask(&client).await?, expected, "{change}");
         // And what is known is brought up to date.
         let read = analyze(&client).await?;
-        assert_eq!(read, if change.starts_with("scaled") { 3 } else { 1 }, "{change}");
+        assert_eq!(
+            read,
+            if change.starts_with("scaled") { 3 } else { 1 },
+            "{change}"
+        );
         assert_eq!(&ask(&client).await?, expected, "{change}");
         assert_eq!(analyze(&client).await?, 0, "{change}");
         // Without reading: the chunks could not be decoded.
@@ -164,7 +178,10 @@ async fn changed_chunks_are_read_again() -> Result<(), Failed> {
                 fs::write(&file, "x")?;
             }
         }
-        assert!(ask(&client).await.is_err(), "{change}: damaged chunks were not read");
+        assert!(
+            ask(&client).await.is_err(),
+            "{change}: damaged chunks were not read"
+        );
     }
     Ok(())
 }
@@ -181,5 +198,24 @@ async fn a_cube_that_grows_keeps_what_is_known() -> Result<(), Failed> {
     assert_eq!(ask(&client).await?, (10.0, 310.0, 11, 2));
     assert_eq!(analyze(&client).await?, 1);
     assert_eq!(ask(&client).await?, (10.0, 310.0, 11, 2));
+    Ok(())
+}
+
+async fn queries_leave_them_behind_where_asked() -> Result<(), Failed> {
+    for (asked, read) in [(false, 3), (true, 1)] {
+        let client = client()?;
+        let folder = cube(&client);
+        write_cube(&folder, &[[1, 2, 3], [4, 5, 6], [7, 8, 9]])?;
+        // The clock of the file system ticks: what was just written is not recorded.
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        client
+            .run(&format!("SET cube.collect_statistics = {asked}"))
+            .await?;
+        client
+            .run("SELECT sum(v) FROM '$SCRATCH/c.zarr' WHERE x < 6")
+            .await?;
+        assert_eq!(analyze(&client).await?, read, "asked: {asked}");
+        assert_eq!(ask(&client).await?, (10.0, 90.0, 9, 0), "asked: {asked}");
+    }
     Ok(())
 }

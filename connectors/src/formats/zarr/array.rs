@@ -123,10 +123,12 @@ impl ZarrArray {
     fn object_count(&self) -> u64 {
         let sizes = self.description.shard_shape.as_deref();
         let axes = self.description.chunks.iter().enumerate();
-        let counts = axes.map(|(axis, chunks)| match sizes.and_then(|sizes| sizes.get(axis)) {
-            Some(shard) => chunks.length().div_ceil((*shard).max(1)),
-            None => chunks.count(),
-        });
+        let counts = axes.map(
+            |(axis, chunks)| match sizes.and_then(|sizes| sizes.get(axis)) {
+                Some(shard) => chunks.length().div_ceil((*shard).max(1)),
+                None => chunks.count(),
+            },
+        );
         counts.fold(1, u64::saturating_mul)
     }
 

@@ -19,8 +19,9 @@ use datafusion::physical_plan::{
 use datafusion_datasource::source::DataSource;
 use futures::stream;
 
+use crate::dense::aggregate::gathered::Gathered;
 use crate::dense::aggregate::plan::{GridAggregatePlan, Input, Mode, Output, Source};
-use crate::dense::aggregate::worker::{Gathered, Worker};
+use crate::dense::aggregate::worker::Worker;
 use crate::scan::queue::{Claims, Executions};
 use crate::scan::units::{UnitOrder, UnitReader};
 

@@ -5,9 +5,11 @@
 //!  tiles     which units a worker owns, and which groups they can touch
 //!  layout    a unit's rows by group: which kernel walks them how
 //!  inputs    the values that an aggregate reads: a variable, an expression
+//!  known     units that statistics answer without their values
 //!  state     counts, sums, extremes of all groups, one array each
 //!  pairs     the same for correlation and regression
 //!  general   any other aggregate, through DataFusion's GroupsAccumulator
+//!  gathered  the states of several workers, added up
 //!  output    aggregates ─▶ columns of the result
 //!  worker    one partition: walks units, emits groups
 //!  exec      the operator that DataFusion sees
@@ -19,8 +21,10 @@
 //! arrays over all groups, and the last one to finish adds them up ([`plan::Mode`]).
 
 pub(crate) mod exec;
+mod gathered;
 mod general;
 mod inputs;
+mod known;
 mod layout;
 mod output;
 mod pairs;

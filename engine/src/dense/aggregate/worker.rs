@@ -1,7 +1,7 @@
 //! One partition of a grid aggregate at work.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arrow::array::types::{Float32Type, Float64Type, Int64Type};
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
@@ -13,9 +13,11 @@ use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::physical_expr::PhysicalExpr;
 use graticule_functions::kernels::{Bits, Element, Needs};
 
+use crate::dense::aggregate::gathered::Gathered;
 use crate::dense::aggregate::general::Accumulators;
 use crate::dense::aggregate::inputs::{Evaluator, spread};
-use crate::dense::aggregate::layout::{Extent, Inner, UnitLayout};
+use crate::dense::aggregate::known::add_known;
+use crate::dense::aggregate::layout::{Extent, UnitLayout};
 use crate::dense::aggregate::output::{InputState, as_elements, flat, key_columns, present};
 use crate::dense::aggregate::pairs::PairState;
 use crate::dense::aggregate::plan::{ElementType, GridAggregatePlan, Input, Mode, Output, Source};
@@ -26,17 +28,16 @@ use crate::scan::grid::Unit;
 use crate::scan::predicate::true_bits;
 use crate::scan::rows::UnitRows;
 use crate::scan::units::{UnitCells, UnitReader};
-use crate::statistics::summary::ChunkSummary;
 
 /// The states of the groups of one code of the first axis.
 #[derive(Debug)]
-struct Plane {
-    inputs: Vec<InputState>,
+pub(super) struct Plane {
+    pub(super) inputs: Vec<InputState>,
     pairs: Vec<PairState>,
 }
 
 impl Plane {
-    fn new(plan: &GridAggregatePlan, groups: usize) -> Self {
+    pub(super) fn new(plan: &GridAggregatePlan, groups: usize) -> Self {
         let inputs = plan.inputs.iter();
         let inputs = inputs.map(|input| match input.element {
             ElementType::Float32 => InputState::Float32(State::new(groups, input.needs)),
@@ -62,9 +63,9 @@ impl Plane {
 
 /// The states of the groups that a worker holds at a time.
 pub(crate) struct Groups {
-    extent: Extent,
+    pub(super) extent: Extent,
     /// Per code of the first axis, when a cell of it has been seen.
-    planes: Vec<Option<Plane>>,
+    pub(super) planes: Vec<Option<Plane>>,
     general: Accumulators,
 }
 
@@ -79,7 +80,7 @@ impl Groups {
     }
 
     /// Adds the groups of another worker.
-    fn merge(&mut self, other: Self) -> Result<()> {
+    pub(super) fn merge(&mut self, other: Self) -> Result<()> {
         for (mine, theirs) in std::iter::zip(&mut self.planes, other.planes) {
             match (mine.as_mut(), theirs) {
                 (_, None) => {}
@@ -88,55 +89,6 @@ impl Groups {
             }
         }
         self.general.merge(other.general)
-    }
-}
-
-/// What the workers of one execution have gathered so far.
-#[derive(Default)]
-pub(crate) struct Gathered {
-    state: Mutex<GatheredState>,
-}
-
-#[derive(Default)]
-struct GatheredState {
-    working: usize,
-    emitted: bool,
-    groups: Option<Groups>,
-}
-
-impl std::fmt::Debug for Gathered {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Gathered").finish_non_exhaustive()
-    }
-}
-
-impl Gathered {
-    /// A worker begins.
-    fn begin(&self) {
-        self.lock().working += 1;
-    }
-
-    /// A worker has finished with `groups`. The last one gets everything back.
-    fn finish(&self, groups: Groups) -> Result<Option<Groups>> {
-        let mut state = self.lock();
-        let gathered = match state.groups.take() {
-            None => groups,
-            Some(mut gathered) => {
-                gathered.merge(groups)?;
-                gathered
-            }
-        };
-        state.working -= 1;
-        if state.working == 0 && !state.emitted {
-            state.emitted = true;
-            return Ok(Some(gathered));
-        }
-        state.groups = Some(gathered);
-        Ok(None)
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, GatheredState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -253,7 +205,7 @@ impl Worker {
             self.enter(number)?;
         }
         if let Some(summaries) = summaries {
-            return self.add_known(&unit, &summaries);
+            return add_known(&mut self.groups, &plan, &unit, &summaries);
         }
         let cube = Arc::clone(&plan.scan.cube);
         let mut read: Vec<Option<UnitValues>> = vec![None; cube.variables.len()];
@@ -389,31 +341,6 @@ impl Worker {
         }
         self.memory
             .try_resize(self.plan.state_bytes() + self.groups.general.size())
-    }
-
-    /// Adds a unit of one group whose values were not read.
-    fn add_known(&mut self, unit: &Unit, summaries: &[ChunkSummary]) -> Result<()> {
-        let plan = Arc::clone(&self.plan);
-        let layout = UnitLayout::new(&plan.keys, unit, &self.groups.extent);
-        let size = self.groups.extent.plane();
-        let ([bucket], Inner::One { code }, Some(summarised)) = (
-            layout.buckets.as_slice(),
-            &layout.inner,
-            &plan.scan.skipping.summarised,
-        ) else {
-            return internal_err!("a unit of several groups was summarised");
-        };
-        let plane = self.groups.planes[bucket.plane].get_or_insert_with(|| Plane::new(&plan, size));
-        for (state, input) in std::iter::zip(&mut plane.inputs, &plan.inputs) {
-            let summary = match input.source {
-                Source::Variable(variable) => summarised.position(variable),
-                _ => None,
-            };
-            let summary = summary.and_then(|position| summaries.get(position));
-            let count = summary.map_or(unit.rows() as u64, |summary| summary.valid);
-            state.add_known(bucket.base + code, count, summary)?;
-        }
-        Ok(())
     }
 
     /// Adds one input's values to its states.
