@@ -6,6 +6,7 @@ pub mod formats;
 pub mod http;
 mod nearest;
 pub mod stores;
+mod versions;
 
 pub use formats::formats;
 pub use formats::vector::table_formats;

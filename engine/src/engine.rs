@@ -32,6 +32,7 @@ use crate::rules::Rules;
 use crate::runtime::IoThreads;
 pub use crate::session::Session;
 use crate::source::{CubeFormat, Options, StoreConnector, TableFormat};
+use crate::statistics::StatisticsStore;
 
 /// Memory for decoded chunks unless the builder says otherwise, in bytes.
 const DEFAULT_CACHE: u64 = 1 << 30;
@@ -47,6 +48,7 @@ pub struct EngineBuilder {
     table_formats: Vec<Arc<dyn TableFormat>>,
     stores: Vec<StoreDefinition>,
     catalogue_file: Option<PathBuf>,
+    statistics_folder: Option<PathBuf>,
     memory: Option<usize>,
     cache: Option<u64>,
     threads: Option<usize>,
@@ -86,6 +88,14 @@ impl EngineBuilder {
     #[must_use]
     pub fn catalogue_file(mut self, file: impl Into<PathBuf>) -> Self {
         self.catalogue_file = Some(file.into());
+        self
+    }
+
+    /// Keeps the statistics that `ANALYZE` makes in this folder, which need not exist yet. Several
+    /// processes may share it. Without it they live as long as the engine.
+    #[must_use]
+    pub fn statistics_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.statistics_folder = Some(folder.into());
         self
     }
 
@@ -133,6 +143,10 @@ impl EngineBuilder {
             formats: self.formats,
             table_formats: self.table_formats,
             blocks: Arc::new(blocks),
+            statistics: Arc::new(match self.statistics_folder {
+                Some(folder) => StatisticsStore::in_folder(folder),
+                None => StatisticsStore::default(),
+            }),
             openings: AtomicU64::default(),
         });
         let file = self.catalogue_file.map(DefinitionsFile::new);
@@ -185,6 +199,11 @@ impl Engine {
     /// Formats the engine can open.
     pub fn formats(&self) -> &[Arc<dyn CubeFormat>] {
         &self.shared.opener.formats
+    }
+
+    /// What is known of the values of cubes without reading them, for example the range of colours.
+    pub fn statistics(&self) -> &Arc<StatisticsStore> {
+        &self.shared.opener.statistics
     }
 
     /// Opens a session with settings of its own.

@@ -16,5 +16,6 @@ pub mod scan;
 mod session;
 pub mod source;
 mod sql;
+pub mod statistics;
 
 pub use engine::{Engine, EngineBuilder, Query, Session};

@@ -3,8 +3,11 @@
 
 use std::io;
 
+use datafusion::common::runtime::JoinSet;
 use datafusion::prelude::SessionConfig;
 use tokio::runtime::{Builder, Handle, Runtime};
+
+use crate::error::{CubeError, CubeResult, ErrorKind};
 
 /// Threads for fetches; they wait most of the time.
 const IO_THREADS: usize = 2;
@@ -18,6 +21,27 @@ pub(crate) fn io_handle(config: &SessionConfig) -> Handle {
     config
         .get_extension::<IoRuntime>()
         .map_or_else(Handle::current, |io| io.0.clone())
+}
+
+/// Runs `work` on the runtime for input and output; dropping this stops it.
+///
+/// # Errors
+/// Those of `work`; or it was stopped, because the process ends.
+pub(crate) async fn run_on<T: Send + 'static>(
+    io: &Handle,
+    work: impl Future<Output = CubeResult<T>> + Send + 'static,
+) -> CubeResult<T> {
+    let mut task = JoinSet::new();
+    task.spawn_on(work, io);
+    match task.join_next().await {
+        Some(Ok(outcome)) => outcome,
+        _ => Err(CubeError::new(
+            ErrorKind::Unavailable,
+            "",
+            "a request ended before it was done",
+        )
+        .remedy("run the statement again; if this repeats, the server is shutting down")),
+    }
 }
 
 /// The threads behind an [`IoRuntime`]; they end when this is dropped.

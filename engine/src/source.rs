@@ -44,6 +44,9 @@ pub struct Location {
     pub listable: bool,
     /// Does the store answer 403 for an object that does not exist?
     pub missing_is_403: bool,
+    /// Are the objects files of this machine? Their metadata cost microseconds and say more than a
+    /// store's.
+    pub local: bool,
 }
 
 impl Location {
@@ -222,6 +225,24 @@ pub struct RawChunk {
     pub shape: Vec<usize>,
 }
 
+/// Which bytes a chunk has, told without reading them: what statistics of a chunk are good for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChunkVersion {
+    /// The store cannot tell, or only at the price of reading the chunk.
+    Unknown,
+    /// The chunk is not stored: all its cells have the fill value.
+    Missing,
+    /// The object that the chunk is in.
+    Stored {
+        /// Differs from the token of any other content that the object has had. For people too, but
+        /// for comparison only.
+        token: String,
+        /// Has enough time passed since the last change for the next one to get another token? Clocks
+        /// of file systems tick; two changes within a tick may look the same.
+        settled: bool,
+    },
+}
+
 /// Reads the chunks of one array. Fetching is I/O, decoding is compute; the engine runs them apart.
 #[async_trait]
 pub trait ArrayReader: Debug + Send + Sync {
@@ -240,4 +261,13 @@ pub trait ArrayReader: Debug + Send + Sync {
     /// # Errors
     /// The bytes do not decode to the chunk's shape, or a checksum does not match.
     fn decode(&self, index: &[u64], chunk: EncodedChunk) -> CubeResult<RawChunk>;
+
+    /// The versions of the chunks at `indices`, one each, without reading them. What was fetched
+    /// between two calls that give the same token is what the token stands for.
+    ///
+    /// # Errors
+    /// The store failed. Callers may then do as if the versions were unknown.
+    async fn versions(&self, indices: &[Vec<u64>]) -> CubeResult<Vec<ChunkVersion>> {
+        Ok(vec![ChunkVersion::Unknown; indices.len()])
+    }
 }

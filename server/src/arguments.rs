@@ -39,6 +39,7 @@ Examples:
   graticule sql                                      the shell; \\? shows its commands
   graticule sql -c \"SELECT * FROM 'sst.nc' LIMIT 5\"  a file is a table
   graticule sql -c \"ATTACH 'data' AS lake\" -c 'SHOW TABLES'
+  graticule sql -c \"ANALYZE 'sst.zarr'\"              notes what each chunk holds: later queries skip some
   graticule sql -f monthly.sql --output monthly.parquet
   echo 'SELECT 1' | graticule sql --format json
 

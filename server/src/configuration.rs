@@ -5,6 +5,7 @@
 //! memory = "8GB"                       # memory that queries may use
 //! threads = 4                          # threads that compute
 //! cache = "2GB"                        # decoded chunks kept in memory
+//! statistics = "statistics"            # folder for what ANALYZE finds, relative to this file
 //!
 //! [stores.olci]                        # the schema `olci`
 //! type = "file"
@@ -46,6 +47,8 @@ pub(crate) struct Configuration {
     pub(crate) threads: Option<u16>,
     /// Memory for decoded chunks, in bytes.
     pub(crate) cache: Option<u64>,
+    /// Where the statistics of chunks are kept, if not in the user's cache folder.
+    pub(crate) statistics: Option<PathBuf>,
     /// Stores in the order of the file.
     pub(crate) stores: Vec<StoreDefinition>,
     /// Where views and external tables are kept: beside the configuration file.
@@ -55,7 +58,7 @@ pub(crate) struct Configuration {
 const DEFAULT_FILE: &str = "graticule.toml";
 const CATALOGUE_SUFFIX: &str = "catalogue.sql";
 const TOP_LEVEL: [&str; 2] = ["engine", "stores"];
-const ENGINE: [&str; 3] = ["memory", "threads", "cache"];
+const ENGINE: [&str; 4] = ["memory", "threads", "cache", "statistics"];
 const STORE: [&str; 3] = ["type", "path", "url"];
 const INDIRECTIONS: [&str; 2] = ["_env", "_file"];
 
@@ -132,6 +135,10 @@ impl Reader<'_> {
             match key.get_ref().as_ref() {
                 "memory" => into.memory = Some(self.amount(value)?),
                 "cache" => into.cache = Some(self.amount(value)?),
+                "statistics" => {
+                    let folder = self.folder.join(self.text_of(key, value)?);
+                    into.statistics = Some(folder);
+                }
                 "threads" => {
                     let threads = scalar(value.get_ref()).and_then(|text| text.parse().ok());
                     match threads {

@@ -1,5 +1,7 @@
 //! From the command line and the configuration file to an engine that is ready.
 
+use std::env;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use graticule_engine::{Engine, Session};
@@ -37,6 +39,9 @@ pub(crate) fn start(arguments: &EngineArguments) -> Result<Startup, Failure> {
     if let Some(file) = configuration.catalogue_file {
         builder = builder.catalogue_file(file);
     }
+    if let Some(folder) = configuration.statistics.or_else(default_statistics) {
+        builder = builder.statistics_folder(folder);
+    }
     if let Some(bytes) = arguments.memory.or(configuration.memory) {
         builder = builder.memory(usize::try_from(bytes).unwrap_or(usize::MAX));
     }
@@ -57,6 +62,16 @@ pub(crate) fn start(arguments: &EngineArguments) -> Result<Startup, Failure> {
         engine,
         session,
     })
+}
+
+/// The folder for statistics in the user's cache; none where the system has no such place, so that they
+/// live as long as the process.
+fn default_statistics() -> Option<PathBuf> {
+    let folder = |variable| env::var_os(variable).filter(|value| !value.is_empty());
+    let cache = folder("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.filter(|cache| cache.is_absolute());
+    let cache = cache.or_else(|| Some(PathBuf::from(folder("HOME")?).join(".cache")))?;
+    Some(cache.join("graticule").join("statistics"))
 }
 
 /// Stack of a thread that plans and computes: as deep as the statements that the parser lets pass.

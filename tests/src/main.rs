@@ -42,6 +42,7 @@ mod scan_cache;
 mod scan_work;
 mod signed_urls;
 mod sql;
+mod statistics;
 mod stores;
 mod synthetic;
 mod tidy;
@@ -80,6 +81,7 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     scan_work::trials,
     signed_urls::trials,
     sql::trials,
+    statistics::trials,
     stores::trials,
     tidy::trials,
     twin_cubes::trials,

@@ -31,6 +31,7 @@ pub(crate) fn location(file: &Path) -> Location {
         url: file.display().to_string(),
         listable: true,
         missing_is_403: false,
+        local: false,
     }
 }
 

@@ -37,6 +37,7 @@ async fn in_memory(bytes: Vec<u8>) -> Location {
         url: "memory://fault.nc".to_string(),
         listable: true,
         missing_is_403: false,
+        local: false,
     }
 }
 

@@ -84,6 +84,7 @@ impl Observed {
             url: "memory://cube".to_string(),
             listable,
             missing_is_403: false,
+            local: false,
         }
     }
 

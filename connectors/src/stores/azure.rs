@@ -110,6 +110,7 @@ impl StoreConnector for AzureStore {
             path,
             listable: true,
             missing_is_403: options.missing_is_403()?,
+            local: false,
         })
     }
 }

@@ -48,6 +48,7 @@ impl StoreConnector for FileStore {
             url: file.display().to_string(),
             listable: true,
             missing_is_403: false,
+            local: true,
         })
     }
 }

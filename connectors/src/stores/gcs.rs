@@ -104,6 +104,7 @@ impl StoreConnector for GcsStore {
             path,
             listable: true,
             missing_is_403: options.missing_is_403()?,
+            local: false,
         })
     }
 }

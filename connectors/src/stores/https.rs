@@ -81,6 +81,7 @@ impl StoreConnector for HttpsStore {
             url: place.to_string(),
             listable: false,
             missing_is_403: options.missing_is_403()?,
+            local: false,
         })
     }
 }

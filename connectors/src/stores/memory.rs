@@ -48,6 +48,7 @@ impl StoreConnector for MemoryStore {
             path,
             listable: true,
             missing_is_403: false,
+            local: false,
         })
     }
 }

@@ -137,6 +137,7 @@ impl StoreConnector for S3Store {
             path,
             listable: true,
             missing_is_403: options.missing_is_403()?,
+            local: false,
         })
     }
 }

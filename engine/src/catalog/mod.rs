@@ -29,6 +29,7 @@ use crate::cube::Cube;
 use crate::error::{CubeError, CubeResult};
 use crate::sql::names::{PUBLIC_SCHEMA, quoted};
 use crate::sql::suggestions::nearest;
+use crate::statistics::StatisticsStore;
 use opener::Opener;
 use public::PublicSchema;
 use store::{Store, lock};
@@ -109,6 +110,11 @@ impl Catalog {
     pub(crate) fn detach(&self, name: &str) -> CubeResult<()> {
         let removed = lock(&self.stores).remove(name);
         removed.map(|_| ()).ok_or_else(|| self.unknown_store(name))
+    }
+
+    /// What is known of the values of cubes without reading them.
+    pub(crate) fn statistics(&self) -> &Arc<StatisticsStore> {
+        &self.opener.statistics
     }
 
     /// An attached store.

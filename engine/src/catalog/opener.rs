@@ -21,6 +21,7 @@ use crate::scan::CubeTable;
 use crate::source::{CubeFormat, Group, Location, Options, StoreConnector, TableFormat};
 use crate::sql::addresses::without_query;
 use crate::sql::suggestions::nearest;
+use crate::statistics::StatisticsStore;
 
 use super::listing::store_error;
 use super::table_file::TableFile;
@@ -70,6 +71,7 @@ pub(crate) struct Opener {
     pub(crate) formats: Vec<Arc<dyn CubeFormat>>,
     pub(crate) table_formats: Vec<Arc<dyn TableFormat>>,
     pub(crate) blocks: Arc<BlockCache>,
+    pub(crate) statistics: Arc<StatisticsStore>,
     /// How many cubes have been opened, see [`Opener::open`].
     pub(crate) openings: AtomicU64,
 }
@@ -241,7 +243,8 @@ impl Opener {
             for mut cube in conventions::interpret(group, &name, options).await? {
                 cube.version = format!("{} opening {opening}", cube.version);
                 let cube = Arc::new(cube);
-                let table = CubeTable::new(Arc::clone(&cube), Arc::clone(&self.blocks));
+                let table = CubeTable::new(Arc::clone(&cube), Arc::clone(&self.blocks))
+                    .with_statistics(Arc::clone(&self.statistics));
                 opened.push(OpenedCube {
                     cube,
                     table: Arc::new(table),

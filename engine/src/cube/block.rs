@@ -16,7 +16,7 @@ use super::Variable;
 use super::chunks::AxisChunks;
 use super::decoding::characters;
 use crate::error::{CubeError, CubeResult};
-use crate::source::{EncodedChunk, Payload, RawChunk};
+use crate::source::{ChunkVersion, EncodedChunk, Payload, RawChunk};
 
 /// The decoded values of one chunk.
 #[derive(Debug, Clone)]
@@ -92,6 +92,18 @@ impl Variable {
         self.join_characters(&indices, pieces).map_err(place)
     }
 
+    /// The versions of the chunks at `indices`, see [`crate::source::ArrayReader::versions`]. Those of texts that are
+    /// cut into characters are not known.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn versions(&self, indices: &[Vec<u64>]) -> CubeResult<Vec<ChunkVersion>> {
+        if self.array.description().chunks.len() != self.axes.len() {
+            return Ok(vec![ChunkVersion::Unknown; indices.len()]);
+        }
+        self.array.versions(indices).await
+    }
+
     /// Puts the pieces of texts that are cut into several chunks together.
     fn join_characters(
         &self,
@@ -164,10 +176,7 @@ impl Variable {
             .map(|range| (range.end - range.start) as usize)
             .collect();
         let block = match chunk {
-            None => Ok(Block {
-                shape: extent.clone(),
-                values: BlockValues::Constant(self.decoding.fill().clone()),
-            }),
+            None => Ok(self.constant(index, self.decoding.fill().clone())),
             Some(chunk) => self.decode_chunk(index, chunk),
         };
         let block = block.map_err(|error| error.within(self.field.name()))?;
@@ -187,6 +196,17 @@ impl Variable {
             ));
         }
         Ok(block)
+    }
+
+    /// The chunk at `index` when all its cells have the same value, or none.
+    pub(crate) fn constant(&self, index: &[u64], value: ScalarValue) -> Block {
+        let extent = self.region(index).into_iter();
+        Block {
+            shape: extent
+                .map(|range| (range.end - range.start) as usize)
+                .collect(),
+            values: BlockValues::Constant(value),
+        }
     }
 
     fn decode_chunk(&self, index: &[u64], chunk: EncodedChunk) -> CubeResult<Block> {

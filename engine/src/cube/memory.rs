@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use arrow::array::{ArrayRef, Float32Array, UInt64Array};
 use arrow::compute::take;
@@ -11,7 +12,9 @@ use serde_json::Value;
 
 use super::chunks::AxisChunks;
 use crate::error::{CubeError, CubeResult};
-use crate::source::{ArrayDescription, ArrayReader, Attributes, EncodedChunk, Payload, RawChunk};
+use crate::source::{
+    ArrayDescription, ArrayReader, Attributes, ChunkVersion, EncodedChunk, Payload, RawChunk,
+};
 
 /// An array whose stored values are in memory. One chunk, unless [`MemoryArray::with_chunks`].
 #[derive(Debug, Clone)]
@@ -19,7 +22,11 @@ pub struct MemoryArray {
     description: ArrayDescription,
     values: ArrayRef,
     not_stored: HashSet<Vec<u64>>,
+    /// Told apart from every other array of this process: the values never change.
+    identity: u64,
 }
+
+static ARRAYS: AtomicU64 = AtomicU64::new(0);
 
 impl MemoryArray {
     /// An array of `values` in C order of `shape`, with one dimension name per entry of `shape`.
@@ -40,6 +47,7 @@ impl MemoryArray {
             },
             values,
             not_stored: HashSet::new(),
+            identity: ARRAYS.fetch_add(1, Relaxed),
         }
     }
 
@@ -135,5 +143,16 @@ impl ArrayReader for MemoryArray {
 
     fn decode(&self, _index: &[u64], chunk: EncodedChunk) -> CubeResult<RawChunk> {
         chunk.payload.into_values(&self.description.name)
+    }
+
+    async fn versions(&self, indices: &[Vec<u64>]) -> CubeResult<Vec<ChunkVersion>> {
+        let version = |index| match self.not_stored.contains(index) {
+            true => ChunkVersion::Missing,
+            false => ChunkVersion::Stored {
+                token: format!("memory {}", self.identity),
+                settled: true,
+            },
+        };
+        Ok(indices.iter().map(version).collect())
     }
 }

@@ -22,7 +22,7 @@ use datafusion::physical_expr_common::physical_expr::is_volatile;
 use crate::cube::{AxisOrder, Cube};
 use crate::dense::joint::{self, JointCodes, grouped};
 use crate::dense::regions::Regions;
-use crate::scan::grid::{ScanGrid, UnitAxis};
+use crate::scan::grid::{ScanGrid, Unit, UnitAxis};
 use crate::scan::predicate::remap_columns;
 use crate::scan::selection::AxisSelection;
 
@@ -164,6 +164,16 @@ impl Sorted {
 }
 
 impl GroupKeys {
+    /// Do all cells of a unit belong to the same group?
+    pub(crate) fn is_one_group(&self, unit: &Unit) -> bool {
+        let is_one = |(codes, unit): (&AxisCodes, &UnitAxis)| {
+            let mut codes = codes.stored(unit);
+            let first = codes.next();
+            codes.all(|code| Some(code) == first)
+        };
+        self.joint.is_none() && std::iter::zip(&self.axes, &unit.axes).all(is_one)
+    }
+
     /// Evaluates group keys over the table's schema, or that of its join with regions, on the selected
     /// coordinates. `Err` holds the reason why they cannot be codes.
     ///

@@ -2,6 +2,7 @@
 //!
 //! When the unit is one whole chunk, which is the normal case, nothing is copied.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
@@ -85,4 +86,22 @@ pub(crate) fn assemble(
     let mut order: Vec<usize> = (0..dimensions.len()).collect();
     order.sort_by_key(|dimension| variable.axes[*dimension]);
     cut(&dimensions, &order, blocks).map(UnitValues::Array)
+}
+
+/// The values of the chunk at `index`, in the order of its dimensions and without padding.
+///
+/// # Errors
+/// A value that cannot be repeated.
+pub(crate) fn whole_chunk(variable: &Variable, index: &[u64], block: Block) -> Result<ArrayRef> {
+    let whole = |cells: Range<u64>| {
+        let segment = Segment {
+            chunk: Some(0),
+            start: 0,
+            length: (cells.end - cells.start) as usize,
+        };
+        Selected::new(vec![segment], 1)
+    };
+    let dimensions: Vec<Selected> = variable.region(index).into_iter().map(whole).collect();
+    let order: Vec<usize> = (0..dimensions.len()).collect();
+    cut(&dimensions, &order, &[Arc::new(block)])
 }

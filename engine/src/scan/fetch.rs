@@ -5,11 +5,13 @@
 //! | of a query small enough for the cache    | the cache of the process           | yes           |
 //! | of a large scan, needed by one unit      | nowhere                            | yes           |
 //! | of a large scan, shared by several units | a small cache of this execution    | no            |
+//!
+//! A chunk whose cells all have one value, or none, by statistics that are still true, is not fetched at all.
 
 use std::sync::Arc;
 
-use datafusion::common::Result;
 use datafusion::common::runtime::JoinSet;
+use datafusion::common::{Result, ScalarValue};
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::runtime::Handle;
 
@@ -22,6 +24,8 @@ use crate::scan::grid::Unit;
 use crate::scan::metrics::ScanMetrics;
 use crate::scan::queue::Claims;
 use crate::source::EncodedChunk;
+use crate::statistics::collect::{Collected, Collector};
+use crate::statistics::store::KnownVariables;
 
 /// Chunks of one unit that are fetched at the same time.
 const CONCURRENT_FETCHES: usize = 16;
@@ -30,8 +34,17 @@ const CONCURRENT_FETCHES: usize = 16;
 struct Arrival {
     variable: usize,
     index: Vec<u64>,
-    /// `None` when it is fetched only if no cache holds the block by the time it is needed.
-    encoded: Option<Option<EncodedChunk>>,
+    found: Found,
+}
+
+/// What is there of a chunk.
+enum Found {
+    /// Nothing: it is fetched only if no cache holds the block by the time it is needed.
+    Nothing,
+    /// What the store gave; `None` when it is not stored. Perhaps its statistics are to be collected.
+    Stored(Option<EncodedChunk>, Option<Collected>),
+    /// All its cells have this value.
+    Constant(ScalarValue),
 }
 
 /// The chunks of a unit, being fetched. Dropping it aborts the fetch.
@@ -50,6 +63,8 @@ pub(crate) struct BlockSource {
     pub(crate) io: Handle,
     pub(crate) metrics: ScanMetrics,
     pub(crate) claims: Arc<Claims>,
+    pub(crate) known: Arc<KnownVariables>,
+    pub(crate) collector: Option<Arc<Collector>>,
     /// Decoded bytes at which the query is stopped; 0 for none.
     pub(crate) max_bytes: u64,
 }
@@ -84,24 +99,41 @@ impl BlockSource {
                 let waits = self.cache_of(*variable).is_none() && self.shared[*variable];
                 let kept = |keeper: &BlockCache| keeper.contains(&self.key(*variable, &index));
                 let later = waits || self.keeper(*variable).is_some_and(kept);
-                wanted.push((*variable, index, later));
+                let constant = self.known.constant(&self.cube, *variable, &index);
+                wanted.push((*variable, index, later, constant));
             }
         }
         let cube = Arc::clone(&self.cube);
+        let (collector, known) = (self.collector.clone(), Arc::clone(&self.known));
         let mut task = JoinSet::new();
         task.spawn_on(
             async move {
-                let cube = &cube;
+                let (cube, collector, known) = (&cube, collector.as_deref(), &known);
                 stream::iter(wanted)
-                    .map(|(variable, index, later)| async move {
-                        let encoded = match later {
-                            true => None,
-                            false => Some(fetch(cube, variable, &index).await?),
+                    .map(|(variable, index, later, constant)| async move {
+                        let constant = match constant {
+                            Some(constant) => constant.confirmed(cube, variable, &index).await,
+                            None => None,
+                        };
+                        let found = match (constant, later) {
+                            (Some(value), _) => Found::Constant(value),
+                            (None, true) => Found::Nothing,
+                            (None, false) => match collector {
+                                Some(collector) => {
+                                    let before = collector.version(variable, &index).await;
+                                    let encoded = fetch(cube, variable, &index).await?;
+                                    let after = collector.version(variable, &index).await;
+                                    let known = known.statistics.get(&variable);
+                                    let wanted = collector.wants(known, &index, &before, &after);
+                                    Found::Stored(encoded, wanted)
+                                }
+                                None => Found::Stored(fetch(cube, variable, &index).await?, None),
+                            },
                         };
                         Ok(Arrival {
                             variable,
                             index,
-                            encoded,
+                            found,
                         })
                     })
                     .buffered(CONCURRENT_FETCHES)
@@ -147,13 +179,28 @@ impl BlockSource {
         let Arrival {
             variable,
             index,
-            encoded,
+            found,
         } = arrival;
-        if let Some(Some(chunk)) = &encoded {
-            self.metrics.fetched(chunk.bytes_fetched);
-        }
+        let mut collected = None;
+        let encoded = match found {
+            Found::Nothing => None,
+            Found::Stored(encoded, wanted) => {
+                let bytes = encoded.as_ref().map_or(0, |chunk| chunk.bytes_fetched);
+                self.metrics.fetched(bytes);
+                collected = wanted;
+                Some(encoded)
+            }
+            Found::Constant(value) => {
+                if !self.shared[variable] || self.claims.is_first(variable, &index) {
+                    self.metrics.chunks_pruned.add(1);
+                }
+                return Ok(Arc::new(
+                    self.cube.variables[variable].constant(&index, value),
+                ));
+            }
+        };
         let Some(keeper) = self.keeper(variable) else {
-            return self.decode(variable, &index, encoded.flatten());
+            return self.decode(variable, &index, encoded.flatten(), collected);
         };
         match keeper.look_up(&self.key(variable, &index)).await {
             Lookup::Hit(block) => {
@@ -176,7 +223,7 @@ impl BlockSource {
                         encoded
                     }
                 };
-                let block = self.decode(variable, &index, encoded)?;
+                let block = self.decode(variable, &index, encoded, collected)?;
                 if self.shared[variable] {
                     self.claims.is_first(variable, &index);
                 }
@@ -193,6 +240,7 @@ impl BlockSource {
         variable: usize,
         index: &[u64],
         encoded: Option<EncodedChunk>,
+        collected: Option<Collected>,
     ) -> Result<Arc<Block>> {
         let _decoding = self.metrics.time_decode.timer();
         match encoded {
@@ -202,6 +250,9 @@ impl BlockSource {
         let block = self.cube.variables[variable]
             .decode(index, encoded)
             .map_err(|error| error.within(&self.cube.name))?;
+        if let (Some(collector), Some(collected)) = (&self.collector, collected) {
+            collector.add(variable, index, &block, collected)?;
+        }
         let bytes = block_bytes(&block);
         self.metrics.decoded(bytes);
         if self.max_bytes > 0 && self.claims.add_bytes(bytes as u64) > self.max_bytes {

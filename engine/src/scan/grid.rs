@@ -167,16 +167,24 @@ impl ScanGrid {
             .fold(1u64, |cells, count| cells.saturating_mul(count))
     }
 
-    /// The unit with number `index`; the last axis varies fastest.
-    pub(crate) fn unit(&self, mut index: u64) -> Unit {
-        let mut axes: Vec<UnitAxis> = Vec::with_capacity(self.axes.len());
-        for (axis, units) in self.axes.iter().enumerate().rev() {
-            let count = Self::units_along(units);
-            axes.push(self.axis_unit(axis, index % count));
+    /// Where unit `index` stands along each axis, counted in units.
+    pub(crate) fn positions(&self, mut index: u64) -> Vec<u64> {
+        let mut positions = vec![0; self.axes.len()];
+        for (position, axis) in positions.iter_mut().zip(&self.axes).rev() {
+            let count = Self::units_along(axis);
+            *position = index % count;
             index /= count;
         }
-        axes.reverse();
-        Unit { axes }
+        positions
+    }
+
+    /// The unit with number `index`; the last axis varies fastest.
+    pub(crate) fn unit(&self, index: u64) -> Unit {
+        let positions = self.positions(index).into_iter().enumerate();
+        let axes = positions.map(|(axis, position)| self.axis_unit(axis, position));
+        Unit {
+            axes: axes.collect(),
+        }
     }
 }
 

@@ -28,11 +28,46 @@ use crate::scan::units::{UnitCells, UnitReader};
 /// The pieces of a unit with a matching row, each with its mask unless all its rows match.
 pub(crate) type MatchingPieces = VecDeque<(Piece, Option<BooleanBuffer>)>;
 
-/// The predicate on rows, over the columns it reads.
+/// The predicate on rows, and a filter that tightens, over the columns they read.
 struct RowPredicate {
-    expression: Arc<dyn PhysicalExpr>,
+    expression: Option<Arc<dyn PhysicalExpr>>,
+    /// Asked as late as can be, because it takes away more and more.
+    tightening: Option<Arc<dyn PhysicalExpr>>,
     columns: Vec<usize>,
     schema: SchemaRef,
+}
+
+impl RowPredicate {
+    /// What `scan` has of both.
+    fn of(scan: &CubeScan) -> Result<Option<Self>> {
+        if scan.counts_all_rows() {
+            return Ok(None);
+        }
+        let columns = scan.predicate_columns();
+        let remapped = |expression: &Option<Arc<dyn PhysicalExpr>>| {
+            let expression = expression.clone();
+            let remapped = expression.map(|expression| remap_columns(expression, &columns));
+            remapped.transpose()
+        };
+        Ok(Some(Self {
+            expression: remapped(&scan.predicate.rows)?,
+            tightening: remapped(&scan.skipping.tightening)?,
+            schema: Arc::new(scan.cube.schema.project(&columns)?),
+            columns,
+        }))
+    }
+
+    /// The rows of a piece for which `expression` is true.
+    fn matches(
+        &self,
+        expression: &Arc<dyn PhysicalExpr>,
+        rows: &mut RowMaker,
+        unit: &UnitRows,
+        piece: &Piece,
+    ) -> Result<BooleanBuffer> {
+        let batch = rows.batch(unit, piece, &self.columns, &self.schema)?;
+        Ok(true_bits(&evaluate_predicate(expression, &batch)?))
+    }
 }
 
 /// Reads the units of one partition of a scan, and finds their matching rows.
@@ -62,7 +97,7 @@ impl MatchingUnits {
         metrics: &ExecutionPlanMetricsSet,
     ) -> Result<Self> {
         let (mut early, mut late) = scan.variables();
-        if scan.predicate.rows.is_none() {
+        if scan.counts_all_rows() {
             std::mem::swap(&mut early, &mut late);
         }
         let order = Arc::clone(&claims);
@@ -75,19 +110,7 @@ impl MatchingUnits {
             Box::new(move || order.next_unit()),
             metrics,
         )?;
-        let predicate = match &scan.predicate.rows {
-            None => None,
-            Some(expression) => {
-                let columns = scan.predicate_columns();
-                let expression = remap_columns(Arc::clone(expression), &columns)?;
-                let schema = Arc::new(scan.cube.schema.project(&columns)?);
-                Some(RowPredicate {
-                    expression,
-                    columns,
-                    schema,
-                })
-            }
-        };
+        let predicate = RowPredicate::of(scan)?;
         Ok(Self {
             reader,
             columns,
@@ -131,6 +154,28 @@ impl MatchingUnits {
         Ok(Some((unit, matching)))
     }
 
+    /// The rows of a piece that a filter which tightens still leaves, of those in `mask`: `None` where
+    /// none is left.
+    ///
+    /// # Errors
+    /// The filter fails on a value.
+    pub(crate) fn tightened(
+        &mut self,
+        unit: &UnitRows,
+        piece: &Piece,
+        mask: Option<BooleanBuffer>,
+    ) -> Result<Option<Option<BooleanBuffer>>> {
+        let Some(predicate) = &self.predicate else {
+            return Ok(Some(mask));
+        };
+        let Some(tightening) = &predicate.tightening else {
+            return Ok(Some(mask));
+        };
+        let matches = predicate.matches(tightening, &mut self.rows, unit, piece)?;
+        let left = mask.map_or(matches.clone(), |mask| &mask & &matches);
+        Ok((left.count_set_bits() > 0).then_some(Some(left)))
+    }
+
     /// All rows of a piece, matching or not, with [`MatchingUnits::columns`], whose schema is `schema`.
     pub(crate) fn batch(
         &mut self,
@@ -160,11 +205,13 @@ impl MatchingUnits {
                 continue;
             }
             if let Some(predicate) = &self.predicate {
-                let batch = self
-                    .rows
-                    .batch(unit, &piece, &predicate.columns, &predicate.schema)?;
-                let matches = true_bits(&evaluate_predicate(&predicate.expression, &batch)?);
-                rows = Some(rows.map_or(matches.clone(), |rows| &rows & &matches));
+                // Where other variables wait to be read, all that is known decides whether they are.
+                let tightening = predicate.tightening.iter();
+                let tightening = tightening.filter(|_| !self.late.is_empty());
+                for expression in predicate.expression.iter().chain(tightening) {
+                    let matches = predicate.matches(expression, &mut self.rows, unit, &piece)?;
+                    rows = Some(rows.map_or(matches.clone(), |rows| &rows & &matches));
+                }
             }
             match rows.as_ref().map(BooleanBuffer::count_set_bits) {
                 Some(0) => {}

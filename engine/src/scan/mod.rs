@@ -8,6 +8,7 @@
 //!      │ open
 //!      ▼
 //!  ScanGrid → queue of units (a unit: the cells of one chunk of the widest-chunked variable)
+//!      │ Knowledge: units that statistics rule out, or answer
 //!      │
 //!      ▼
 //!  stream: fetch ahead (I/O runtime) → decode → assemble (cut the unit's cells out of the chunks)
@@ -16,9 +17,11 @@
 //! Nothing here lists chunks: units are computed from the axes when a partition asks for the next one.
 
 pub(crate) mod assemble;
+mod bounds;
 mod envelope;
 mod fetch;
 pub(crate) mod grid;
+mod knowledge;
 pub(crate) mod matching;
 mod metrics;
 mod order;
@@ -27,11 +30,15 @@ pub(crate) mod queue;
 pub(crate) mod rows;
 mod sample;
 pub(crate) mod selection;
+pub(crate) mod skipping;
 mod source;
 mod stream;
 mod table;
+mod tightening;
 pub(crate) mod units;
 
+pub(crate) use assemble::whole_chunk;
+pub(crate) use fetch::over_budget;
 pub use sample::{Sample, SampleMethod};
 pub use source::CubeScan;
 pub use table::CubeTable;

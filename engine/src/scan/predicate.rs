@@ -22,7 +22,9 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::{BinaryExpr, Column};
+use datafusion::physical_expr::expressions::{
+    BinaryExpr, Column, IsNotNullExpr, IsNullExpr, NotExpr,
+};
 use datafusion::physical_expr::utils::collect_columns;
 
 use crate::cube::Cube;
@@ -98,9 +100,45 @@ impl ScanPredicate {
     fn add_to_rows(&mut self, conjunct: Arc<dyn PhysicalExpr>) {
         self.rows = Some(match self.rows.take() {
             None => conjunct,
-            Some(before) => Arc::new(BinaryExpr::new(before, Operator::And, conjunct)),
+            Some(before) => both(before, conjunct),
         });
     }
+}
+
+/// `first AND second`
+pub(super) fn both(
+    first: Arc<dyn PhysicalExpr>,
+    second: Arc<dyn PhysicalExpr>,
+) -> Arc<dyn PhysicalExpr> {
+    Arc::new(BinaryExpr::new(first, Operator::And, second))
+}
+
+/// A predicate that is true where `predicate` is false, made of comparisons again. `None` where it is
+/// made of something else.
+pub(super) fn negated(predicate: &Arc<dyn PhysicalExpr>) -> Option<Arc<dyn PhysicalExpr>> {
+    if let Some(binary) = predicate.downcast_ref::<BinaryExpr>() {
+        let (left, right) = (binary.left(), binary.right());
+        return match binary.op() {
+            Operator::And => {
+                let either = BinaryExpr::new(negated(left)?, Operator::Or, negated(right)?);
+                Some(Arc::new(either))
+            }
+            Operator::Or => Some(both(negated(left)?, negated(right)?)),
+            operator => {
+                let operator = operator.negate()?;
+                let negated = BinaryExpr::new(Arc::clone(left), operator, Arc::clone(right));
+                Some(Arc::new(negated))
+            }
+        };
+    }
+    if let Some(test) = predicate.downcast_ref::<IsNullExpr>() {
+        return Some(Arc::new(IsNotNullExpr::new(Arc::clone(test.arg()))));
+    }
+    if let Some(test) = predicate.downcast_ref::<IsNotNullExpr>() {
+        return Some(Arc::new(IsNullExpr::new(Arc::clone(test.arg()))));
+    }
+    let not = predicate.downcast_ref::<NotExpr>()?;
+    Some(Arc::clone(not.arg()))
 }
 
 /// A predicate on two axes. Its mask is computed once per unit's plane and shared by all other cells,

@@ -6,11 +6,14 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use datafusion::execution::TaskContext;
 
 use crate::cache::BlockCache;
+use crate::scan::CubeScan;
+use crate::scan::knowledge::Knowledge;
+use crate::statistics::collect::Collector;
 
 /// What the partitions of each execution of one plan share.
 #[derive(Debug)]
@@ -48,6 +51,8 @@ pub(crate) struct Claims {
     blocks: BlockCache,
     /// Shared chunks that were counted as read.
     counted: Mutex<HashSet<(usize, Box<[u64]>)>>,
+    knowledge: OnceLock<Option<Arc<Knowledge>>>,
+    collector: OnceLock<Option<Arc<Collector>>>,
 }
 
 /// Bytes of blocks that an execution keeps for its later units.
@@ -64,6 +69,8 @@ impl Claims {
             bytes: AtomicU64::new(0),
             blocks: BlockCache::of_execution(SHARED_BLOCK_BYTES),
             counted: Mutex::default(),
+            knowledge: OnceLock::new(),
+            collector: OnceLock::new(),
         }
     }
 
@@ -97,6 +104,21 @@ impl Claims {
     pub(crate) fn is_first(&self, variable: usize, index: &[u64]) -> bool {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         counted.insert((variable, index.into()))
+    }
+
+    /// What statistics say of the units of `scan`, which is the one that the execution is of.
+    pub(crate) fn knowledge(&self, scan: &CubeScan) -> Option<Arc<Knowledge>> {
+        let found = || Knowledge::of(scan).map(Arc::new);
+        self.knowledge.get_or_init(found).clone()
+    }
+
+    /// What collects the statistics of the chunks that `scan` reads, where it shall.
+    pub(crate) fn collector(&self, scan: &CubeScan) -> Option<Arc<Collector>> {
+        let begin = || {
+            let store = Arc::clone(scan.skipping.collects.as_ref()?);
+            Some(Arc::new(Collector::new(Arc::clone(&scan.cube), store)))
+        };
+        self.collector.get_or_init(begin).clone()
     }
 
     /// Adds decoded bytes; returns how many there are now.

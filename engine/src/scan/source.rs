@@ -24,6 +24,7 @@ use datafusion::physical_expr::{
 };
 use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::execution_plan::SchedulingType;
+use datafusion::physical_plan::filter_pushdown::{FilterPushdownPropagation, PushedDown};
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::{DisplayFormatType, SortOrderPushdownResult};
 use datafusion_datasource::source::{DataSource, OpenArgs};
@@ -31,13 +32,17 @@ use datafusion_datasource::source::{DataSource, OpenArgs};
 use crate::cache::BlockCache;
 use crate::cube::chunks::AxisChunks;
 use crate::cube::{AxisOrder, Cube};
+use crate::options::CubeOptions;
 use crate::scan::grid::{ScanGrid, scan_chunks, touched_count};
 use crate::scan::order::SLAB_BYTES;
 use crate::scan::predicate::ScanPredicate;
 use crate::scan::queue::{Claims, UnitQueue};
 use crate::scan::sample::Sample;
 use crate::scan::selection::AxisSelection;
+use crate::scan::skipping::Skipping;
 use crate::scan::stream::open_stream;
+use crate::statistics::StatisticsStore;
+use crate::statistics::store::KnownVariables;
 
 /// A scan of one cube: what to read, what to compute on it, in which order.
 #[derive(Debug, Clone)]
@@ -55,6 +60,8 @@ pub struct CubeScan {
     pub(crate) blocks: Arc<BlockCache>,
     /// How far coordinates of zipped cubes are apart that look as if they should be equal, for `EXPLAIN`.
     alignment: Option<String>,
+    /// What lets it leave chunks out.
+    pub(crate) skipping: Skipping,
     /// Why no dense operator took this scan, for `EXPLAIN`. Set by a rule on the plan as it stands, so
     /// that saying why changes nothing else.
     reason: Arc<OnceLock<String>>,
@@ -83,6 +90,7 @@ impl CubeScan {
             grid_order: None,
             blocks,
             alignment: None,
+            skipping: Skipping::default(),
             reason: Arc::default(),
             grid: OnceLock::new(),
             metrics: ExecutionPlanMetricsSet::new(),
@@ -126,6 +134,21 @@ impl CubeScan {
     /// Number of workers.
     pub(crate) fn partitions(&self) -> usize {
         self.partitions
+    }
+
+    pub(crate) fn with_known(mut self, known: KnownVariables) -> Self {
+        self.skipping.known = Arc::new(known);
+        self
+    }
+
+    pub(crate) fn collecting(mut self, store: Option<Arc<StatisticsStore>>) -> Self {
+        self.skipping.collects = store;
+        self
+    }
+
+    /// For a change that may cut the work in another way.
+    pub(super) fn forget_grid(&mut self) {
+        self.grid = OnceLock::new();
     }
 
     /// Notes why this scan makes rows, for `EXPLAIN`.
@@ -182,6 +205,11 @@ impl CubeScan {
         &self.cube
     }
 
+    /// Does every row of its cells count, whatever its values are?
+    pub(crate) fn counts_all_rows(&self) -> bool {
+        self.predicate.rows.is_none() && self.skipping.tightening.is_none()
+    }
+
     /// Variables whose values the predicate on rows needs, then those that only the output needs.
     pub(crate) fn variables(&self) -> (Vec<usize>, Vec<usize>) {
         let axes = self.cube.axes.len();
@@ -200,21 +228,22 @@ impl CubeScan {
         (early, late)
     }
 
+    /// Columns that decide which rows are made: of the predicate on rows and of a filter that tightens.
     pub(crate) fn predicate_columns(&self) -> Vec<usize> {
-        let Some(predicate) = &self.predicate.rows else {
-            return Vec::new();
-        };
-        let mut columns: Vec<usize> = collect_columns(predicate)
-            .iter()
-            .map(Column::index)
-            .collect();
+        let predicate = self.predicate.rows.iter().flat_map(collect_columns);
+        let predicate = predicate.map(|column: Column| column.index());
+        let mut columns: Vec<usize> = predicate.chain(self.skipping.columns()).collect();
         columns.sort_unstable();
+        columns.dedup();
         columns
     }
 
     /// Is every row that the axes select part of the output?
     fn is_exact(&self) -> bool {
-        self.predicate.rows.is_none() && self.predicate.planes.is_empty() && self.sample.is_none()
+        self.predicate.rows.is_none()
+            && self.predicate.planes.is_empty()
+            && self.sample.is_none()
+            && self.skipping.tightening.is_none()
     }
 
     /// Rows that the axes select.
@@ -432,6 +461,7 @@ impl DataSource for CubeScan {
         if let Some(differences) = &self.alignment {
             write!(f, ", alignment: {differences}")?;
         }
+        self.skipping_text(f)?;
         if let Some(reason) = self.reason.get() {
             write!(f, ", rows because: {reason}")?;
         }
@@ -510,12 +540,35 @@ impl DataSource for CubeScan {
         Ok(Some(Arc::new(swapped)))
     }
 
+    fn try_pushdown_filters(
+        &self,
+        filters: Vec<Arc<dyn PhysicalExpr>>,
+        config: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn DataSource>>> {
+        // Whoever made a filter goes on checking what this scan leaves.
+        let answer = vec![PushedDown::No; filters.len()];
+        let answer = FilterPushdownPropagation::with_parent_pushdown_result(answer);
+        let tightened = match CubeOptions::of(config).chunk_statistics {
+            true => self.tightened(&filters)?,
+            false => None,
+        };
+        Ok(match tightened {
+            Some(tightened) => answer.with_updated_node(Arc::new(tightened)),
+            None => answer,
+        })
+    }
+
     fn try_pushdown_sort(
         &self,
         order: &[PhysicalSortExpr],
     ) -> Result<SortOrderPushdownResult<Arc<dyn DataSource>>> {
         let Some(reversed) = self.order_of_grid(order) else {
-            return Ok(SortOrderPushdownResult::Unsupported);
+            return Ok(match self.in_order_of_bounds(order) {
+                Some(ordered) => SortOrderPushdownResult::Inexact {
+                    inner: Arc::new(ordered),
+                },
+                None => SortOrderPushdownResult::Unsupported,
+            });
         };
         let ordered = Self {
             grid_order: Some(reversed),
@@ -539,6 +592,7 @@ impl DataSource for CubeScan {
             .projection
             .expr_iter()
             .chain(self.predicate.rows.clone())
+            .chain(self.skipping.tightening.clone())
         {
             if visit(&expression)? == TreeNodeRecursion::Stop {
                 return Ok(TreeNodeRecursion::Stop);

@@ -38,7 +38,7 @@ pub(crate) fn open_stream(
     let mut columns = scan.projection.column_indices();
     columns.sort_unstable();
     let mut units = MatchingUnits::open(&scan, columns, partition, context, claims, metrics)?;
-    if let (Some(limit), None) = (scan.limit, &scan.predicate.rows) {
+    if let (Some(limit), true) = (scan.limit, scan.counts_all_rows()) {
         units.reader.stop_after(limit as u64);
     }
     let schema = Arc::clone(&scan.schema);
@@ -97,6 +97,11 @@ impl ScanStream {
                 self.push(&piece, mask)?;
                 continue;
             }
+            // A filter tightens by the rows that its maker sees: before the next unit is chosen.
+            if buffered > 0 && self.units.reader.scan.skipping.tightening.is_some() {
+                self.coalescer.finish_buffered_batch()?;
+                continue;
+            }
             self.current = None;
             match self.units.next().await? {
                 Some((unit, pieces)) => {
@@ -125,6 +130,9 @@ impl ScanStream {
         let metrics = self.units.reader.source.metrics.clone();
         let _timer = metrics.time_rows.timer();
         let Some(unit) = &self.current else {
+            return Ok(());
+        };
+        let Some(mask) = self.units.tightened(unit, piece, mask)? else {
             return Ok(());
         };
         let batch = self.units.batch(unit, piece, &self.schema)?;

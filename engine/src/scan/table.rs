@@ -1,5 +1,6 @@
 //! A cube as a table of DataFusion.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -7,8 +8,10 @@ use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result};
+use datafusion::execution::TaskContext;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::projection::ProjectionExprs;
+use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_datasource::source::DataSourceExec;
 
@@ -18,12 +21,16 @@ use crate::options::CubeOptions;
 use crate::scan::envelope::implied_box;
 use crate::scan::predicate::ScanPredicate;
 use crate::scan::{CubeScan, Sample};
+use crate::statistics::StatisticsStore;
+use crate::statistics::analyze::Analysis;
+use crate::statistics::store::KnownVariables;
 
 /// A cube, or a sample of one, that SQL can name.
 #[derive(Debug, Clone)]
 pub struct CubeTable {
     cube: Arc<Cube>,
     blocks: Arc<BlockCache>,
+    statistics: Arc<StatisticsStore>,
     sample: Option<Sample>,
 }
 
@@ -33,8 +40,35 @@ impl CubeTable {
         Self {
             cube,
             blocks,
+            statistics: Arc::default(),
             sample: None,
         }
+    }
+
+    /// The same table, with what `statistics` knows of its chunks.
+    #[must_use]
+    pub fn with_statistics(self, statistics: Arc<StatisticsStore>) -> Self {
+        Self { statistics, ..self }
+    }
+
+    /// Brings the statistics of all variables up to date, as `ANALYZE` does.
+    ///
+    /// # Errors
+    /// A chunk cannot be read, or a limit would be broken.
+    pub async fn analyze(&self, context: Arc<TaskContext>) -> Result<()> {
+        let cube = Arc::clone(&self.cube);
+        let variables: Vec<usize> = (0..cube.variables.len()).collect();
+        let store = Arc::clone(&self.statistics);
+        let analysis = Analysis::new(cube, store, context, Arc::default());
+        analysis.check(&variables)?;
+        for variable in variables {
+            analysis.run(variable).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn statistics(&self) -> &Arc<StatisticsStore> {
+        &self.statistics
     }
 
     /// The same table, of which every scan sees only a sample.
@@ -112,6 +146,19 @@ impl TableProvider for CubeTable {
         };
         let projection = ProjectionExprs::from_indices(columns, &self.cube.schema);
         let partitions = state.config().target_partitions();
+        let known = match options.chunk_statistics {
+            true => {
+                let read = predicate.rows.iter().flat_map(collect_columns);
+                let read = read.map(|column| column.index());
+                let read: BTreeSet<usize> = read.chain(columns.iter().copied()).collect();
+                let axes = self.cube.axes.len();
+                let variables = read
+                    .into_iter()
+                    .filter_map(|column| column.checked_sub(axes));
+                self.statistics.of(&self.cube, variables.collect()).await
+            }
+            false => KnownVariables::default(),
+        };
         let scan = CubeScan::new(
             Arc::clone(&self.cube),
             predicate,
@@ -119,6 +166,12 @@ impl TableProvider for CubeTable {
             partitions,
             Arc::clone(&self.blocks),
         )?
+        .with_known(known)
+        .collecting(
+            options
+                .collect_statistics
+                .then(|| Arc::clone(&self.statistics)),
+        )
         .with_sample(self.sample)
         .with_limit(limit);
         Ok(DataSourceExec::from_data_source(scan))

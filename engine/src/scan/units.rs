@@ -2,8 +2,8 @@
 //! every dense operator read.
 //!
 //! ```text
-//!  order ─▶ number ─▶ Unit ─▶ plane mask, sample ─▶ fetch (a few units ahead) ─▶ decode, assemble ─▶ UnitCells
-//!                                 │ none: next
+//!  order ─▶ number ─▶ Unit ─▶ statistics ─▶ plane mask, sample ─▶ fetch (a few units ahead) ─▶ decode, assemble ─▶ UnitCells
+//!                                 │ no match: next │ none: next         (nothing to fetch where a summary is enough)
 //! ```
 
 use std::collections::VecDeque;
@@ -22,8 +22,11 @@ use crate::scan::CubeScan;
 use crate::scan::assemble::{UnitValues, assemble, needed_chunks};
 use crate::scan::fetch::{BlockSource, Fetch, over_budget};
 use crate::scan::grid::{ScanGrid, Unit};
+use crate::scan::knowledge::{Knowledge, Verdict, Window};
 use crate::scan::metrics::ScanMetrics;
 use crate::scan::queue::Claims;
+use crate::scan::tightening::Tightening;
+use crate::statistics::summary::ChunkSummary;
 
 /// Says which unit a partition reads next; a number past the last unit ends it.
 pub(crate) type UnitOrder = Box<dyn FnMut() -> u64 + Send + Sync>;
@@ -40,8 +43,10 @@ pub(crate) struct UnitCells {
     pub(crate) unit: Unit,
     /// The cells that planes and sample leave; `None` when all stay.
     pub(crate) mask: Option<BooleanBuffer>,
-    /// One entry per variable of [`UnitReader::open`], in that order.
+    /// One entry per variable of [`UnitReader::open`], in that order; none where `summaries` are enough.
     pub(crate) values: Vec<UnitValues>,
+    /// What is known of the unit without reading it, one entry per [summarised](super::skipping::Summarised) variable.
+    pub(crate) summaries: Option<Vec<ChunkSummary>>,
 }
 
 /// A unit whose chunks are on their way.
@@ -49,7 +54,21 @@ struct Ahead {
     number: u64,
     unit: Unit,
     mask: Option<BooleanBuffer>,
-    fetch: Fetch,
+    source: From,
+}
+
+/// Where what is wanted of a unit comes from.
+enum From {
+    Chunks(Fetch),
+    Statistics(Vec<ChunkSummary>),
+}
+
+/// What statistics say of a unit that may have a matching row.
+#[derive(Default)]
+struct Known {
+    window: Option<Arc<Window>>,
+    /// Does the predicate on rows leave all of them?
+    all_rows: bool,
 }
 
 /// Reads units of one scan for one partition.
@@ -71,6 +90,8 @@ pub(crate) struct UnitReader {
     prefetch: usize,
     ahead: VecDeque<Ahead>,
     exhausted: bool,
+    knowledge: Option<Arc<Knowledge>>,
+    tightening: Option<Tightening>,
     /// The decoded values of the current unit, as the memory pool knows them.
     memory: MemoryReservation,
 }
@@ -104,6 +125,8 @@ impl UnitReader {
             scan_metrics.progress.expect_chunks(selected);
         }
         let grid = scan.grid();
+        let knowledge = claims.knowledge(&scan);
+        let collector = claims.collector(&scan);
         let source = BlockSource {
             cube: Arc::clone(&scan.cube),
             cache: (options.cache && scan.blocks.admits(estimate))
@@ -114,6 +137,8 @@ impl UnitReader {
             io: io_handle(context.session_config()),
             metrics: scan_metrics,
             claims,
+            known: Arc::clone(&scan.skipping.known),
+            collector,
             max_bytes: options.max_scan_bytes,
         };
         let consumer = MemoryConsumer::new(format!("scan of {}", scan.cube.name));
@@ -133,6 +158,8 @@ impl UnitReader {
             ahead: VecDeque::new(),
             exhausted: false,
             memory: consumer.register(context.memory_pool()),
+            tightening: Tightening::of(&scan.skipping),
+            knowledge,
             grid,
             source,
             scan,
@@ -162,25 +189,67 @@ impl UnitReader {
 
     /// The next unit with a cell that planes and sample leave. `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<UnitCells>> {
-        self.look_ahead()?;
-        let Some(Ahead {
-            number,
-            unit,
-            mask,
-            fetch,
-        }) = self.ahead.pop_front()
-        else {
-            return Ok(None);
+        loop {
+            self.look_ahead().await?;
+            let Some(Ahead {
+                number,
+                unit,
+                mask,
+                source,
+            }) = self.ahead.pop_front()
+            else {
+                return Ok(None);
+            };
+            // The filter may have tightened while the unit was on its way.
+            if self.tightening.is_some() && self.known(number).await?.is_none() {
+                self.skip(number, &unit);
+                continue;
+            }
+            let (values, summaries) = match source {
+                From::Statistics(summaries) => (Vec::new(), Some(summaries)),
+                From::Chunks(fetch) => {
+                    self.memory.try_resize(self.unit_bytes(&unit))?;
+                    (self.finish(fetch, &unit, &self.variables).await?, None)
+                }
+            };
+            self.finish_share(number);
+            return Ok(Some(UnitCells {
+                number,
+                unit,
+                mask,
+                values,
+                summaries,
+            }));
+        }
+    }
+
+    /// What statistics say of unit `number`; `None` when no row of it can match.
+    async fn known(&mut self, number: u64) -> Result<Option<Known>> {
+        let Some(knowledge) = &self.knowledge else {
+            return Ok(Some(Known::default()));
         };
-        self.memory.try_resize(self.unit_bytes(&unit))?;
-        let values = self.finish(fetch, &unit, &self.variables).await?;
-        self.finish_share(number);
-        Ok(Some(UnitCells {
-            number,
-            unit,
-            mask,
-            values,
+        let window = knowledge.window(number, &self.source.io).await?;
+        let verdict = window.verdict(number);
+        if verdict == Verdict::Nothing {
+            return Ok(None);
+        }
+        if let Some(tightening) = &mut self.tightening
+            && !tightening.may_match(knowledge, &window, number)
+        {
+            return Ok(None);
+        }
+        let all_rows = self.scan.predicate.rows.is_none() || verdict == Verdict::Everything;
+        Ok(Some(Known {
+            window: Some(window),
+            all_rows,
         }))
+    }
+
+    /// Unit `number` need not be read.
+    fn skip(&self, number: u64, unit: &Unit) {
+        let skipped = self.chunks_of(&self.variables, unit) + self.chunks_of(&self.later, unit);
+        self.source.metrics.chunks_pruned.add(skipped);
+        self.finish_share(number);
     }
 
     /// The values of further `variables` at the cells of `unit`.
@@ -210,7 +279,8 @@ impl UnitReader {
     }
 
     /// Keeps `prefetch` units on their way besides the next one.
-    fn look_ahead(&mut self) -> Result<()> {
+    async fn look_ahead(&mut self) -> Result<()> {
+        let knowledge = self.knowledge.clone();
         while !self.exhausted && self.ahead.len() <= self.prefetch {
             let claimed = &self.source.claims;
             let enough = self.enough.is_some_and(|enough| claimed.rows() >= enough);
@@ -219,12 +289,15 @@ impl UnitReader {
                 self.exhausted = true;
                 break;
             }
+            let best_first = knowledge.as_ref().and_then(|knowledge| knowledge.order());
+            let number = best_first.map_or(number, |order| order[number as usize]);
             let unit = self.grid.unit(number);
+            let Some(known) = self.known(number).await? else {
+                self.skip(number, &unit);
+                continue;
+            };
             let Some(mask) = self.cell_mask(&unit)? else {
-                let skipped =
-                    self.chunks_of(&self.variables, &unit) + self.chunks_of(&self.later, &unit);
-                self.source.metrics.chunks_pruned.add(skipped);
-                self.finish_share(number);
+                self.skip(number, &unit);
                 continue;
             };
             if self.enough.is_some() {
@@ -233,12 +306,26 @@ impl UnitReader {
                     .map_or_else(|| unit.rows(), BooleanBuffer::count_set_bits);
                 self.source.claims.add_rows(rows as u64);
             }
-            let fetch = self.source.start(&unit, &self.variables);
+            let summaries = match (&knowledge, &known.window) {
+                (Some(knowledge), Some(window)) if known.all_rows && mask.is_none() => {
+                    knowledge.summaries(window, number, &unit)
+                }
+                _ => None,
+            };
+            let source = match summaries {
+                Some(summaries) => {
+                    let chunks = self.chunks_of(&self.variables, &unit);
+                    let later = self.chunks_of(&self.later, &unit);
+                    self.source.metrics.chunks_pruned.add(chunks + later);
+                    From::Statistics(summaries)
+                }
+                None => From::Chunks(self.source.start(&unit, &self.variables)),
+            };
             self.ahead.push_back(Ahead {
                 number,
                 unit,
                 mask,
-                fetch,
+                source,
             });
         }
         Ok(())

@@ -7,6 +7,7 @@
 //! ```
 
 pub(crate) mod addresses;
+mod analyze;
 mod depth;
 pub(crate) mod describe;
 pub(crate) mod names;

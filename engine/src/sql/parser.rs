@@ -47,6 +47,12 @@ pub(crate) enum Command {
     ShowStores,
     /// `DESCRIBE t`, `SHOW COLUMNS FROM t`
     Describe { table: ObjectName },
+    /// `ANALYZE [TABLE] t [(variable, …)]`: statistics of the chunks.
+    Analyze {
+        table: ObjectName,
+        /// All variables when there is none.
+        variables: Vec<String>,
+    },
     /// `USE schema`
     Use { schema: String },
     /// `SHOW cube.name`: one of our settings. DataFusion shows its own.
@@ -194,6 +200,11 @@ fn parse_command(parser: &mut DFParser<'_>) -> Result<Option<Command>> {
             let table = parser.parser.parse_object_name(false)?;
             Ok(Some(Command::Describe { table }))
         }
+        ("ANALYZE", _) => {
+            skip_words(parser, 1);
+            skip_keyword(parser, &[Keyword::TABLE]);
+            parse_analyze(parser).map(Some)
+        }
         ("USE", _) => {
             skip_words(parser, 1);
             skip_keyword(parser, &[Keyword::SCHEMA, Keyword::DATABASE]);
@@ -236,6 +247,23 @@ fn parse_attach(parser: &mut DFParser<'_>) -> Result<Command> {
         if_not_exists,
         options,
     })
+}
+
+fn parse_analyze(parser: &mut DFParser<'_>) -> Result<Command> {
+    let table = parser.parser.parse_object_name(false)?;
+    let mut variables = Vec::new();
+    if parser.parser.consume_token(&Token::LParen) {
+        loop {
+            variables.push(parse_name(parser)?);
+            if parser.parser.consume_token(&Token::RParen) {
+                break;
+            }
+            if !parser.parser.consume_token(&Token::Comma) {
+                return Err(unexpected(parser, "a comma or )"));
+            }
+        }
+    }
+    Ok(Command::Analyze { table, variables })
 }
 
 /// `name value`, `name = value` or `name => value`; the value may be quoted.

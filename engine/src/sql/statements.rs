@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
+use datafusion::catalog::TableProvider;
 use datafusion::common::config::ConfigEntry;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, TableReference};
@@ -18,6 +19,7 @@ use datafusion::sql::sqlparser::ast::{ObjectName, ObjectType, Statement as AstSt
 use super::addresses::{
     Signed, take_queries, take_query, with_signed, without_queries, without_query,
 };
+use super::analyze::analyze;
 use super::describe::describe;
 use super::names::quoted;
 use super::parser::{Command, Statement, fold, parse};
@@ -180,22 +182,13 @@ async fn run_command(session: &Session, command: Command) -> Result<Query> {
                 "SELECT table_schema AS store, url, known_tables AS tables, error FROM cube.stores";
             Box::pin(run(session, sql)).await
         }
-        Command::Describe { mut table } => {
-            let mut signed = Signed::new();
-            take_query(&mut table, &mut signed)?;
-            let reference = reference_of(&table);
-            let default_schema = session.default_schema();
-            let state = session.context.state();
-            let found = match state.schema_for_ref(reference.clone()) {
-                Ok(schema) => with_signed(signed, schema.table(reference.table())).await?,
-                Err(_) => None,
-            };
-            match found {
-                Some(table) => result(describe(&table.schema())?),
-                None => Err(unknown_table(catalog, &reference, &default_schema)
-                    .await
-                    .into()),
-            }
+        Command::Describe { table } => {
+            let table = find_table(session, table).await?;
+            result(describe(&table.schema())?)
+        }
+        Command::Analyze { table, variables } => {
+            let table = find_table(session, table).await?;
+            analyze(session, &table, &variables)
         }
         Command::Use { schema } => {
             check_schema(catalog, &schema)?;
@@ -206,6 +199,27 @@ async fn run_command(session: &Session, command: Command) -> Result<Query> {
             done()
         }
         Command::ShowSetting { name } => show_setting(session, &name),
+    }
+}
+
+/// The table that a command names.
+async fn find_table(session: &Session, mut name: ObjectName) -> Result<Arc<dyn TableProvider>> {
+    let mut signed = Signed::new();
+    take_query(&mut name, &mut signed)?;
+    let reference = reference_of(&name);
+    let default_schema = session.default_schema();
+    let state = session.context.state();
+    let found = match state.schema_for_ref(reference.clone()) {
+        Ok(schema) => with_signed(signed, schema.table(reference.table())).await?,
+        Err(_) => None,
+    };
+    match found {
+        Some(table) => Ok(table),
+        None => {
+            let catalog = &session.engine.catalog;
+            let unknown = unknown_table(catalog, &reference, &default_schema).await;
+            Err(unknown.into())
+        }
     }
 }
 

@@ -27,6 +27,7 @@ pub mod columns;
 pub mod compensated;
 mod dispatch;
 mod element;
+pub mod order;
 pub mod pairs;
 pub mod program;
 pub mod runs;

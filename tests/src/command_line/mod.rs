@@ -50,6 +50,7 @@ impl Desk {
             .current_dir(self.folder.path())
             .env_remove("GRATICULE_CONFIG")
             .env("XDG_STATE_HOME", self.folder.path().join("state"))
+            .env("XDG_CACHE_HOME", self.folder.path().join("cache"))
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

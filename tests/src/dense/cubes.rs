@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::pruning::{self, Calendar, Layout, Order};
 
 /// Layouts of the pruning test, some with coordinates that occur twice.
-pub(super) fn layouts(calendar: Calendar) -> impl Strategy<Value = Layout> {
+pub(crate) fn layouts(calendar: Calendar) -> impl Strategy<Value = Layout> {
     let repeated = prop::array::uniform3(prop::bool::weighted(0.15));
     (pruning::layouts(calendar), repeated).prop_map(|(mut layout, repeated)| {
         for (order, repeated) in layout.orders.iter_mut().zip(repeated) {
@@ -28,7 +28,7 @@ pub(super) fn layouts(calendar: Calendar) -> impl Strategy<Value = Layout> {
 }
 
 /// Does a coordinate of any axis occur twice?
-pub(super) fn repeats(layout: &Layout) -> bool {
+pub(crate) fn repeats(layout: &Layout) -> bool {
     layout
         .orders
         .iter()
@@ -44,7 +44,7 @@ fn noise(seed: u64, cell: u64) -> u64 {
 }
 
 /// Adds variables to the cube of the pruning test; `seed` decides their values.
-pub(super) fn group(layout: &Layout, seed: u64) -> Group {
+pub(crate) fn group(layout: &Layout, seed: u64) -> Group {
     let mut group = pruning::group(layout);
     group.version = format!("{layout:?} {seed}");
     let [times, lats, lons] = layout.shape;

@@ -11,7 +11,7 @@
 //! `GRATICULE_CASES` how many cubes to try.
 
 mod answers;
-mod cubes;
+pub(crate) mod cubes;
 mod joins;
 mod memory;
 mod regions;

@@ -11,7 +11,9 @@ use arrow::array::{ArrayRef, StringArray};
 use async_trait::async_trait;
 use bytes::Bytes;
 use graticule_engine::error::{CubeError, CubeResult};
-use graticule_engine::source::{ArrayDescription, ArrayReader, EncodedChunk, Payload, RawChunk};
+use graticule_engine::source::{
+    ArrayDescription, ArrayReader, ChunkVersion, EncodedChunk, Payload, RawChunk,
+};
 use hdf5_reader::Hdf5File;
 
 use super::chunk_index::{ChunkedStorage, StoredChunk};
@@ -99,6 +101,11 @@ impl ArrayReader for NetcdfArray {
             values: self.element.decode(&stored, &place)?,
             shape,
         })
+    }
+
+    /// All chunks have the version of their file.
+    async fn versions(&self, indices: &[Vec<u64>]) -> CubeResult<Vec<ChunkVersion>> {
+        Ok(vec![self.file.version_now().await?; indices.len()])
     }
 }
 

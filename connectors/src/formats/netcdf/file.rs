@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
 use graticule_engine::error::{CubeError, CubeResult, ErrorKind};
-use graticule_engine::source::Location;
+use graticule_engine::source::{ChunkVersion, Location};
 use hdf5_reader::storage::DynStorage;
 use hdf5_reader::{BlockCacheStorage, Storage, StorageBuffer};
 use object_store::{
@@ -28,6 +28,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::stores::store_error;
+use crate::versions::Versions;
 
 /// Metadata are read in blocks of this many bytes and kept for the duration of one library run.
 const BLOCK_BYTES: usize = 64 * 1024;
@@ -47,6 +48,8 @@ pub(super) struct StoredFile {
     pub(super) version: String,
     /// What the store said of the file when it was opened.
     found: ObjectMeta,
+    /// The same, as far as statistics are concerned.
+    opened: ChunkVersion,
 }
 
 impl StoredFile {
@@ -65,11 +68,29 @@ impl StoredFile {
             )
         });
         Ok(Self {
+            opened: Versions::of(location).known(&object).await,
             location: location.clone(),
             size: object.size,
             version,
             found: object,
         })
+    }
+
+    /// The version of the file, if it is still the one that was opened.
+    pub(super) async fn version_now(&self) -> CubeResult<ChunkVersion> {
+        let path = &self.location.path;
+        let versions = Versions::of(&self.location);
+        let now = versions.ask(path, 1, std::slice::from_ref(path)).await?;
+        let is_same = |now: &ChunkVersion| match (now, &self.opened) {
+            (ChunkVersion::Stored { token, .. }, ChunkVersion::Stored { token: opened, .. }) => {
+                token == opened
+            }
+            _ => false,
+        };
+        Ok(now
+            .into_iter()
+            .find(is_same)
+            .unwrap_or(ChunkVersion::Unknown))
     }
 
     /// Reads `ranges` and joins them. Neighbouring ranges are merged into one request.

@@ -4,13 +4,14 @@
 //!  fetch   key of the chunk ─▶ one GET                      not sharded
 //!          key of the shard ─▶ its index ─▶ one range GET   sharded
 //!  decode  Decoder, on the caller's thread
+//!  versions  of the objects that hold the chunks, see crate::versions
 //! ```
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use graticule_engine::error::{CubeError, CubeResult, ErrorKind};
 use graticule_engine::source::{
-    ArrayDescription, ArrayReader, EncodedChunk, Location, Payload, RawChunk,
+    ArrayDescription, ArrayReader, ChunkVersion, EncodedChunk, Location, Payload, RawChunk,
 };
 use object_store::path::Path;
 use zarrs::array::ChunkKeyEncoding;
@@ -22,6 +23,7 @@ use super::grid::Grid;
 use super::metadata::ArrayMetadata;
 use super::objects::Objects;
 use super::shards::Shards;
+use crate::versions::Versions;
 
 /// One array of a Zarr store.
 #[derive(Debug)]
@@ -31,6 +33,7 @@ pub(super) struct ZarrArray {
     url: String,
     path: Path,
     objects: Objects,
+    versions: Versions,
     /// The chunks as stored, of a sharded array those inside of the shards.
     grid: Grid,
     keys: ChunkKeyEncoding,
@@ -76,6 +79,7 @@ impl ZarrArray {
             url: location.url.clone(),
             path: location.path.clone(),
             objects: Objects::of(location),
+            versions: Versions::of(location),
             grid: grid.clone(),
             decoding: decoding.map_err(|cause| {
                 CubeError::unsupported(&location.url, cause)
@@ -108,6 +112,24 @@ impl ZarrArray {
             None => self.keys.encode(index),
         };
         key.as_str().to_string()
+    }
+
+    fn object(&self, key: &str) -> Path {
+        let segments = key.split('/');
+        segments.fold(self.path.clone(), |path, segment| path.join(segment))
+    }
+
+    /// Objects of the array, when all are stored.
+    fn object_count(&self) -> u64 {
+        let sizes = self.description.shard_shape.as_deref();
+        let axes = self.description.chunks.iter().enumerate();
+        let counts = axes.map(
+            |(axis, chunks)| match sizes.and_then(|sizes| sizes.get(axis)) {
+                Some(shard) => chunks.length().div_ceil((*shard).max(1)),
+                None => chunks.count(),
+            },
+        );
+        counts.fold(1, u64::saturating_mul)
     }
 
     /// The chunk at `index`, in the object `key`, as errors name it.
@@ -172,8 +194,7 @@ impl ArrayReader for ZarrArray {
         let key = self.key(decoding, index);
         let place = self.place(&key, index);
         self.stored_shape(decoding, index, &place)?;
-        let segments = key.split('/');
-        let path = segments.fold(self.path.clone(), |path, segment| path.join(segment));
+        let path = self.object(&key);
         let (bytes, bytes_fetched) = match &decoding.shards {
             Some(shards) => shards.fetch(index, &self.objects, &path, &place).await?,
             None => {
@@ -206,5 +227,22 @@ impl ArrayReader for ZarrArray {
             values,
             shape: shape.iter().map(|size| *size as usize).collect(),
         })
+    }
+
+    async fn versions(&self, indices: &[Vec<u64>]) -> CubeResult<Vec<ChunkVersion>> {
+        let decoding = self.decoding()?;
+        let object = |index: &Vec<u64>| self.object(&self.key(decoding, index));
+        let objects: Vec<Path> = indices.iter().map(object).collect();
+        let versions = self
+            .versions
+            .ask(&self.path, self.object_count(), &objects)
+            .await?;
+        if let Some(shards) = &decoding.shards {
+            // What is read from now on is what these versions stand for.
+            for (index, version) in indices.iter().zip(&versions) {
+                shards.expect(&shards.shard_of(index), version);
+            }
+        }
+        Ok(versions)
     }
 }

@@ -16,6 +16,7 @@ use arrow::array::AsArray;
 use arrow::datatypes::{DataType as ArrowType, UInt64Type};
 use bytes::Bytes;
 use graticule_engine::error::{CubeError, CubeResult, ErrorKind};
+use graticule_engine::source::ChunkVersion;
 use object_store::GetRange;
 use object_store::path::Path;
 use serde_json::json;
@@ -60,8 +61,16 @@ struct ShardIndex {
 
 #[derive(Debug, Default)]
 struct IndexCache {
-    indexes: HashMap<Vec<u64>, Arc<OnceCell<Index>>>,
+    indexes: HashMap<Vec<u64>, CachedIndex>,
     oldest_first: VecDeque<Vec<u64>>,
+}
+
+/// An index that was read, or is about to be.
+#[derive(Debug, Default)]
+struct CachedIndex {
+    cell: Arc<OnceCell<Index>>,
+    /// The version of its shard that was known before it was read.
+    version: Option<ChunkVersion>,
 }
 
 /// A chunk of a shard: the bytes, and how many bytes were read to get them.
@@ -220,18 +229,49 @@ impl Shards {
     /// The place in the cache for the index of `shard`, which may still have to be read.
     fn cached(&self, shard: Vec<u64>) -> Arc<OnceCell<Index>> {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(cell) = cache.indexes.get(&shard) {
-            return Arc::clone(cell);
+        if let Some(cached) = cache.indexes.get(&shard) {
+            return Arc::clone(&cached.cell);
         }
+        self.add(&mut cache, shard, None)
+    }
+
+    /// Forgets the index of `shard` unless it was read after this version of the shard was known.
+    pub(super) fn expect(&self, shard: &[u64], version: &ChunkVersion) {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let cached = cache.indexes.get_mut(shard);
+        match cached {
+            Some(cached) if cached.version.as_ref() == Some(version) => {}
+            Some(cached) => {
+                *cached = CachedIndex {
+                    cell: Arc::default(),
+                    version: Some(version.clone()),
+                };
+            }
+            None => {
+                self.add(&mut cache, shard.to_vec(), Some(version.clone()));
+            }
+        }
+    }
+
+    fn add(
+        &self,
+        cache: &mut IndexCache,
+        shard: Vec<u64>,
+        version: Option<ChunkVersion>,
+    ) -> Arc<OnceCell<Index>> {
         let most = (INDEX_CACHE_BYTES / (self.index_bytes as usize).max(1)).max(4);
         while cache.oldest_first.len() >= most {
             if let Some(oldest) = cache.oldest_first.pop_front() {
                 cache.indexes.remove(&oldest);
             }
         }
-        let cell = Arc::new(OnceCell::new());
+        let cached = CachedIndex {
+            cell: Arc::default(),
+            version,
+        };
+        let cell = Arc::clone(&cached.cell);
         cache.oldest_first.push_back(shard.clone());
-        cache.indexes.insert(shard, Arc::clone(&cell));
+        cache.indexes.insert(shard, cached);
         cell
     }
 }

@@ -11,6 +11,8 @@ use super::{Column, SystemRows, Wanted, variables};
 use crate::catalog::Catalog;
 use crate::cube::Variable;
 use crate::cube::chunks::AxisChunks;
+use crate::statistics::SharedStatistics;
+use crate::statistics::summary::ChunkSummary;
 
 /// Chunks that make a record batch.
 const CHUNKS_AT_ONCE: u64 = 8192;
@@ -24,6 +26,8 @@ pub(super) struct Row {
     variable: Arc<variables::Row>,
     chunk: Vec<u64>,
     cells: Vec<Range<u64>>,
+    /// As `ANALYZE` found it.
+    summary: Option<ChunkSummary>,
 }
 
 impl SystemRows for Chunks {
@@ -66,19 +70,41 @@ impl SystemRows for Chunks {
                         .product(),
                 )
             }),
+            Column::real(
+                "minimum",
+                "Smallest value when ANALYZE last read the chunk, where values are numbers",
+                |row| row.summary.as_ref()?.minimum_number(),
+            ),
+            Column::real(
+                "maximum",
+                "Largest value when ANALYZE last read the chunk, where values are numbers",
+                |row| row.summary.as_ref()?.maximum_number(),
+            ),
+            Column::whole(
+                "valid",
+                "Values that were not missing when ANALYZE last read the chunk",
+                |row| row.summary.as_ref().map(|summary| summary.valid),
+            ),
         ]
     }
 
     fn rows(catalog: &Arc<Catalog>, wanted: Wanted) -> BoxStream<'static, Vec<Row>> {
+        let store = Arc::clone(catalog.statistics());
         variables::rows(catalog, wanted)
             .flat_map(futures::stream::iter)
-            .flat_map(|variable| futures::stream::iter(pieces(Arc::new(variable))))
+            .flat_map(move |variable| {
+                let statistics = store.look_up(&variable.cube, variable.at).ok();
+                futures::stream::iter(pieces(Arc::new(variable), statistics))
+            })
             .boxed()
     }
 }
 
 /// All chunks of a variable in C order, in pieces of [`CHUNKS_AT_ONCE`].
-fn pieces(row: Arc<variables::Row>) -> impl Iterator<Item = Vec<Row>> {
+fn pieces(
+    row: Arc<variables::Row>,
+    statistics: Option<SharedStatistics>,
+) -> impl Iterator<Item = Vec<Row>> {
     let chunks = row.variable().map(chunk_axes).unwrap_or_default();
     let total = chunks
         .iter()
@@ -86,7 +112,13 @@ fn pieces(row: Arc<variables::Row>) -> impl Iterator<Item = Vec<Row>> {
     (0..total.div_ceil(CHUNKS_AT_ONCE)).map(move |piece| {
         let first = piece * CHUNKS_AT_ONCE;
         (first..total.min(first + CHUNKS_AT_ONCE))
-            .map(|number| chunk_row(&row, &chunks, number))
+            .map(|number| {
+                let known = statistics.as_ref();
+                Row {
+                    summary: known.and_then(|statistics| statistics.chunk(number)),
+                    ..chunk_row(&row, &chunks, number)
+                }
+            })
             .collect()
     })
 }
@@ -118,5 +150,6 @@ fn chunk_row(row: &Arc<variables::Row>, chunks: &[AxisChunks], number: u64) -> R
         variable: Arc::clone(row),
         chunk,
         cells,
+        summary: None,
     }
 }

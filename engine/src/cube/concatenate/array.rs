@@ -1,10 +1,12 @@
 //! One variable of several files as one array: a chunk of it is a chunk of one of the files.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
 use arrow::compute::concat;
 use async_trait::async_trait;
+use futures::{StreamExt, TryStreamExt, stream};
 use graticule_functions::calendar::Calendar;
 use serde_json::Value;
 
@@ -17,7 +19,12 @@ use crate::cube::chunks::AxisChunks;
 use crate::cube::decoding::Decoding;
 use crate::cube::memory::MemoryArray;
 use crate::error::{CubeError, CubeResult};
-use crate::source::{ArrayDescription, ArrayReader, Attributes, EncodedChunk, RawChunk};
+use crate::source::{
+    ArrayDescription, ArrayReader, Attributes, ChunkVersion, EncodedChunk, RawChunk,
+};
+
+/// Files that are asked for the versions of their chunks at the same time.
+const CONCURRENT_QUESTIONS: usize = 16;
 
 /// Arrays of several files, one after the other along one axis.
 #[derive(Debug)]
@@ -42,6 +49,30 @@ impl ArrayReader for Concatenated {
     fn decode(&self, index: &[u64], chunk: EncodedChunk) -> CubeResult<RawChunk> {
         let (part, index) = self.locate(index)?;
         part.decode(&index, chunk)
+    }
+
+    async fn versions(&self, indices: &[Vec<u64>]) -> CubeResult<Vec<ChunkVersion>> {
+        // One question per part: a part may answer for all its chunks at once.
+        let mut versions = vec![ChunkVersion::Unknown; indices.len()];
+        let mut asked: BTreeMap<usize, (Vec<usize>, Vec<Vec<u64>>)> = BTreeMap::new();
+        for (position, index) in indices.iter().enumerate() {
+            let (part, index) = self.position(index)?;
+            let (positions, inside) = asked.entry(part).or_default();
+            positions.push(position);
+            inside.push(index);
+        }
+        let mut answers = stream::iter(asked)
+            .map(|(part, (positions, inside))| async move {
+                let answer = self.parts[part].1.versions(&inside).await?;
+                CubeResult::Ok((positions, answer))
+            })
+            .buffer_unordered(CONCURRENT_QUESTIONS);
+        while let Some((positions, answer)) = answers.try_next().await? {
+            for (position, version) in std::iter::zip(positions, answer) {
+                versions[position] = version;
+            }
+        }
+        Ok(versions)
     }
 }
 
@@ -90,6 +121,12 @@ impl Concatenated {
 
     /// The array that has the chunk at `index`, and the chunk's index in it.
     fn locate(&self, index: &[u64]) -> CubeResult<(&dyn ArrayReader, Vec<u64>)> {
+        let (part, index) = self.position(index)?;
+        Ok((self.parts[part].1.as_ref(), index))
+    }
+
+    /// The part that has the chunk at `index`, and the chunk's index in it.
+    fn position(&self, index: &[u64]) -> CubeResult<(usize, Vec<u64>)> {
         let missing = || {
             CubeError::invalid(
                 format!("{}, chunk {index:?}", self.description.name),
@@ -98,15 +135,13 @@ impl Concatenated {
         };
         let number = *index.get(self.axis).ok_or_else(missing)?;
         let after = self.parts.partition_point(|(first, _)| *first <= number);
-        let (first, part) = after
-            .checked_sub(1)
-            .and_then(|position| self.parts.get(position))
-            .ok_or_else(missing)?;
+        let part = after.checked_sub(1).ok_or_else(missing)?;
+        let (first, _) = self.parts.get(part).ok_or_else(missing)?;
         let mut index = index.to_vec();
         if let Some(along) = index.get_mut(self.axis) {
             *along = number - first;
         }
-        Ok((part.as_ref(), index))
+        Ok((part, index))
     }
 }
 

@@ -7,6 +7,7 @@
 //!  layout    a unit's rows by group: which kernel walks them how; joint_layout, of codes over several axes
 //!  fused     inputs that are computed: evaluated in pieces and reduced at once
 //!  pieces    which cells make a piece
+//!  known     units that statistics answer without their values
 //!  state     counts, sums, extremes of all groups, one array each
 //!  pairs     the same for correlation and regression
 //!  general   any other aggregate, through DataFusion's GroupsAccumulator
@@ -27,6 +28,7 @@ mod fused;
 mod general;
 mod groups;
 mod joint_layout;
+mod known;
 mod layout;
 mod output;
 mod pairs;

@@ -10,15 +10,54 @@ use arrow::array::{
 use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use arrow::compute::{cast, take};
 use arrow::datatypes::DataType;
-use datafusion::common::{Result, internal_err};
-use graticule_functions::kernels::Element;
+use datafusion::common::{Result, ScalarValue, internal_err};
+use graticule_functions::kernels::{Element, Needs};
 
 use crate::dense::aggregate::groups::InputState;
 use crate::dense::aggregate::layout::Extent;
 use crate::dense::aggregate::plan::{ElementType, GridAggregatePlan, Kind};
 use crate::dense::aggregate::state::State;
+use crate::statistics::summary::ChunkSummary;
 
 impl InputState {
+    /// Adds `count` values to a group, of which nothing but the bounds is known.
+    pub(crate) fn add_known(
+        &mut self,
+        group: usize,
+        count: u64,
+        bounds: Option<&ChunkSummary>,
+    ) -> Result<()> {
+        let is_needed = |needs: Needs| needs.extremes && count > 0;
+        let bounds = |wanted: bool| match bounds.filter(|_| wanted) {
+            Some(bounds) => {
+                let pair = [bounds.minimum.clone(), bounds.maximum.clone()];
+                ScalarValue::iter_to_array(pair).map(Some)
+            }
+            None => Ok(None),
+        };
+        match self {
+            Self::Float32(state) => match bounds(is_needed(state.needs()))? {
+                Some(bounds) => state.add_known(group, count, flat::<Float32Type>(&bounds)?),
+                None => state.add_known(group, count, &[]),
+            },
+            Self::Float64(state) => match bounds(is_needed(state.needs()))? {
+                Some(bounds) => {
+                    let bounds = as_elements(&bounds, ElementType::Float64)?;
+                    state.add_known(group, count, flat::<Float64Type>(&bounds)?);
+                }
+                None => state.add_known(group, count, &[]),
+            },
+            Self::Int64(state) => match bounds(is_needed(state.needs()))? {
+                Some(bounds) => {
+                    let bounds = as_elements(&bounds, ElementType::Int64)?;
+                    state.add_known(group, count, flat::<Int64Type>(&bounds)?);
+                }
+                None => state.add_known(group, count, &[]),
+            },
+        }
+        Ok(())
+    }
+
     /// One aggregate of all groups, of type `returns`.
     pub(crate) fn column(&self, kind: Kind, returns: &DataType) -> Result<ArrayRef> {
         match (self, kind) {

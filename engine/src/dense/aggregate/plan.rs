@@ -1,5 +1,6 @@
 //! What a grid aggregate does, decided while planning.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
@@ -19,6 +20,7 @@ use crate::dense::aggregate::tiles::Tiling;
 use crate::dense::keys::GroupKeys;
 use crate::dense::regions::Regions;
 use crate::scan::CubeScan;
+use crate::scan::skipping::Summarised;
 
 /// Where groups are put together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -248,7 +250,11 @@ impl GridAggregatePlan {
             variables,
             ..
         } = builder;
-        let scan = Arc::new(scan.for_operator(&variables)?);
+        let mut scan = scan.for_operator(&variables)?;
+        if pairs.is_empty() && general.is_empty() && cells.regions.is_none() {
+            scan.skipping.summarised = summarised(&inputs, &keys);
+        }
+        let scan = Arc::new(scan);
         let (mode, tiling) = Self::divide(&keys, &scan, partitions);
         // One accumulator object per group, all of which are visited for every unit.
         let slow = general
@@ -324,6 +330,29 @@ impl GridAggregatePlan {
         let per_group = inputs + self.pairs.len() * PairState::BYTES_PER_GROUP;
         self.held_groups().saturating_mul(per_group)
     }
+}
+
+/// What the inputs need of a unit all of whose cells belong to one group: nothing but counts, smallest and
+/// largest values of variables. `None` when one of them needs more.
+fn summarised(inputs: &[Input], keys: &GroupKeys) -> Option<Summarised> {
+    let mut variables = BTreeMap::new();
+    for input in inputs {
+        if input.filter.is_some() || input.needs.sum || input.needs.squares {
+            return None;
+        }
+        match input.source {
+            Source::Rows => {}
+            Source::Variable(variable) => {
+                *variables.entry(variable).or_default() |= input.needs.extremes;
+            }
+            Source::Computed(_) => return None,
+        }
+    }
+    let keys = keys.clone();
+    Some(Summarised {
+        variables: variables.into_iter().collect(),
+        is_one_group: Arc::new(move |unit| keys.is_one_group(unit)),
+    })
 }
 
 /// Collects what the aggregates of one plan read.

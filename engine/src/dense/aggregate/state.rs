@@ -63,6 +63,24 @@ impl<E: Element> State<E> {
         }
     }
 
+    /// What is kept of each group.
+    pub(crate) fn needs(&self) -> Needs {
+        self.needs
+    }
+
+    /// Adds `count` values between the two `bounds` to a group that keeps no sums. No bounds where it
+    /// keeps none either, or there is no value.
+    pub(crate) fn add_known(&mut self, group: usize, count: u64, bounds: &[E]) {
+        let mut summary = Summary {
+            count,
+            ..Summary::default()
+        };
+        if let [minimum, maximum] = bounds {
+            (summary.minimum, summary.maximum) = (*minimum, *maximum);
+        }
+        self.fold(group, &summary);
+    }
+
     fn choose_shift(&mut self, group: usize, first: Option<E>) {
         if let Some(first) = first.filter(|first| first.is_finite()) {
             self.shift[group] = first.widen(E::Sum::default());

@@ -14,6 +14,7 @@ use graticule_functions::kernels::{Bits, Needs};
 
 use crate::dense::aggregate::fused::Fused;
 use crate::dense::aggregate::groups::{Gathered, Groups, Plane, Values};
+use crate::dense::aggregate::known::add_known;
 use crate::dense::aggregate::layout::{Extent, UnitLayout};
 use crate::dense::aggregate::output::{as_elements, flat, key_columns, present};
 use crate::dense::aggregate::plan::{ElementType, GridAggregatePlan, Input, Mode, Output, Source};
@@ -130,10 +131,14 @@ impl Worker {
             unit,
             mut mask,
             values,
+            summaries,
         } = cells;
         let plan = Arc::clone(&self.plan);
         if plan.mode == Mode::Tiles {
             self.enter(number)?;
+        }
+        if let Some(summaries) = summaries {
+            return add_known(&mut self.groups, &plan, &unit, &summaries);
         }
         let cube = Arc::clone(&plan.scan.cube);
         let mut read: Vec<Option<UnitValues>> = vec![None; cube.variables.len()];

@@ -163,6 +163,7 @@ impl Tile {
             unit,
             mask,
             values,
+            ..
         } = cells;
         let along = unit.counts();
         let mut bytes = mask.as_ref().map_or(0, |mask| mask.len() / 8);
