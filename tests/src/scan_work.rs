@@ -159,6 +159,9 @@ async fn same_plan_twice() -> Result<(), Failed> {
         "SELECT sum(v), min(x), count(*) FROM cube WHERE x < 500 AND v <> 3",
         "SELECT v FROM cube WHERE v > 7 AND x + z > 30",
         "SELECT z, x, v FROM cube ORDER BY z DESC, x LIMIT 1500",
+        "SELECT x, v, name FROM cube JOIN (VALUES ('a', 3), ('b', 70)) r(name, low) ON x BETWEEN low AND low + 50",
+        "SELECT name, sum(v) FROM (VALUES ('a', 3), ('b', 70)) r(name, low) JOIN cube ON x >= low GROUP BY name",
+        "SELECT name, x FROM (VALUES ('a', 3), ('b', -7)) r(name, at) LEFT JOIN cube ON x = at",
     ] {
         let plan = plan(&context, query).await?;
         let mut runs = Vec::new();
