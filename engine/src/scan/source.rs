@@ -476,7 +476,10 @@ impl DataSource for CubeScan {
         let ordering = self.output_ordering();
         let mut properties =
             EquivalenceProperties::new_with_orderings(Arc::clone(&self.schema), ordering);
-        let single = (0..self.cube.axes.len()).filter(|axis| self.is_single(*axis));
+        // Only an order needs them. DataFusion believes constants above an outer join that puts NULL in
+        // their place, too, and would then group as if equal rows came together.
+        let is_ordered = self.grid_order.is_some();
+        let single = (0..self.cube.axes.len()).filter(|axis| is_ordered && self.is_single(*axis));
         let constants = single
             .filter_map(|axis| self.output_of_axis(axis))
             .map(|column| ConstExpr::new(column, AcrossPartitions::Uniform(None)));

@@ -11,6 +11,8 @@
 use std::sync::Arc;
 
 use datafusion::datasource::MemTable;
+use datafusion::physical_plan::collect;
+use datafusion::prelude::SessionContext;
 use graticule_engine::cache::BlockCache;
 use graticule_engine::options::CubeOptions;
 use graticule_engine::scan::CubeTable;
@@ -23,7 +25,7 @@ use super::answers::{answer, difference};
 use super::cubes::group;
 use super::statements::{Statement, Tolerance};
 use crate::pruning::{Calendar, Layout, conditions};
-use crate::synthetic::{cube, session};
+use crate::synthetic::{cube, rows, session, text};
 
 /// What is selected of a join of `a` with `b`: keys, then values.
 const OUTPUTS: &[(&str, usize, &[Tolerance])] = &[
@@ -282,39 +284,71 @@ fn mask(whole: &Group) -> Group {
     mask
 }
 
-/// Runs statements over cubes of two layouts on all paths.
+/// Is a join in the plan of a statement read as one scan?
+async fn is_zipped(context: &SessionContext, sql: &str) -> bool {
+    let plan = rows(context, &format!("EXPLAIN {sql}")).await;
+    plan.is_ok_and(|plan| plan.iter().any(|line| line.contains("zip=[")))
+}
+
+/// A plan with a lookup gives the same rows when it is executed again.
+pub(super) async fn lookups_run_twice(layout: &Layout) -> Result<(), String> {
+    let context = session(CubeOptions::default(), 3, 64);
+    let blocks = Arc::new(BlockCache::new(1 << 20, None));
+    let table = CubeTable::new(cube(&group(layout, 5)).await, blocks);
+    context.register_table("a", Arc::new(table)).unwrap();
+    let sql = "SELECT a.lat, count(*), sum(a.counts - c.top) FROM a JOIN \
+               (SELECT lat, lon, max(counts) AS top FROM a GROUP BY 1, 2) c \
+               ON a.lat = c.lat AND a.lon = c.lon GROUP BY a.lat ORDER BY a.lat";
+    assert!(is_zipped(&context, sql).await, "{sql}");
+    let plan = context.sql(sql).await.map_err(|error| error.to_string())?;
+    let plan = plan.create_physical_plan().await;
+    let plan = plan.map_err(|error| error.to_string())?;
+    let mut answers = Vec::new();
+    for _ in 0..2 {
+        let batches = collect(Arc::clone(&plan), context.task_ctx()).await;
+        let batches = batches.map_err(|error| error.to_string())?;
+        answers.push(batches.iter().flat_map(text).collect::<Vec<_>>());
+    }
+    assert_eq!(answers[0], answers[1]);
+    assert!(!answers[0].is_empty());
+    Ok(())
+}
+
+/// Runs statements over cubes of two layouts on all paths. Returns how many joins were read as one scan.
 pub(super) async fn compare(
     layouts: &[Layout; 2],
     seed: u64,
     statements: &[Statement],
     execution: Execution,
-) -> Result<(), String> {
+) -> Result<usize, String> {
     let Execution { partitions, batch } = execution;
     let grid = session(CubeOptions::default(), partitions, batch);
     let mut off = CubeOptions::default();
     off.grid_zip = false;
-    let rows = session(off, partitions, batch);
+    let by_rows = session(off, partitions, batch);
     let copied = session(CubeOptions::default(), 1, 8192);
     let [a, b] = [group(&layouts[0], seed), group(&layouts[1], seed + 1)];
     let blocks = Arc::new(BlockCache::new(1 << 20, None));
     for (name, group) in [("m", mask(&b)), ("a", a), ("b", b)] {
         let table = Arc::new(CubeTable::new(cube(&group).await, Arc::clone(&blocks)));
         grid.register_table(name, table.clone()).unwrap();
-        rows.register_table(name, table).unwrap();
-        let all = rows.table(name).await.unwrap().collect().await;
+        by_rows.register_table(name, table).unwrap();
+        let all = by_rows.table(name).await.unwrap().collect().await;
         let all = all.map_err(|error| format!("all rows of {name}: {error}"))?;
         let copy = MemTable::try_new(all[0].schema(), vec![all]).unwrap();
         copied.register_table(name, Arc::new(copy)).unwrap();
     }
+    let mut zipped = 0;
     for statement in statements {
         let sql = &statement.sql;
+        zipped += usize::from(is_zipped(&grid, sql).await);
         let expected = match answer(&copied, statement).await {
             Ok(expected) => expected,
             // What DataFusion does not plan says nothing about cubes.
             Err(error) if error.contains("not implemented") => continue,
             Err(error) => return Err(format!("{sql}: on the copy: {error}")),
         };
-        for (name, context) in [("zip", &grid), ("rows", &rows)] {
+        for (name, context) in [("zip", &grid), ("rows", &by_rows)] {
             let found = answer(context, statement).await;
             let found = found.map_err(|error| format!("{sql}: {name}: {error}"))?;
             if let Some(difference) = difference(&expected, &found, statement) {
@@ -322,5 +356,5 @@ pub(super) async fn compare(
             }
         }
     }
-    Ok(())
+    Ok(zipped)
 }

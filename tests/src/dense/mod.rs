@@ -19,6 +19,7 @@ mod statements;
 mod windows;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use datafusion::datasource::MemTable;
 use graticule_engine::cache::BlockCache;
@@ -200,18 +201,33 @@ fn joins_agree(cases: u64) -> Result<(), libtest_mimic::Failed> {
     let both = prop::array::uniform2(layouts(Calendar::Standard));
     let statements = prop::collection::vec(joins::statements(), 8);
     let cases = (both, any::<u32>(), statements, executions());
+    let (asked, zipped) = (AtomicUsize::new(0), AtomicUsize::new(0));
     runner
         .run(&cases, |(layouts, seed, statements, execution)| {
-            runtime
-                .block_on(joins::compare(
-                    &layouts,
-                    seed.into(),
-                    &statements,
-                    execution,
-                ))
-                .map_err(TestCaseError::fail)
+            let seed = u64::from(seed);
+            let compared = joins::compare(&layouts, seed, &statements, execution);
+            let found = runtime.block_on(compared).map_err(TestCaseError::fail)?;
+            asked.fetch_add(statements.len(), Relaxed);
+            zipped.fetch_add(found, Relaxed);
+            Ok(())
         })
-        .map_err(|failure| format!("GRATICULE_SEED={seed}: {failure}").into())
+        .map_err(|failure| format!("GRATICULE_SEED={seed}: {failure}"))?;
+    // Most others have coordinates that occur twice, or join on values.
+    let (asked, zipped) = (asked.into_inner(), zipped.into_inner());
+    match zipped * 3 > asked {
+        true => Ok(()),
+        false => Err(format!("only {zipped} of {asked} joins were read as one scan").into()),
+    }
+}
+
+fn lookups_run_twice() -> Result<(), libtest_mimic::Failed> {
+    let mut runner = runner(Calendar::Standard, 1, 5);
+    let runtime = runtime()?;
+    let run = |layout: Layout| runtime.block_on(joins::lookups_run_twice(&layout));
+    let outcome = runner.run(&crate::pruning::layouts(Calendar::Standard), |layout| {
+        run(layout).map_err(TestCaseError::fail)
+    });
+    outcome.map_err(|failure| failure.to_string().into())
 }
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -233,7 +249,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             answers_agree(Subject::RowsOfRegions, Calendar::Standard, 40)
         }),
         Trial::test("dense::joins_agree_with_a_copy_of_the_rows", || {
-            joins_agree(45)
+            joins_agree(16)
         }),
         Trial::test("dense::windows_agree_with_a_copy_of_the_rows", || {
             answers_agree(Subject::Windows, Calendar::Standard, 16)
@@ -241,6 +257,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test("dense::windows_agree_in_a_model_calendar", || {
             answers_agree(Subject::Windows, Calendar::Days360, 6)
         }),
+        Trial::test("dense::lookups_run_twice", lookups_run_twice),
     ];
     trials.extend(memory::trials());
     trials
