@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use arrow::array::{Array, ArrayRef, UInt32Array};
 use arrow::buffer::NullBuffer;
 use arrow::compute::{SortOptions, take};
-use arrow::datatypes::FieldRef;
+use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::function::{PartitionEvaluatorArgs, WindowUDFFieldArgs};
 use datafusion::logical_expr::{
@@ -22,13 +22,13 @@ use crate::kernels::window::{Frames, NONE, nearest};
 /// `fill(v [, limit])`.
 pub fn fill() -> WindowUDF {
     Fill {
-        // The first variant shows in SHOW FUNCTIONS, the others take any value and what the planner adds.
+        // Any value and what the planner adds; the last variant shows in SHOW FUNCTIONS.
         signature: Signature::one_of(
             vec![
-                TypeSignature::Numeric(1),
                 TypeSignature::Any(1),
                 TypeSignature::Any(2),
                 TypeSignature::Any(3),
+                TypeSignature::Exact(vec![DataType::Float64]),
             ],
             Volatility::Immutable,
         ),
