@@ -221,7 +221,7 @@ fn joins_agree(cases: u64) -> Result<(), libtest_mimic::Failed> {
 }
 
 fn lookups_run_twice() -> Result<(), libtest_mimic::Failed> {
-    let mut runner = runner(Calendar::Standard, 1, 5);
+    let mut runner = runner(Subject::Joins, Calendar::Standard, 1, 5);
     let runtime = runtime()?;
     let run = |layout: Layout| runtime.block_on(joins::lookups_run_twice(&layout));
     let outcome = runner.run(&crate::pruning::layouts(Calendar::Standard), |layout| {
