@@ -36,6 +36,7 @@ mod stream;
 mod table;
 mod tightening;
 pub(crate) mod units;
+mod variants;
 
 pub(crate) use assemble::whole_chunk;
 pub(crate) use fetch::over_budget;

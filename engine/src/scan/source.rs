@@ -20,7 +20,7 @@ use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::{
     AcrossPartitions, ConstExpr, EquivalenceProperties, Partitioning, PhysicalExpr,
-    PhysicalSortExpr, conjunction_opt, split_conjunction,
+    PhysicalSortExpr,
 };
 use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::execution_plan::SchedulingType;
@@ -30,7 +30,6 @@ use datafusion::physical_plan::{DisplayFormatType, SortOrderPushdownResult};
 use datafusion_datasource::source::{DataSource, OpenArgs};
 
 use crate::cache::BlockCache;
-use crate::cube::chunks::AxisChunks;
 use crate::cube::{AxisOrder, Cube};
 use crate::options::CubeOptions;
 use crate::scan::grid::{ScanGrid, scan_chunks, touched_count};
@@ -38,11 +37,8 @@ use crate::scan::order::SLAB_BYTES;
 use crate::scan::predicate::ScanPredicate;
 use crate::scan::queue::{Claims, UnitQueue};
 use crate::scan::sample::Sample;
-use crate::scan::selection::AxisSelection;
 use crate::scan::skipping::Skipping;
 use crate::scan::stream::open_stream;
-use crate::statistics::StatisticsStore;
-use crate::statistics::store::KnownVariables;
 
 /// A scan of one cube: what to read, what to compute on it, in which order.
 #[derive(Debug, Clone)]
@@ -59,13 +55,13 @@ pub struct CubeScan {
     pub(super) grid_order: Option<Vec<bool>>,
     pub(crate) blocks: Arc<BlockCache>,
     /// How far coordinates of zipped cubes are apart that look as if they should be equal, for `EXPLAIN`.
-    alignment: Option<String>,
+    pub(super) alignment: Option<String>,
     /// What lets it leave chunks out.
     pub(crate) skipping: Skipping,
     /// Why no dense operator took this scan, for `EXPLAIN`. Set by a rule on the plan as it stands, so
     /// that saying why changes nothing else.
-    reason: Arc<OnceLock<String>>,
-    grid: OnceLock<Arc<ScanGrid>>,
+    pub(super) reason: Arc<OnceLock<String>>,
+    pub(super) grid: OnceLock<Arc<ScanGrid>>,
     metrics: ExecutionPlanMetricsSet,
 }
 
@@ -107,43 +103,9 @@ impl CubeScan {
         self
     }
 
-    pub(crate) fn with_alignment(mut self, differences: String) -> Self {
-        self.alignment = Some(differences);
-        self
-    }
-
-    /// The same scan of a cube whose variables have other values, and without the predicate that the
-    /// boolean column `without` is true.
-    pub(crate) fn with_cube(&self, cube: Arc<Cube>, without: Option<usize>) -> Self {
-        let mut scan = Self {
-            cube,
-            reason: Arc::default(),
-            ..self.clone()
-        };
-        if let (Some(rows), Some(without)) = (&scan.predicate.rows, without) {
-            let is_other = |conjunct: &&Arc<dyn PhysicalExpr>| {
-                let column = conjunct.downcast_ref::<Column>();
-                column.is_none_or(|column| column.index() != without)
-            };
-            let others = split_conjunction(rows).into_iter().filter(is_other);
-            scan.predicate.rows = conjunction_opt(others.map(Arc::clone));
-        }
-        scan
-    }
-
     /// Number of workers.
     pub(crate) fn partitions(&self) -> usize {
         self.partitions
-    }
-
-    pub(crate) fn with_known(mut self, known: KnownVariables) -> Self {
-        self.skipping.known = Arc::new(known);
-        self
-    }
-
-    pub(crate) fn collecting(mut self, store: Option<Arc<StatisticsStore>>) -> Self {
-        self.skipping.collects = store;
-        self
     }
 
     /// For a change that may cut the work in another way.
@@ -155,49 +117,6 @@ impl CubeScan {
     pub(crate) fn explain_rows(&self, reason: String) {
         // The first reason stays.
         let _ = self.reason.set(reason);
-    }
-
-    /// The same cells with other columns, for an operator that reads units by itself.
-    pub(crate) fn for_operator(&self, columns: &[usize]) -> Result<Self> {
-        Ok(Self {
-            reason: Arc::default(),
-            metrics: ExecutionPlanMetricsSet::new(),
-            ..self.with_columns(columns)?
-        })
-    }
-
-    /// The same cells with other columns of the table.
-    pub(crate) fn with_columns(&self, columns: &[usize]) -> Result<Self> {
-        let mut columns = columns.to_vec();
-        columns.sort_unstable();
-        columns.dedup();
-        let projection = ProjectionExprs::from_indices(&columns, &self.cube.schema);
-        Ok(Self {
-            schema: Arc::new(projection.project_schema(&self.cube.schema)?),
-            projection,
-            grid: OnceLock::new(),
-            ..self.clone()
-        })
-    }
-
-    /// The same scan of fewer cells: those that each of `selections` leaves of its axis.
-    pub(crate) fn narrowed(&self, selections: Vec<AxisSelection>) -> Self {
-        let mut scan = self.clone();
-        // Masks of planes are kept by unit, for one selection and one way to cut it.
-        let planes = scan.predicate.planes.iter();
-        scan.predicate.planes = planes.map(|plane| Arc::new(plane.afresh())).collect();
-        scan.predicate.selections = selections;
-        scan.grid = OnceLock::new();
-        scan
-    }
-
-    /// The same cells in units that are cut as `chunks` say, one entry per axis.
-    pub(crate) fn with_units(&self, chunks: Vec<AxisChunks>) -> Self {
-        let selections = &self.predicate.selections;
-        let grid = ScanGrid::new(chunks, selections, &vec![false; selections.len()]);
-        let mut scan = self.narrowed(selections.clone());
-        scan.grid = OnceLock::from(Arc::new(grid));
-        scan
     }
 
     /// The cube.

@@ -3,6 +3,7 @@
 //! ```text
 //!  cells     what is reduced: a scan, or its join with regions
 //!  plan      what to reduce: keys as codes, inputs, aggregates, tiles        (while planning)
+//!  inputs    what its aggregates read, and which kernel computes which
 //!  tiles     which units a worker owns, and which groups they can touch
 //!  layout    a unit's rows by group: which kernel walks them how; joint_layout, of codes over several axes
 //!  fused     inputs that are computed: evaluated in pieces and reduced at once
@@ -27,6 +28,7 @@ pub(crate) mod exec;
 mod fused;
 mod general;
 mod groups;
+mod inputs;
 mod joint_layout;
 mod known;
 mod layout;

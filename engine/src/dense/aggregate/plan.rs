@@ -1,26 +1,23 @@
 //! What a grid aggregate does, decided while planning.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
-use datafusion::physical_expr::expressions::{CastExpr, Column, Literal};
-use datafusion::physical_expr::utils::collect_columns;
-use datafusion::physical_expr_common::physical_expr::is_volatile;
+use datafusion::physical_expr::expressions::Literal;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use graticule_functions::kernels::Needs;
 
 use crate::dense::aggregate::cells::Cells;
+use crate::dense::aggregate::inputs::{Builder, summarised};
 use crate::dense::aggregate::pairs::{PairKind, PairState};
 use crate::dense::aggregate::state::State;
 use crate::dense::aggregate::tiles::Tiling;
 use crate::dense::keys::GroupKeys;
 use crate::dense::regions::Regions;
 use crate::scan::CubeScan;
-use crate::scan::skipping::Summarised;
 
 /// Where groups are put together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +67,7 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    fn reads_the_same(&self, other: &Input) -> bool {
+    pub(super) fn reads_the_same(&self, other: &Input) -> bool {
         let same_source = match (&self.source, &other.source) {
             (Source::Rows, Source::Rows) => true,
             (Source::Variable(a), Source::Variable(b)) => a == b,
@@ -145,7 +142,7 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    fn reads_the_same(&self, other: &Self) -> bool {
+    pub(super) fn reads_the_same(&self, other: &Self) -> bool {
         let Self { x, y, filter } = self;
         x == &other.x && y == &other.y && filter == &other.filter
     }
@@ -329,270 +326,6 @@ impl GridAggregatePlan {
         let inputs: usize = self.inputs.iter().map(Input::bytes_per_group).sum();
         let per_group = inputs + self.pairs.len() * PairState::BYTES_PER_GROUP;
         self.held_groups().saturating_mul(per_group)
-    }
-}
-
-/// What the inputs need of a unit all of whose cells belong to one group: nothing but counts, smallest and
-/// largest values of variables. `None` when one of them needs more.
-fn summarised(inputs: &[Input], keys: &GroupKeys) -> Option<Summarised> {
-    let mut variables = BTreeMap::new();
-    for input in inputs {
-        if input.filter.is_some() || input.needs.sum || input.needs.squares {
-            return None;
-        }
-        match input.source {
-            Source::Rows => {}
-            Source::Variable(variable) => {
-                *variables.entry(variable).or_default() |= input.needs.extremes;
-            }
-            Source::Computed(_) => return None,
-        }
-    }
-    let keys = keys.clone();
-    Some(Summarised {
-        variables: variables.into_iter().collect(),
-        is_one_group: Arc::new(move |unit| keys.is_one_group(unit)),
-    })
-}
-
-/// Collects what the aggregates of one plan read.
-struct Builder<'a> {
-    scan: &'a CubeScan,
-    inputs: Vec<Input>,
-    pairs: Vec<Pair>,
-    general: Vec<General>,
-    /// Columns of the table that are read, with repetitions.
-    variables: Vec<usize>,
-}
-
-impl Builder<'_> {
-    fn reads(&mut self, expression: &Arc<dyn PhysicalExpr>) {
-        let columns = collect_columns(expression);
-        self.variables.extend(columns.iter().map(Column::index));
-    }
-
-    /// The position of an input, which may be there already.
-    fn input(
-        &mut self,
-        source: Source,
-        element: ElementType,
-        filter: Option<Arc<dyn PhysicalExpr>>,
-        needs: Needs,
-    ) -> usize {
-        match &source {
-            Source::Rows => {}
-            Source::Variable(variable) => {
-                self.variables.push(self.scan.cube.axes.len() + variable);
-            }
-            Source::Computed(expression) => self.reads(&Arc::clone(expression)),
-        }
-        if let Some(filter) = &filter {
-            self.reads(&Arc::clone(filter));
-        }
-        let input = Input {
-            source,
-            element,
-            filter,
-            needs,
-        };
-        match self
-            .inputs
-            .iter_mut()
-            .position(|other| other.reads_the_same(&input))
-        {
-            Some(position) => {
-                let known = &mut self.inputs[position].needs;
-                known.sum |= needs.sum;
-                known.squares |= needs.squares;
-                known.extremes |= needs.extremes;
-                position
-            }
-            None => {
-                self.inputs.push(input);
-                self.inputs.len() - 1
-            }
-        }
-    }
-
-    fn output(
-        &mut self,
-        function: &Arc<AggregateFunctionExpr>,
-        arguments: Vec<Arc<dyn PhysicalExpr>>,
-        filter: Option<Arc<dyn PhysicalExpr>>,
-    ) -> Result<std::result::Result<Output, String>> {
-        let name = function.fun().name().to_string();
-        if function.is_distinct() {
-            return Ok(Err(format!("{name}(DISTINCT …)")));
-        }
-        if !function.order_bys().is_empty() {
-            return Ok(Err(format!("{name}(… ORDER BY …)")));
-        }
-        if arguments.iter().chain(&filter).any(is_volatile) {
-            return Ok(Err(format!("an argument of {name} is volatile")));
-        }
-        let first_of_regions = self.scan.cube.schema.fields().len();
-        let mut columns = arguments.iter().chain(&filter).flat_map(collect_columns);
-        if columns.any(|column| column.index() >= first_of_regions) {
-            return Ok(Err(format!("an argument of {name} reads the regions")));
-        }
-        if let [argument] = arguments.as_slice()
-            && let Some(output) = self.kernel(&name, function, argument, filter.as_ref())?
-        {
-            return Ok(Ok(output));
-        }
-        for expression in arguments.iter().chain(&filter) {
-            self.reads(expression);
-        }
-        if let (Some((kind, x_first)), [first, second]) = (PairKind::of(&name), &arguments[..])
-            && let [Ok(DataType::Float64), Ok(DataType::Float64)] =
-                [first, second].map(|argument| argument.data_type(&self.scan.cube.schema))
-        {
-            let (x, y) = if x_first {
-                (first, second)
-            } else {
-                (second, first)
-            };
-            let pair = Pair {
-                x: Arc::clone(x),
-                y: Arc::clone(y),
-                filter,
-            };
-            let position = match self
-                .pairs
-                .iter()
-                .position(|other| pair.reads_the_same(other))
-            {
-                Some(position) => position,
-                None => {
-                    self.pairs.push(pair);
-                    self.pairs.len() - 1
-                }
-            };
-            return Ok(Ok(Output::Pair { kind, position }));
-        }
-        self.general.push(General {
-            function: Arc::clone(function),
-            arguments,
-            filter,
-        });
-        let position = self.general.len() - 1;
-        Ok(Ok(Output::General { position }))
-    }
-
-    /// The kernel that computes an aggregate of one argument, if there is one.
-    fn kernel(
-        &mut self,
-        name: &str,
-        function: &AggregateFunctionExpr,
-        argument: &Arc<dyn PhysicalExpr>,
-        filter: Option<&Arc<dyn PhysicalExpr>>,
-    ) -> Result<Option<Output>> {
-        let sum = Needs {
-            sum: true,
-            ..Needs::default()
-        };
-        let extremes = Needs {
-            extremes: true,
-            ..Needs::default()
-        };
-        let squares = Needs {
-            sum: true,
-            squares: true,
-            extremes: false,
-        };
-        let variance = |population, root| (Kind::Variance { population, root }, squares);
-        let (kind, needs) = match name {
-            "count" => (Kind::Count, Needs::default()),
-            "sum" => (Kind::Sum, sum),
-            "avg" => (Kind::Average, sum),
-            "min" | "bool_and" => (Kind::Minimum, extremes),
-            "max" | "bool_or" => (Kind::Maximum, extremes),
-            "var" | "var_samp" => variance(false, false),
-            "var_pop" => variance(true, false),
-            "stddev" | "stddev_samp" => variance(false, true),
-            "stddev_pop" => variance(true, true),
-            _ => return Ok(None),
-        };
-        let output = |input| Ok(Some(Output::Kernel { kind, input }));
-        if kind == Kind::Count
-            && let Some(literal) = argument.downcast_ref::<Literal>()
-            && !literal.value().is_null()
-        {
-            let filter = filter.cloned();
-            return output(self.input(Source::Rows, ElementType::Int64, filter, needs));
-        }
-        let is_float = matches!(kind, Kind::Average | Kind::Variance { .. });
-        let (source, stored) = self.source(argument)?;
-        let Some(element) = element_type(&stored, kind, is_float) else {
-            return Ok(None);
-        };
-        let returns = function.field().data_type().clone();
-        let is_known = match kind {
-            Kind::Sum => match element {
-                ElementType::Int64 => matches!(returns, DataType::Int64 | DataType::UInt64),
-                _ => returns == DataType::Float64,
-            },
-            Kind::Average | Kind::Variance { .. } => returns == DataType::Float64,
-            _ => true,
-        };
-        // A variance of a single-precision expression computed by DataFusion is one of doubles too.
-        if !is_known {
-            return Ok(None);
-        }
-        output(self.input(source, element, filter.cloned(), needs))
-    }
-
-    /// Where an argument comes from and its type there: casts that widen a variable are looked through,
-    /// because kernels widen what they read.
-    fn source(&self, argument: &Arc<dyn PhysicalExpr>) -> Result<(Source, DataType)> {
-        let schema = &self.scan.cube.schema;
-        let axes = self.scan.cube.axes.len();
-        let bare = match argument.downcast_ref::<CastExpr>() {
-            Some(cast) => {
-                let stored = cast.expr().data_type(schema)?;
-                if widens(&stored, cast.cast_type()) {
-                    cast.expr()
-                } else {
-                    argument
-                }
-            }
-            None => argument,
-        };
-        if let Some(column) = bare.downcast_ref::<Column>()
-            && column.index() >= axes
-        {
-            let stored = schema.field(column.index()).data_type().clone();
-            return Ok((Source::Variable(column.index() - axes), stored));
-        }
-        Ok((
-            Source::Computed(Arc::clone(argument)),
-            argument.data_type(schema)?,
-        ))
-    }
-}
-
-fn widens(stored: &DataType, to: &DataType) -> bool {
-    match to {
-        DataType::Float64 => stored.is_numeric() && *stored != DataType::UInt64,
-        DataType::Int64 => stored.is_integer() && *stored != DataType::UInt64,
-        DataType::UInt64 => stored.is_unsigned_integer() && *stored != DataType::UInt64,
-        _ => false,
-    }
-}
-
-/// In which type kernels read values of type `stored`; `None` where only DataFusion can.
-fn element_type(stored: &DataType, kind: Kind, is_float: bool) -> Option<ElementType> {
-    match stored {
-        DataType::Float32 => Some(ElementType::Float32),
-        DataType::Float64 => Some(ElementType::Float64),
-        DataType::UInt64 => (kind == Kind::Count).then_some(ElementType::Int64),
-        stored if stored.is_integer() && is_float => Some(ElementType::Float64),
-        stored if stored.is_integer() => Some(ElementType::Int64),
-        DataType::Boolean | DataType::Timestamp(..) => {
-            let compares = matches!(kind, Kind::Count | Kind::Minimum | Kind::Maximum);
-            compares.then_some(ElementType::Int64)
-        }
-        _ => (kind == Kind::Count).then_some(ElementType::Int64),
     }
 }
 
