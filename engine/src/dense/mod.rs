@@ -13,4 +13,5 @@
 pub(crate) mod aggregate;
 pub(crate) mod joint;
 pub(crate) mod keys;
+mod once;
 pub(crate) mod regions;
