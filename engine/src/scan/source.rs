@@ -62,7 +62,7 @@ pub struct CubeScan {
     /// that saying why changes nothing else.
     pub(super) reason: Arc<OnceLock<String>>,
     pub(super) grid: OnceLock<Arc<ScanGrid>>,
-    metrics: ExecutionPlanMetricsSet,
+    pub(super) metrics: ExecutionPlanMetricsSet,
 }
 
 impl CubeScan {

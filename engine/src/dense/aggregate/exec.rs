@@ -20,11 +20,11 @@ use datafusion::physical_plan::{
 };
 use datafusion_datasource::source::DataSource;
 use futures::{TryStreamExt, stream};
-use tokio::sync::OnceCell;
 
 use crate::dense::aggregate::groups::Gathered;
 use crate::dense::aggregate::plan::{GridAggregatePlan, Input, Mode, Output, Source};
 use crate::dense::aggregate::worker::Worker;
+use crate::dense::once::Once;
 use crate::dense::regions::{RegionJoin, Regions};
 use crate::scan::CubeScan;
 use crate::scan::queue::{Claims, Executions};
@@ -47,7 +47,7 @@ struct Execution {
     next_tile: AtomicU64,
     gathered: Arc<Gathered>,
     /// The plan once its regions are known.
-    with_regions: OnceCell<Arc<GridAggregatePlan>>,
+    with_regions: Once<Arc<GridAggregatePlan>>,
 }
 
 impl GridAggregateExec {
@@ -118,7 +118,7 @@ async fn open(
     let plan = match regions {
         None => plan,
         Some(join) => {
-            let placed = execution.with_regions.get_or_try_init(|| async {
+            let placed = execution.with_regions.get(async {
                 let regions = Regions::gather(&join, &context).await?;
                 plan.with_regions(regions).map(Arc::new)
             });
@@ -294,7 +294,7 @@ impl ExecutionPlan for GridAggregateExec {
             claims: Arc::new(Claims::new(0, 1)),
             next_tile: AtomicU64::default(),
             gathered: Arc::default(),
-            with_regions: OnceCell::new(),
+            with_regions: Once::default(),
         });
         let opened = open(
             Arc::clone(&self.plan),

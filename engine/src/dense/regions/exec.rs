@@ -18,8 +18,8 @@ use datafusion::physical_plan::{
 };
 use datafusion_datasource::source::DataSource;
 use futures::{TryStreamExt, stream};
-use tokio::sync::OnceCell;
 
+use crate::dense::once::Once;
 use crate::dense::regions::gather::Regions;
 use crate::dense::regions::join::{JoinKind, RegionJoin};
 use crate::dense::regions::map::RegionMap;
@@ -41,7 +41,7 @@ pub(crate) struct RegionJoinExec {
 #[derive(Debug)]
 struct Execution {
     claims: Arc<Claims>,
-    placed: OnceCell<Placed>,
+    placed: Once<Placed>,
     found: Arc<Found>,
 }
 
@@ -95,9 +95,7 @@ async fn open(
     // Not when the stream is made: a partition that nobody polls must not keep the others waiting. One
     // that begins after the others have finished finds no unit left.
     execution.found.begin();
-    let placed = execution
-        .placed
-        .get_or_try_init(|| Placed::new(&join, &context));
+    let placed = execution.placed.get(Placed::new(&join, &context));
     let Placed { scan, regions, map } = placed.await?.clone();
     let mut columns = columns_read(&join);
     columns.retain(|column| *column < join.first_of_regions());
@@ -213,7 +211,7 @@ impl ExecutionPlan for RegionJoinExec {
     ) -> Result<SendableRecordBatchStream> {
         let execution = self.executions.join(partition, &context, || Execution {
             claims: Arc::new(Claims::new(0, 1)),
-            placed: OnceCell::new(),
+            placed: Once::default(),
             found: Arc::default(),
         });
         let opened = open(
