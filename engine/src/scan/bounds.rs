@@ -165,10 +165,10 @@ impl UnitChunks {
                     continue;
                 }
                 is_bounded &= statistics.minimum.is_valid(at) && statistics.maximum.is_valid(at);
-                if !minimum.is_some_and(|best| lower(best, at) != Ordering::Greater) {
+                if minimum.is_none_or(|best| lower(best, at) == Ordering::Greater) {
                     minimum = Some(at);
                 }
-                if !maximum.is_some_and(|best| higher(best, at) != Ordering::Less) {
+                if maximum.is_none_or(|best| higher(best, at) == Ordering::Less) {
                     maximum = Some(at);
                 }
             }

@@ -30,6 +30,7 @@ use datafusion::physical_plan::{DisplayFormatType, SortOrderPushdownResult};
 use datafusion_datasource::source::{DataSource, OpenArgs};
 
 use crate::cache::BlockCache;
+use crate::cube::chunks::AxisChunks;
 use crate::cube::{AxisOrder, Cube};
 use crate::options::CubeOptions;
 use crate::scan::grid::{ScanGrid, scan_chunks, touched_count};
@@ -50,7 +51,7 @@ pub struct CubeScan {
     pub(crate) schema: SchemaRef,
     pub(crate) sample: Option<Sample>,
     pub(crate) limit: Option<usize>,
-    partitions: usize,
+    pub(super) partitions: usize,
     /// Set when the rows come in the order of the grid: per axis, from its last cell to its first?
     pub(super) grid_order: Option<Vec<bool>>,
     pub(crate) blocks: Arc<BlockCache>,

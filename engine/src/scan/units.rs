@@ -54,11 +54,11 @@ struct Ahead {
     number: u64,
     unit: Unit,
     mask: Option<BooleanBuffer>,
-    source: From,
+    source: Origin,
 }
 
 /// Where what is wanted of a unit comes from.
-enum From {
+enum Origin {
     Chunks(Fetch),
     Statistics(Vec<ChunkSummary>),
 }
@@ -206,8 +206,8 @@ impl UnitReader {
                 continue;
             }
             let (values, summaries) = match source {
-                From::Statistics(summaries) => (Vec::new(), Some(summaries)),
-                From::Chunks(fetch) => {
+                Origin::Statistics(summaries) => (Vec::new(), Some(summaries)),
+                Origin::Chunks(fetch) => {
                     self.memory.try_resize(self.unit_bytes(&unit))?;
                     (self.finish(fetch, &unit, &self.variables).await?, None)
                 }
@@ -317,9 +317,9 @@ impl UnitReader {
                     let chunks = self.chunks_of(&self.variables, &unit);
                     let later = self.chunks_of(&self.later, &unit);
                     self.source.metrics.chunks_pruned.add(chunks + later);
-                    From::Statistics(summaries)
+                    Origin::Statistics(summaries)
                 }
-                None => From::Chunks(self.source.start(&unit, &self.variables)),
+                None => Origin::Chunks(self.source.start(&unit, &self.variables)),
             };
             self.ahead.push_back(Ahead {
                 number,
