@@ -241,7 +241,7 @@ impl Opener {
         for group in &groups {
             let name = group_name(name, group);
             for mut cube in conventions::interpret(group, &name, options).await? {
-                cube.version = format!("{} opening {opening}", cube.version);
+                cube.opened_as(opening);
                 let cube = Arc::new(cube);
                 let table = CubeTable::new(Arc::clone(&cube), Arc::clone(&self.blocks))
                     .with_statistics(Arc::clone(&self.statistics));

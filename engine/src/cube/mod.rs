@@ -126,6 +126,19 @@ pub struct Variable {
     pub origin: Option<Arc<str>>,
 }
 
+impl Cube {
+    /// Tells this opening of the cube from others, which may read it with other options or after it has
+    /// changed: no decoded chunk of another one is taken for one of these.
+    pub(crate) fn opened_as(&mut self, opening: u64) {
+        self.version = format!("{} opening {opening}", self.version);
+        for variable in &mut self.variables {
+            let name = &variable.array.description().name;
+            let origin = format!("{}\n{}\n{name}", self.url, self.version);
+            variable.origin = Some(origin.into());
+        }
+    }
+}
+
 impl Axis {
     /// The same axis with other coordinates of its type.
     ///
