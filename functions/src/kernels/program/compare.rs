@@ -29,12 +29,12 @@ vectorised! {
 /// Compares cells; slices are whole multiples of 64 cells long.
 pub(super) fn compare [<T: Number>] [T] (comparison: Comparison, left: &[T], right: &[T], bits: &mut [u8]) {
     match comparison {
-        Comparison::Equal => pack(left, right, bits, |a, b| a.key() == b.key()),
-        Comparison::NotEqual => pack(left, right, bits, |a, b| a.key() != b.key()),
-        Comparison::Less => pack(left, right, bits, |a, b| a.key() < b.key()),
-        Comparison::LessOrEqual => pack(left, right, bits, |a, b| a.key() <= b.key()),
-        Comparison::Greater => pack(left, right, bits, |a, b| a.key() > b.key()),
-        Comparison::GreaterOrEqual => pack(left, right, bits, |a, b| a.key() >= b.key()),
+        Comparison::Equal => pack(left, right, bits, |a, b| a.compared() == b.compared()),
+        Comparison::NotEqual => pack(left, right, bits, |a, b| a.compared() != b.compared()),
+        Comparison::Less => pack(left, right, bits, |a, b| a.compared() < b.compared()),
+        Comparison::LessOrEqual => pack(left, right, bits, |a, b| a.compared() <= b.compared()),
+        Comparison::Greater => pack(left, right, bits, |a, b| a.compared() > b.compared()),
+        Comparison::GreaterOrEqual => pack(left, right, bits, |a, b| a.compared() >= b.compared()),
     }
 }
 }

@@ -13,6 +13,8 @@ pub(super) trait Number: Copy + PartialOrd + 'static {
     fn times(self, other: Self) -> Self;
     fn divided_by(self, other: Self) -> Self;
     fn key(self) -> Self::Key;
+    /// The same with one zero: −0 compares as 0 does.
+    fn compared(self) -> Self::Key;
     /// `then` where bit `lane` of `bits` is set, `otherwise` elsewhere. With shifts and masks, of which
     /// the compiler makes vectors of words; of tests of single bits it does not.
     fn blend(bits: u8, lane: usize, then: Self, otherwise: Self) -> Self;
@@ -44,6 +46,10 @@ macro_rules! float {
             fn key(self) -> $key {
                 let bits = self.to_bits() as $key;
                 bits ^ (((bits >> (<$key>::BITS - 1)) as $bits) >> 1) as $key
+            }
+            #[inline(always)]
+            fn compared(self) -> $key {
+                (self + 0.0).key()
             }
             #[inline(always)]
             fn blend(bits: u8, lane: usize, then: Self, otherwise: Self) -> Self {
@@ -79,6 +85,10 @@ impl Number for i64 {
     }
     #[inline(always)]
     fn key(self) -> i64 {
+        self
+    }
+    #[inline(always)]
+    fn compared(self) -> i64 {
         self
     }
     #[inline(always)]

@@ -13,8 +13,8 @@
 //! ```
 //! A [`Program`] is a list of [`Operation`]s, each of which reads results of earlier ones. A [`Machine`]
 //! runs it on up to [`PIECE`] cells at a time. Types are four: narrower integers are widened before.
-//! Results agree with Arrow's kernels: floats are compared in their total order, integers wrap around,
-//! AND and OR know three truth values.
+//! Results agree with DataFusion's kernels: floats are compared in their total order with one zero,
+//! `greatest` and `least` know two, integers wrap around, AND and OR know three truth values.
 
 mod cells;
 mod compare;
@@ -42,7 +42,8 @@ pub enum Arithmetic {
     Divide,
 }
 
-/// Order of two values of the same type; floats in their total order, as Arrow compares them.
+/// Order of two values of the same type; floats in their total order, but −0 equals 0, as DataFusion
+/// compares them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Comparison {
     /// `a = b`

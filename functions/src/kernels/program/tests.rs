@@ -240,6 +240,14 @@ fn order(a: Value, b: Value) -> std::cmp::Ordering {
     }
 }
 
+fn one_zero(value: Value) -> Value {
+    match value {
+        Value::Float32(-0.0) => Value::Float32(0.0),
+        Value::Float64(-0.0) => Value::Float64(0.0),
+        other => other,
+    }
+}
+
 fn truth(value: Option<Value>) -> Option<bool> {
     value.map(|value| match value {
         Value::Boolean(truth) => truth,
@@ -329,7 +337,7 @@ fn evaluate(step: &Step, known: &[Option<Value>]) -> Option<Value> {
             (a, b) => a.or(b),
         },
         Operation::Compare(comparison, a, b) => {
-            let order = order(known[a]?, known[b]?);
+            let order = order(one_zero(known[a]?), one_zero(known[b]?));
             boolean(Some(match comparison {
                 Comparison::Equal => order.is_eq(),
                 Comparison::NotEqual => order.is_ne(),
