@@ -14,6 +14,7 @@ pub mod rules;
 pub mod runtime;
 pub mod scan;
 mod session;
+pub mod sink;
 pub mod source;
 mod sql;
 pub mod statistics;
