@@ -18,5 +18,6 @@ pub mod sink;
 pub mod source;
 mod sql;
 pub mod statistics;
+mod write;
 
 pub use engine::{Engine, EngineBuilder, Query, Session};

@@ -6,7 +6,7 @@
 //!        └─ schema    axes in storage order, then variables; CF attributes as field metadata
 //! ```
 //! [`conventions`] reads the model out of a [`crate::source::Group`]; [`decoding`] turns stored
-//! numbers into values with a mask.
+//! numbers into values with a mask, and [`encoding`] turns values into stored numbers.
 
 pub mod block;
 pub mod chunks;
@@ -14,6 +14,7 @@ pub mod concatenate;
 pub mod conventions;
 pub mod crs;
 pub mod decoding;
+pub mod encoding;
 pub(crate) mod gather;
 pub mod memory;
 pub(crate) mod zip;

@@ -13,16 +13,13 @@
 
 pub(super) mod characters;
 mod missing;
-mod number;
+pub(super) mod number;
 mod recipe;
 mod time;
 
 use std::sync::Arc;
 
-use arrow::array::types::{
-    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type,
-    UInt32Type, UInt64Type,
-};
+use arrow::array::types::{Float32Type, Float64Type, Int64Type};
 use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, PrimitiveArray, make_array,
 };
@@ -33,7 +30,7 @@ use datafusion::common::ScalarValue;
 use graticule_functions::calendar::{Calendar, TimeUnits};
 
 use self::missing::Missing;
-use self::number::Stored;
+use self::number::{Stored, with_number_type};
 use crate::error::{CubeError, CubeResult};
 use crate::source::RawChunk;
 
@@ -81,24 +78,11 @@ enum Transform {
 /// Runs `$body` with `$array` as the primitive array that `$values` is.
 macro_rules! with_numbers {
     ($values:expr, $array:ident => $body:expr, otherwise $other:expr) => {
-        match $values.data_type() {
-            DataType::Int8 => with_numbers!(@ Int8Type, $values, $array => $body),
-            DataType::Int16 => with_numbers!(@ Int16Type, $values, $array => $body),
-            DataType::Int32 => with_numbers!(@ Int32Type, $values, $array => $body),
-            DataType::Int64 => with_numbers!(@ Int64Type, $values, $array => $body),
-            DataType::UInt8 => with_numbers!(@ UInt8Type, $values, $array => $body),
-            DataType::UInt16 => with_numbers!(@ UInt16Type, $values, $array => $body),
-            DataType::UInt32 => with_numbers!(@ UInt32Type, $values, $array => $body),
-            DataType::UInt64 => with_numbers!(@ UInt64Type, $values, $array => $body),
-            DataType::Float32 => with_numbers!(@ Float32Type, $values, $array => $body),
-            DataType::Float64 => with_numbers!(@ Float64Type, $values, $array => $body),
-            _ => $other,
-        }
+        with_number_type!($values.data_type(), NumberType => {
+            let $array = $values.as_primitive::<NumberType>();
+            $body
+        }, otherwise $other)
     };
-    (@ $type:ty, $values:expr, $array:ident => $body:expr) => {{
-        let $array = $values.as_primitive::<$type>();
-        $body
-    }};
 }
 
 impl Decoding {
