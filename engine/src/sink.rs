@@ -82,6 +82,9 @@ pub trait CubeSink: Debug + Send + Sync {
     /// The options of its own, with one line of documentation each.
     fn options(&self) -> &'static [(&'static str, &'static str)];
 
+    /// Can chunks share objects, with these options?
+    fn has_shards(&self, options: &Options) -> bool;
+
     /// Can the cube be written like this? Asked before any work.
     ///
     /// # Errors
