@@ -89,10 +89,10 @@ pub trait StoreConnector: Debug + Send + Sync {
     /// An unknown option, a malformed URL, or credentials that are announced but not to be found.
     fn connect(&self, url: &str, options: &Options) -> CubeResult<Location>;
 
-    /// As [`StoreConnector::connect`], for a place where there need be nothing yet, to be written.
+    /// As [`StoreConnector::connect`], for a place that will be written and need not exist yet.
     ///
     /// # Errors
-    /// As [`StoreConnector::connect`], or the store cannot be written.
+    /// Those of `connect`, or a store that cannot be written.
     fn connect_new(&self, url: &str, options: &Options) -> CubeResult<Location> {
         self.connect(url, options)
     }
