@@ -34,6 +34,9 @@ use folder::{CubeFolder, version_of};
 use state::VisibleState;
 use writer::ZarrWriter;
 
+/// The option that chooses the version of Zarr.
+const VERSION: &str = "zarr_version";
+
 mod boxes;
 mod cells;
 mod compression;
@@ -59,7 +62,7 @@ enum ZarrVersion {
 
 impl ZarrVersion {
     fn of(options: &Options) -> CubeResult<Self> {
-        match options.get("zarr_version").map(|version| version.trim()) {
+        match options.get(VERSION).map(|version| version.trim()) {
             None | Some("3") => Ok(Self::V3),
             Some("2") => Ok(Self::V2),
             Some(other) => Err(CubeError::invalid(
@@ -138,9 +141,13 @@ impl CubeSink for ZarrSink {
 
     fn options(&self) -> &'static [(&'static str, &'static str)] {
         &[(
-            "zarr_version",
+            VERSION,
             "version of Zarr that is written, 3 or 2: default 3",
         )]
+    }
+
+    fn has_shards(&self, options: &Options) -> bool {
+        options.get(VERSION).is_none_or(|version| version != "2")
     }
 
     fn check(&self, cube: &TargetCube, options: &Options) -> CubeResult<()> {
