@@ -97,6 +97,9 @@ pub trait CubeSink: Debug + Send + Sync {
     /// Starts a new state of the cube at `location`, in the place of the one with the version
     /// `over`, which readers keep seeing until [`CubeWriter::commit`]. Objects that were put by an
     /// earlier writer of the same state that did not commit are kept: the caller knows which they are.
+    /// Otherwise it calls [`CubeWriter::discard`] before it puts anything, because objects of states before
+    /// `over` may have the same names. Two writers of one state at once must be kept apart by the
+    /// caller: one of them will commit, but their objects have the same names.
     ///
     /// # Errors
     /// The readers' version is not `over` any more, or the store failed or denied access.
@@ -164,7 +167,8 @@ pub trait CubeWriter: Debug + Send + Sync {
     /// store failed or denied access.
     async fn commit(&self) -> CubeResult<String>;
 
-    /// Removes what was put. For a writer that will not commit.
+    /// Removes what was put, by this writer or an earlier one of the same state, and what readers do not
+    /// see any more. For a writer that will not commit, or that begins anew.
     ///
     /// # Errors
     /// The store failed or denied access.
