@@ -55,6 +55,17 @@ pub struct TargetArray {
     pub attributes: Attributes,
 }
 
+/// A cube that is there, as it would be written again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredCube {
+    /// Its arrays and attributes.
+    pub cube: TargetCube,
+    /// Options of the format that write it so.
+    pub options: Options,
+    /// See [`CubeSink::version`].
+    pub version: String,
+}
+
 impl TargetArray {
     /// Length of what one object holds along each dimension, in cells.
     pub fn object_shape(&self) -> &[u64] {
@@ -96,6 +107,13 @@ pub trait CubeSink: Debug + Send + Sync {
     /// # Errors
     /// The store failed or denied access.
     async fn version(&self, location: &Location) -> CubeResult<Option<String>>;
+
+    /// The cube that readers see at `location` now, as it would be written again. `None` when there is
+    /// none.
+    ///
+    /// # Errors
+    /// It is stored in a way in which it is never written, or the store failed or denied access.
+    async fn stored(&self, location: &Location) -> CubeResult<Option<StoredCube>>;
 
     /// Starts a new state of the cube at `location`, in the place of the one with the version
     /// `over`, which readers keep seeing until [`CubeWriter::commit`]. Objects that were put by an

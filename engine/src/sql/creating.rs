@@ -29,6 +29,7 @@ use crate::sink::CubeSink;
 use crate::source::{Location, Options};
 use crate::sql::names::{CATALOG, PUBLIC_SCHEMA, qualified};
 use crate::write::build::{Built, build};
+use crate::write::new_cube::plan_new;
 use crate::write::options::WriteOptions;
 use crate::write::plan::{Target, WritePlan};
 
@@ -105,7 +106,7 @@ impl Creation {
             sink,
             over,
         };
-        let plan = WritePlan::new(state, query, target, &options, text).await?;
+        let plan = plan_new(state, query, target, &options, text).await?;
         Ok(Some(Planned { plan, schema }))
     }
 
@@ -205,6 +206,11 @@ fn columns() -> Vec<Column<(String, Built)>> {
         }),
         Column::whole("cells", "Cells of all variables", |row| Some(row.1.cells)),
         Column::whole("objects", "Objects written", |row| Some(row.1.objects)),
+        Column::whole(
+            "carried",
+            "Objects of the cube before that were taken over as they are",
+            |row| Some(row.1.carried),
+        ),
         Column::whole("bytes", "Bytes written", |row| Some(row.1.bytes)),
         Column::whole(
             "out_of_range",

@@ -181,6 +181,20 @@ impl Cutter<'_> {
         Ok((best, total))
     }
 
+    /// A box for each object, and what reading all of them would cost.
+    ///
+    /// # Errors
+    /// An object has more than `most_cells` cells, or the query cannot be planned.
+    pub(super) async fn by_object(&self, most_cells: u64) -> Result<(Boxes, ReadCost)> {
+        let lengths = self.dimensions.iter().map(TargetDimension::length);
+        let objects = self.dimensions.iter().map(|dimension| dimension.object);
+        let boxes = Boxes::new(objects.collect(), lengths.collect());
+        if boxes.largest() > most_cells {
+            return Err(self.too_large(&boxes.shape, most_cells));
+        }
+        Ok((boxes, cost(&self.plan(None).await?)?))
+    }
+
     /// The boxes twice as long along one axis, for each axis where they are not whole yet and fit.
     fn doubled(&self, boxes: &Boxes, most_cells: u64) -> Vec<Boxes> {
         let longer = |axis: usize| {

@@ -27,6 +27,7 @@ use futures::StreamExt;
 use tokio::runtime::Handle;
 
 use super::boxes::query_of_box;
+use super::carry::Object;
 use super::claim::Claim;
 use super::notes::{Build, BuildNotes};
 use super::place::BoxCells;
@@ -44,10 +45,10 @@ const PUTS_AT_ONCE: usize = 4;
 pub(crate) struct Built {
     /// Cells of all variables.
     pub(crate) cells: u64,
-    /// Rows of the query in boxes that were computed now.
-    pub(crate) rows: u64,
     /// Objects written now.
     pub(crate) objects: u64,
+    /// Objects of the cube before that were taken over as they are, now.
+    pub(crate) carried: u64,
     /// Bytes written now.
     pub(crate) bytes: u64,
     /// Values that were stored as missing because their type cannot hold them.
@@ -60,7 +61,7 @@ pub(crate) struct Built {
 
 #[derive(Debug, Default)]
 struct Counters {
-    rows: AtomicU64,
+    carried: AtomicU64,
     objects: AtomicU64,
     bytes: AtomicU64,
     out_of_range: AtomicU64,
@@ -168,7 +169,7 @@ pub(crate) async fn build(mut plan: WritePlan, progress: Arc<QueryProgress>) -> 
     let counters = &work.counters;
     Ok(Built {
         cells: work.plan.cells(),
-        rows: counters.rows.load(Relaxed),
+        carried: counters.carried.load(Relaxed),
         objects: counters.objects.load(Relaxed),
         bytes: counters.bytes.load(Relaxed),
         out_of_range: counters.out_of_range.load(Relaxed),
@@ -205,6 +206,58 @@ impl Work {
     async fn write_box(self: &Arc<Self>, number: u64) -> Result<()> {
         let plan = &self.plan;
         let ranges = plan.boxes.ranges(number);
+        if !self.carry_box(&ranges).await? {
+            self.compute_and_write(&ranges).await?;
+        }
+        let notes = self.notes.clone();
+        run_on(&self.io, async move { notes.finish_box(number).await }).await?;
+        self.progress.finish_boxes(1);
+        Ok(())
+    }
+
+    /// Does what there is to do for a box that stays as it was. False when it does not.
+    async fn carry_box(self: &Arc<Self>, ranges: &[Range<u64>]) -> Result<bool> {
+        let plan = &self.plan;
+        let Some(carry) = &plan.carry else {
+            return Ok(false);
+        };
+        let mut layers = plan.layers.iter().enumerate();
+        if layers.any(|(at, layer)| at != carry.base && layer.touches(ranges)) {
+            return Ok(false);
+        }
+        let shape: Vec<u64> = plan
+            .dimensions
+            .iter()
+            .map(|dimension| dimension.object)
+            .collect();
+        let objects = objects_in(&shape, ranges);
+        let before: Vec<Object> = objects
+            .iter()
+            .map(|(_, cells)| carry.object(&shape, cells))
+            .collect();
+        if before.contains(&Object::Mixed) {
+            return Ok(false);
+        }
+        for ((index, _), before) in objects.into_iter().zip(before) {
+            let Object::Carried(from) = before else {
+                continue;
+            };
+            for variable in &plan.variables {
+                let (writer, array) = (Arc::clone(&self.writer), variable.array);
+                let (from, to) = (from.clone(), index.clone());
+                run_on(
+                    &self.io,
+                    async move { writer.carry(array, &from, &to).await },
+                )
+                .await?;
+                self.counters.carried.fetch_add(1, Relaxed);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn compute_and_write(self: &Arc<Self>, ranges: &[Range<u64>]) -> Result<()> {
+        let plan = &self.plan;
         let cells: u64 = ranges.iter().map(|range| range.end - range.start).product();
         let context = Arc::new(TaskContext::from(&self.state));
         let memory = MemoryConsumer::new(format!("writing {}", plan.target.name))
@@ -216,7 +269,7 @@ impl Work {
             .iter()
             .map(|range| (range.end - range.start) as usize)
             .collect();
-        let arrays = self.compute(&ranges, context).await?;
+        let arrays = self.compute(ranges, context).await?;
         let mut puts = JoinSet::new();
         for (variable, values) in plan.variables.iter().zip(arrays) {
             let place = || format!("variable {}", variable.name);
@@ -228,15 +281,11 @@ impl Work {
                 .out_of_range
                 .fetch_add(counts.out_of_range, Relaxed);
             drop(values);
-            self.write_objects(variable.array, &stored, &ranges, &extent, &mut puts)
+            self.write_objects(variable.array, &stored, ranges, &extent, &mut puts)
                 .await?;
             tokio::task::yield_now().await;
         }
-        finish(&mut puts, 0).await?;
-        let notes = self.notes.clone();
-        run_on(&self.io, async move { notes.finish_box(number).await }).await?;
-        self.progress.finish_boxes(1);
-        Ok(())
+        finish(&mut puts, 0).await
     }
 
     /// The variables of a box.
@@ -246,8 +295,6 @@ impl Work {
         context: Arc<TaskContext>,
     ) -> Result<Vec<ArrayRef>> {
         let plan = &self.plan;
-        let query = query_of_box(&plan.query, &plan.dimensions, ranges)?;
-        let physical = self.state.create_physical_plan(&query).await?;
         let coordinates: Vec<(&str, ArrayRef)> = plan
             .dimensions
             .iter()
@@ -263,23 +310,17 @@ impl Work {
             .iter()
             .map(|variable| variable.data_type.clone())
             .collect();
-        let dims: Vec<usize> = plan
-            .dimensions
-            .iter()
-            .map(|dimension| dimension.column)
-            .collect();
-        let columns: Vec<usize> = plan
-            .variables
-            .iter()
-            .map(|variable| variable.column)
-            .collect();
         let mut cells = BoxCells::new(&coordinates, &types)?;
-        let mut rows = execute_stream(physical, context)?;
-        while let Some(batch) = rows.next().await {
-            cells.add(&batch?, &dims, &columns)?;
-            tokio::task::yield_now().await;
+        for layer in plan.layers.iter().filter(|layer| layer.touches(ranges)) {
+            let query = query_of_box(&layer.query, &plan.dimensions, ranges)?;
+            let physical = self.state.create_physical_plan(&query).await?;
+            let mut rows = execute_stream(physical, Arc::clone(&context))?;
+            cells.next_layer();
+            while let Some(batch) = rows.next().await {
+                cells.add(&batch?)?;
+                tokio::task::yield_now().await;
+            }
         }
-        self.counters.rows.fetch_add(cells.rows() as u64, Relaxed);
         cells.finish()
     }
 

@@ -13,20 +13,18 @@ impl WritePlan {
     /// # Errors
     /// The query of a box cannot be planned.
     pub(crate) async fn explain(&self) -> Result<Vec<(String, String)>> {
-        let query = query_of_box(
-            &self.query,
-            &self.dimensions,
-            &self.boxes.ranges(self.boxes.middle()),
-        )?;
-        let physical = self.state.create_physical_plan(&query).await?;
-        let query = displayable(physical.as_ref()).indent(false).to_string();
-        Ok(vec![
-            ("cube".to_string(), self.describe()),
-            (
+        let ranges = self.boxes.ranges(self.boxes.middle());
+        let mut rows = vec![("cube".to_string(), self.describe())];
+        for layer in &self.layers {
+            let query = query_of_box(&layer.query, &self.dimensions, &ranges)?;
+            let physical = self.state.create_physical_plan(&query).await?;
+            let text = displayable(physical.as_ref()).indent(false).to_string();
+            rows.push((
                 "physical_plan of a box".to_string(),
-                query.trim_end().to_string(),
-            ),
-        ])
+                text.trim_end().to_string(),
+            ));
+        }
+        Ok(rows)
     }
 
     fn describe(&self) -> String {

@@ -3,21 +3,23 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use datafusion::logical_expr::LogicalPlan;
-
+use super::plan::Layer;
 use crate::cube::Cube;
 use crate::sink::TargetCube;
 use crate::source::Options;
 
-/// A text that differs when the query, its sources, or the way in which the cube is stored differ.
+/// A text that differs when a query, its sources, or the way in which the cube is stored differ.
 pub(super) fn fingerprint(
-    query: &LogicalPlan,
+    layers: &[Layer],
     cube: &TargetCube,
     sources: &[Arc<Cube>],
     options: &Options,
 ) -> String {
     let mut hasher = DefaultHasher::new();
-    query.display_indent_schema().to_string().hash(&mut hasher);
+    for layer in layers {
+        let query = layer.query.display_indent_schema().to_string();
+        query.hash(&mut hasher);
+    }
     for array in &cube.arrays {
         format!("{array:?}").hash(&mut hasher);
     }

@@ -15,6 +15,7 @@
 
 mod boxes;
 pub(crate) mod build;
+mod carry;
 mod claim;
 mod coordinates;
 mod derivation;
@@ -23,6 +24,7 @@ mod explain;
 mod fingerprint;
 mod layout;
 pub(crate) mod metadata;
+pub(crate) mod new_cube;
 mod notes;
 pub(crate) mod options;
 mod place;

@@ -12,10 +12,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use arrow::array::types::{
-    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type,
-    UInt32Type, UInt64Type,
-};
+use arrow::array::types::{Float64Type, Int64Type, UInt64Type};
 use arrow::array::{
     Array, ArrayData, ArrayRef, AsArray, BooleanBufferBuilder, RecordBatch, StringArray, make_array,
 };
@@ -152,44 +149,21 @@ impl AxisPlaces {
 
 /// Numbers as bits that are equal when the numbers are: −0 is 0.
 fn bits(array: &ArrayRef) -> Result<Vec<u64>> {
-    macro_rules! integers {
-        ($type:ty) => {
-            array
-                .as_primitive::<$type>()
-                .values()
-                .iter()
-                .map(|value| *value as i64 as u64)
-                .collect()
-        };
-    }
-    let array = match array.data_type() {
-        DataType::Timestamp(..)
-        | DataType::Date64
-        | DataType::Duration(_)
-        | DataType::Time64(_) => &cast(array, &DataType::Int64)?,
-        DataType::Date32 | DataType::Time32(_) | DataType::Boolean => {
-            &cast(array, &DataType::Int32)?
+    let whole = match array.data_type() {
+        DataType::Date32 | DataType::Time32(_) => {
+            cast(&cast(array, &DataType::Int32)?, &DataType::Int64)?
         }
-        _ => array,
-    };
-    Ok(match array.data_type() {
-        DataType::Int8 => integers!(Int8Type),
-        DataType::Int16 => integers!(Int16Type),
-        DataType::Int32 => integers!(Int32Type),
-        DataType::Int64 => integers!(Int64Type),
-        DataType::UInt8 => integers!(UInt8Type),
-        DataType::UInt16 => integers!(UInt16Type),
-        DataType::UInt32 => integers!(UInt32Type),
-        DataType::UInt64 => integers!(UInt64Type),
-        DataType::Float32 => {
-            let values = array.as_primitive::<Float32Type>().values().iter();
-            values
-                .map(|value| u64::from((value + 0.0).to_bits()))
-                .collect()
+        DataType::Float32 | DataType::Float64 => {
+            let values = cast(array, &DataType::Float64)?;
+            let values = values.as_primitive::<Float64Type>().values().iter();
+            return Ok(values.map(|value| (value + 0.0).to_bits()).collect());
         }
-        DataType::Float64 => {
-            let values = array.as_primitive::<Float64Type>().values().iter();
-            values.map(|value| (value + 0.0).to_bits()).collect()
+        other if other.is_integer() || other.is_temporal() || *other == DataType::Boolean => {
+            let wide = match other {
+                DataType::UInt64 => DataType::UInt64,
+                _ => DataType::Int64,
+            };
+            cast(array, &wide)?
         }
         other => {
             return Err(CubeError::unsupported(
@@ -198,6 +172,13 @@ fn bits(array: &ArrayRef) -> Result<Vec<u64>> {
             )
             .remedy("cast it to a number, a time or a text")
             .into());
+        }
+    };
+    Ok(match whole.data_type() {
+        DataType::UInt64 => whole.as_primitive::<UInt64Type>().values().to_vec(),
+        _ => {
+            let values = whole.as_primitive::<Int64Type>().values().iter();
+            values.map(|value| value.cast_unsigned()).collect()
         }
     })
 }
@@ -277,24 +258,19 @@ impl BoxCells {
         })
     }
 
-    /// Puts the rows of a batch into their cells. `dims` and `variables` are the batch's columns.
+    /// Puts the rows of a batch into their cells. The columns are the dimensions, then the variables.
     ///
     /// # Errors
-    /// A cell that has a row already, a row without a place.
-    pub(super) fn add(
-        &mut self,
-        batch: &RecordBatch,
-        dims: &[usize],
-        variables: &[usize],
-    ) -> Result<()> {
+    /// A cell that has a row of this layer already, a row without a place.
+    pub(super) fn add(&mut self, batch: &RecordBatch) -> Result<()> {
         let rows = batch.num_rows();
         if rows == 0 {
             return Ok(());
         }
         let mut cells: Vec<usize> = vec![0; rows];
-        for (axis, column) in dims.iter().enumerate() {
-            let stride = self.strides[axis];
-            match self.axes[axis].positions(batch.column(*column))? {
+        for (axis, (places, stride)) in self.axes.iter_mut().zip(&self.strides).enumerate() {
+            let stride = *stride;
+            match places.positions(batch.column(axis))? {
                 Positions::Constant(position) => {
                     let offset = position as usize * stride;
                     cells.iter_mut().for_each(|cell| *cell += offset);
@@ -308,9 +284,9 @@ impl BoxCells {
         }
         let first = cells[0];
         let is_run = cells.iter().zip(first..).all(|(cell, next)| *cell == next);
-        self.mark(&cells, batch, dims)?;
-        for (column, at) in self.columns.iter_mut().zip(variables) {
-            let values = batch.column(*at);
+        self.mark(&cells, batch)?;
+        let values = batch.columns().iter().skip(self.axes.len());
+        for (column, values) in self.columns.iter_mut().zip(values) {
             match is_run {
                 true => column.copy(first, values)?,
                 false => column.scatter(&cells, values)?,
@@ -319,19 +295,19 @@ impl BoxCells {
         Ok(())
     }
 
-    fn mark(&mut self, cells: &[usize], batch: &RecordBatch, dims: &[usize]) -> Result<()> {
+    fn mark(&mut self, cells: &[usize], batch: &RecordBatch) -> Result<()> {
         for (row, cell) in cells.iter().enumerate() {
             if self.seen.get_bit(*cell) {
-                return Err(self.twice(row, batch, dims));
+                return Err(self.twice(row, batch));
             }
             self.seen.set_bit(*cell, true);
         }
         Ok(())
     }
 
-    fn twice(&self, row: usize, batch: &RecordBatch, dims: &[usize]) -> DataFusionError {
-        let coordinates = self.axes.iter().zip(dims).map(|(axis, column)| {
-            let value = array_value_to_string(batch.column(*column), row).unwrap_or_default();
+    fn twice(&self, row: usize, batch: &RecordBatch) -> DataFusionError {
+        let coordinates = self.axes.iter().zip(batch.columns()).map(|(axis, column)| {
+            let value = array_value_to_string(column, row).unwrap_or_default();
             format!("{} = {value}", axis.name)
         });
         let coordinates: Vec<String> = coordinates.collect();
@@ -350,10 +326,9 @@ impl BoxCells {
         .into()
     }
 
-    /// Cells that have a row.
-    pub(super) fn rows(&self) -> usize {
-        BooleanBuffer::new(Buffer::from_slice_ref(self.seen.as_slice()), 0, self.cells)
-            .count_set_bits()
+    /// The rows that follow are laid over those that came before.
+    pub(super) fn next_layer(&mut self) {
+        self.seen = unset(self.cells);
     }
 
     /// The variables, a value per cell; cells without a row are missing.
@@ -377,8 +352,8 @@ impl Column {
         match (&mut self.values, values.nulls()) {
             (_, None) => set_range(&mut self.valid, first, rows),
             (_, Some(nulls)) => {
-                for row in nulls.valid_indices() {
-                    self.valid.set_bit(first + row, true);
+                for (row, is_valid) in nulls.iter().enumerate() {
+                    self.valid.set_bit(first + row, is_valid);
                 }
             }
         }
@@ -398,9 +373,7 @@ impl Column {
 
     fn scatter(&mut self, cells: &[usize], values: &ArrayRef) -> Result<()> {
         for (row, cell) in cells.iter().enumerate() {
-            if values.is_valid(row) {
-                self.valid.set_bit(*cell, true);
-            }
+            self.valid.set_bit(*cell, values.is_valid(row));
         }
         self.scatter_values(cells, values)
     }

@@ -1,40 +1,33 @@
-//! What a statement that makes a cube will do, decided before any of it is done: [`WritePlan`].
+//! What a statement that writes a cube will do, decided before any of it is done: [`WritePlan`].
 //!
 //! ```text
-//!  query ─▶ derivations: which columns are dimensions ─▶ coordinates ─▶ layout ─▶ arrays ─▶ boxes
-//!                                                         (no chunk is read)       └▶ does the format agree?
+//!  new_cube: query ─▶ dimensions, coordinates, layout, arrays ┐
+//!                                                             ├─▶ Draft ─▶ boxes, costs ─▶ WritePlan
+//!  amend:    cube that is there, query ─▶ layers, what stays  ┘
 //! ```
-//! Whatever can be wrong with the statement is an error here.
+//! A cube is made of *layers*, queries whose rows are laid over each other: of a new cube there is one, of
+//! an insertion there are two, the cube as it was and the rows that are inserted.
 
-use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use arrow::array::{Array, ArrayRef};
-use arrow::datatypes::{DataType, FieldRef, Schema};
+use arrow::datatypes::DataType;
 use datafusion::common::Result;
 use datafusion::execution::SessionState;
 use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::logical_expr::LogicalPlan;
 
 use super::boxes::{Boxes, Cutter, ReadCost, TargetDimension};
-use super::coordinates::coordinates;
-use super::derivation::{Derivation, Derivations};
+use super::carry::Carry;
 use super::fingerprint::fingerprint;
-use super::layout::{Dimension, Layout};
-use super::metadata::{
-    CellMethod, GridMapping, Lineage, Method, Provenance, References, TargetAxis,
-    coordinate_arrays, group_attributes, variable_attributes,
-};
-use super::options::WriteOptions;
 use crate::bytes::format_bytes;
-use crate::cube::encoding::{Encoding, EncodingOptions};
-use crate::cube::{AxisOrder, AxisRole, Cube};
-use crate::error::{CubeError, CubeResult, ErrorKind};
+use crate::cube::Cube;
+use crate::cube::encoding::Encoding;
+use crate::error::{CubeError, ErrorKind};
 use crate::options::CubeOptions;
-use crate::sink::{CubeSink, TargetArray, TargetCube};
+use crate::sink::{CubeSink, TargetCube};
 use crate::source::{Location, Options};
-use crate::sql::suggestions::nearest;
 
 /// Memory for the boxes in work unless the engine or the statement limits it, in bytes.
 const BOX_MEMORY: u64 = 1 << 30;
@@ -54,8 +47,6 @@ pub(crate) struct Target {
 #[derive(Debug, Clone)]
 pub(super) struct TargetVariable {
     pub(super) name: String,
-    /// Column of the query.
-    pub(super) column: usize,
     /// Type of the query's values.
     pub(super) data_type: DataType,
     pub(super) encoding: Encoding,
@@ -63,13 +54,59 @@ pub(super) struct TargetVariable {
     pub(super) array: usize,
 }
 
+/// A query whose rows are laid over those of the layers before it. Its columns are the dimensions,
+/// then the variables.
+#[derive(Debug, Clone)]
+pub(super) struct Layer {
+    pub(super) query: LogicalPlan,
+    /// Per dimension and cell of the cube: has the query rows there? `None` when it may have them
+    /// everywhere.
+    pub(super) cells: Option<Vec<Vec<bool>>>,
+}
+
+impl Layer {
+    /// May it have rows in these cells?
+    pub(super) fn touches(&self, ranges: &[Range<u64>]) -> bool {
+        let Some(cells) = &self.cells else {
+            return true;
+        };
+        cells.iter().zip(ranges).all(|(cells, range)| {
+            let range = range.start as usize..range.end as usize;
+            cells.get(range).is_some_and(|cells| cells.contains(&true))
+        })
+    }
+}
+
+/// What is decided about a cube before it is cut into boxes.
+pub(super) struct Draft {
+    pub(super) statement: String,
+    pub(super) state: SessionState,
+    pub(super) target: Target,
+    pub(super) layers: Vec<Layer>,
+    /// What of the state before this one stays as it is.
+    pub(super) carry: Option<Carry>,
+    pub(super) dimensions: Vec<TargetDimension>,
+    pub(super) variables: Vec<TargetVariable>,
+    pub(super) cube: TargetCube,
+    /// Arrays that are written whole: number and stored values.
+    pub(super) small: Vec<(usize, ArrayRef)>,
+    pub(super) format_options: Options,
+    /// The cubes that the layers read.
+    pub(super) sources: Vec<Arc<Cube>>,
+    /// Do they read tables that are no cubes?
+    pub(super) reads_tables: bool,
+    /// Memory for the boxes in work, in bytes.
+    pub(super) memory: Option<u64>,
+}
+
 /// What will be done.
 #[derive(Debug, Clone)]
 pub(crate) struct WritePlan {
     pub(super) statement: String,
-    pub(super) query: LogicalPlan,
     pub(super) state: SessionState,
     pub(super) target: Target,
+    pub(super) layers: Vec<Layer>,
+    pub(super) carry: Option<Carry>,
     pub(super) dimensions: Vec<TargetDimension>,
     pub(super) variables: Vec<TargetVariable>,
     pub(super) cube: TargetCube,
@@ -83,193 +120,68 @@ pub(crate) struct WritePlan {
     most_cells: u64,
 }
 
-impl WritePlan {
-    /// Decides how the result of `query` is written to `target`.
+impl Draft {
+    /// Cuts the cube into boxes.
     ///
     /// # Errors
-    /// The query has no grid, an option is wrong, or the cube cannot be written like this.
-    pub(crate) async fn new(
-        state: SessionState,
-        query: LogicalPlan,
-        target: Target,
-        options: &WriteOptions,
-        statement: &str,
-    ) -> Result<Self> {
-        let derivations = Derivations::of(&query);
-        let schema = Arc::clone(query.schema().inner());
-        let dims = dims(&derivations, &schema, options)?;
-        let mut dimensions = Vec::new();
-        for column in dims {
-            let derivation = &derivations.columns[column];
-            let order = derivations.order(derivation);
-            let coordinates = coordinates(&state, &query, column, order).await?;
-            dimensions.push(TargetDimension {
-                name: schema.field(column).name().clone(),
-                column,
-                order: match order {
-                    Some(AxisOrder::Descending) => AxisOrder::Descending,
-                    _ => AxisOrder::Ascending,
-                },
-                object: coordinates.len() as u64,
-                coordinates,
-            });
-        }
-        let names: Vec<String> = dimensions
-            .iter()
-            .map(|dimension| dimension.name.clone())
-            .collect();
-        let columns: Vec<usize> = (0..schema.fields().len())
-            .filter(|column| {
-                !dimensions
-                    .iter()
-                    .any(|dimension| dimension.column == *column)
-            })
-            .collect();
-        let variable_names: Vec<String> = columns
-            .iter()
-            .map(|column| schema.field(*column).name().clone())
-            .collect();
-        check_names(&schema)?;
-        options.check(&names, &variable_names, target.sink.options())?;
-        if variable_names.is_empty() {
-            return Err(CubeError::invalid(
-                &target.name,
-                "the query has dimensions and no variable",
-            )
-            .remedy("select a value, such as avg(v) AS v")
-            .into());
-        }
-        let axes: Vec<TargetAxis> = dimensions
-            .iter()
-            .map(|dimension| axis_of(dimension, &derivations, &schema))
-            .collect();
-        let encodings = columns
-            .iter()
-            .map(|column| {
-                let field = described(&schema, *column, &derivations.columns[*column]);
-                let options = EncodingOptions::parse(&options.of_variable(field.name()))?;
-                Ok(Encoding::plan(&field, &options)?)
-            })
-            .collect::<Result<Vec<Encoding>>>()?;
-        let width = encodings
-            .iter()
-            .map(|encoding| width_of(encoding.stored_type()))
-            .max();
-        let extents: Vec<Dimension> = dimensions
-            .iter()
-            .zip(&axes)
-            .map(|(dimension, axis)| Dimension {
-                name: dimension.name.clone(),
-                length: dimension.coordinates.len() as u64,
-                role: axis.role,
-            })
-            .collect();
-        let can_shard = target.sink.has_shards(&options.others);
-        let layout = Layout::choose(&extents, width.unwrap_or(8), options, can_shard)?;
-        for (axis, dimension) in dimensions.iter_mut().enumerate() {
-            dimension.object = layout.shards.as_ref().unwrap_or(&layout.chunks)[axis];
-        }
-        let crs = derivations.cubes.iter().find_map(|cube| cube.crs.clone());
-        let horizontal = extents.iter().filter(|extent| is_horizontal(extent.role));
-        let crs = crs.filter(|_| horizontal.count() == 2);
-        let is_taken = |name: &str| schema.index_of(name).is_ok();
-        let mapping = crs.as_ref().map(|crs| GridMapping::of(crs, is_taken));
-        let small = coordinate_arrays(&axes, mapping.as_ref())?;
-        let mut arrays: Vec<TargetArray> = small.iter().map(|small| small.target.clone()).collect();
-        let values = small
-            .into_iter()
-            .map(|small| small.values)
-            .enumerate()
-            .collect();
-        let all_names: Vec<&str> = schema
-            .fields()
-            .iter()
-            .map(|field| field.name().as_str())
-            .collect();
-        let mut variables = Vec::new();
-        for (column, encoding) in columns.iter().zip(encodings) {
-            let field = described(&schema, *column, &derivations.columns[*column]);
-            let lineage = lineage(&derivations, *column);
-            let references = References {
-                grid_mapping: mapping.as_ref().map(GridMapping::name),
-                names: &all_names,
-            };
-            let mut attributes = variable_attributes(&field, &encoding, &lineage, references);
-            if let Some(asked) = options.variable_attributes.get(field.name()) {
-                attributes.extend(asked.clone());
-            }
-            let asked = options.of_variable(field.name());
-            arrays.push(TargetArray {
-                name: field.name().clone(),
-                dimensions: names.clone(),
-                shape: extents.iter().map(|extent| extent.length).collect(),
-                chunks: layout.chunks.clone(),
-                shards: layout.shards.clone(),
-                data_type: encoding.stored_type().clone(),
-                fill_value: encoding.fill_value(),
-                codec: asked.get("codec").cloned(),
-                attributes,
-            });
-            variables.push(TargetVariable {
-                name: field.name().clone(),
-                column: *column,
-                data_type: schema.field(*column).data_type().clone(),
-                encoding,
-                array: arrays.len() - 1,
-            });
-        }
-        let of_sources: Vec<_> = derivations
-            .cubes
-            .iter()
-            .map(|cube| &cube.attributes)
-            .collect();
-        let provenance = Provenance {
-            statement: statement.to_string(),
-            sources: sources(&derivations.cubes),
-            date: now(),
-        };
-        let fields: Vec<FieldRef> = columns
-            .iter()
-            .map(|column| described(&schema, *column, &derivations.columns[*column]))
-            .collect();
-        let mut attributes =
-            group_attributes(&axes, &fields, crs.as_ref(), &provenance, &of_sources)?;
-        attributes.extend(options.attributes.clone());
-        let cube = TargetCube { arrays, attributes };
-        target
+    /// The format cannot write the cube, memory is too small for a box, or the queries would read more
+    /// than `cube.max_scan_bytes`.
+    pub(super) async fn finish(self) -> Result<WritePlan> {
+        self.target
             .sink
-            .check(&cube, &options.others)
-            .map_err(|error| error.within(&target.name))?;
-        let workers = state.config().target_partitions().max(1);
-        let bytes_per_cell = bytes_per_cell(&variables);
-        let most_cells = memory(&state, options) / workers as u64 / bytes_per_cell;
-        let as_rows = rows_only(&state)?;
-        let cutter = Cutter {
-            query: &query,
-            dimensions: &dimensions,
-            reads_tables: derivations.reads_tables,
-            state: &as_rows,
-        };
-        let (boxes, read) = cutter.cut(most_cells).await?;
-        check_budget(&state, &target.name, read)?;
-        Ok(Self {
-            fingerprint: fingerprint(&query, &cube, &derivations.cubes, &options.others),
-            statement: statement.to_string(),
-            query,
-            state,
-            target,
-            dimensions,
-            variables,
-            cube,
-            small: values,
-            format_options: options.others.clone(),
+            .check(&self.cube, &self.format_options)
+            .map_err(|error| error.within(&self.target.name))?;
+        let workers = self.state.config().target_partitions().max(1);
+        let memory = self.memory.unwrap_or_else(|| default_memory(&self.state));
+        let most_cells = memory / workers as u64 / bytes_per_cell(&self.variables);
+        let as_rows = rows_only(&self.state)?;
+        let mut boxes = None;
+        let mut read = ReadCost::default();
+        for layer in &self.layers {
+            let cutter = Cutter {
+                query: &layer.query,
+                dimensions: &self.dimensions,
+                reads_tables: self.reads_tables,
+                state: &as_rows,
+            };
+            // What of an amended cube is computed again is a few objects, each by itself.
+            let (cut, cost) = match self.carry.is_some() {
+                true => cutter.by_object(most_cells).await?,
+                false => cutter.cut(most_cells).await?,
+            };
+            boxes = Some(cut);
+            read.bytes = read.bytes.saturating_add(cost.bytes);
+            read.chunks = read.chunks.saturating_add(cost.chunks);
+        }
+        let boxes = boxes
+            .ok_or_else(|| CubeError::invalid(&self.target.name, "there is nothing to write"))?;
+        check_budget(&self.state, &self.target.name, read)?;
+        Ok(WritePlan {
+            fingerprint: fingerprint(
+                &self.layers,
+                &self.cube,
+                &self.sources,
+                &self.format_options,
+            ),
+            statement: self.statement,
+            state: self.state,
+            target: self.target,
+            layers: self.layers,
+            carry: self.carry,
+            dimensions: self.dimensions,
+            variables: self.variables,
+            cube: self.cube,
+            small: self.small,
+            format_options: self.format_options,
             boxes,
             read,
             workers,
             most_cells,
         })
     }
+}
 
+impl WritePlan {
     /// What is made, for people.
     pub(crate) fn name(&self) -> &str {
         &self.target.name
@@ -301,13 +213,6 @@ impl WritePlan {
     }
 }
 
-fn is_horizontal(role: AxisRole) -> bool {
-    matches!(
-        role,
-        AxisRole::Latitude | AxisRole::Longitude | AxisRole::X | AxisRole::Y
-    )
-}
-
 /// Values, stored numbers, and what encoding them takes.
 fn bytes_per_cell(variables: &[TargetVariable]) -> u64 {
     let widths = variables.iter().map(|variable| {
@@ -316,19 +221,19 @@ fn bytes_per_cell(variables: &[TargetVariable]) -> u64 {
     widths.sum::<u64>().max(1)
 }
 
-fn width_of(data_type: &DataType) -> u64 {
+/// Bytes of a value, about.
+pub(super) fn width_of(data_type: &DataType) -> u64 {
     match data_type {
         DataType::Boolean => 1,
         other => other.primitive_width().unwrap_or(32) as u64,
     }
 }
 
-fn memory(state: &SessionState, options: &WriteOptions) -> u64 {
-    let limit = match state.runtime_env().memory_pool.memory_limit() {
+fn default_memory(state: &SessionState) -> u64 {
+    match state.runtime_env().memory_pool.memory_limit() {
         MemoryLimit::Finite(bytes) => bytes as u64 / 2,
         _ => BOX_MEMORY,
-    };
-    options.memory.unwrap_or(limit)
+    }
 }
 
 /// A state whose plans show their scans.
@@ -361,162 +266,4 @@ fn check_budget(state: &SessionState, place: &str, read: ReadCost) -> Result<()>
     Err(CubeError::new(ErrorKind::Limit, place, cause)
         .remedy("select less, or SET cube.max_scan_bytes = 0")
         .into())
-}
-
-/// The columns that are dimensions, in the order of storage.
-fn dims(derivations: &Derivations, schema: &Schema, options: &WriteOptions) -> Result<Vec<usize>> {
-    let names: Vec<&str> = schema
-        .fields()
-        .iter()
-        .map(|field| field.name().as_str())
-        .collect();
-    if let Some(asked) = &options.dims {
-        let mut columns = Vec::new();
-        for name in asked {
-            match names.iter().position(|known| known == name) {
-                Some(column) if !columns.contains(&column) => columns.push(column),
-                Some(_) => {
-                    return Err(CubeError::invalid("", format!("dims names {name} twice"))
-                        .remedy("name each dimension once")
-                        .into());
-                }
-                None => {
-                    let error = CubeError::invalid(
-                        "",
-                        format!("the query has no column {name} to be a dimension"),
-                    );
-                    return Err(match nearest(name, names.iter().copied()).first() {
-                        Some(near) => error.remedy(format!("did you mean {near}?")),
-                        None => error.remedy(format!("it has {}", names.join(", "))),
-                    }
-                    .into());
-                }
-            }
-        }
-        return Ok(columns);
-    }
-    let has_keys = derivations.columns.iter().any(|column| column.is_key);
-    let mut read: BTreeSet<(usize, usize)> = BTreeSet::new();
-    let mut columns = Vec::new();
-    for (at, column) in derivations.columns.iter().enumerate() {
-        let is_dimension = match has_keys {
-            true => column.is_key,
-            // The first column of each axis; what else is computed from it is a variable.
-            false => column.is_axis_like() && !column.axes.iter().any(|axis| read.contains(axis)),
-        };
-        if is_dimension {
-            read.extend(column.axes.iter().copied());
-            columns.push(at);
-        }
-    }
-    match columns.is_empty() {
-        false => Ok(columns),
-        true => Err(
-            CubeError::invalid("", "no column of the query is known to be a dimension")
-                .remedy(format!(
-                    "name them: WITH (dims = '{}')",
-                    names.iter().take(3).copied().collect::<Vec<_>>().join(",")
-                ))
-                .into(),
-        ),
-    }
-}
-
-fn check_names(schema: &Schema) -> CubeResult<()> {
-    let mut seen = BTreeSet::new();
-    for field in schema.fields() {
-        let name = field.name();
-        if !seen.insert(name) {
-            return Err(
-                CubeError::invalid("", format!("two columns are called {name}"))
-                    .remedy("rename one with AS"),
-            );
-        }
-        let is_plain = name
-            .chars()
-            .all(|c| c.is_alphanumeric() || "_-.".contains(c));
-        if !is_plain || name.starts_with('.') || name.is_empty() {
-            return Err(CubeError::invalid(
-                "",
-                format!("a column cannot be stored under the name {name}"),
-            )
-            .remedy("give it one of letters, digits and _ with AS"));
-        }
-    }
-    Ok(())
-}
-
-/// The column, with what is known of the quantity in it.
-fn described(schema: &Schema, column: usize, derivation: &Derivation) -> FieldRef {
-    let field = schema.field(column);
-    let kept = derivation
-        .source
-        .as_ref()
-        .filter(|source| field.metadata().is_empty() && source.data_type() == field.data_type());
-    let metadata = match kept {
-        Some(source) => source.metadata().clone(),
-        None => field.metadata().clone(),
-    };
-    Arc::new(field.clone().with_metadata(metadata))
-}
-
-fn lineage(derivations: &Derivations, column: usize) -> Lineage {
-    let derivation = &derivations.columns[column];
-    let method = derivation.reduced_by.as_ref();
-    let method = method.and_then(|function| Method::of_function(function));
-    Lineage {
-        source: derivation.source.clone(),
-        method: method.map(|method| CellMethod {
-            method,
-            over: derivations.reduced_axes.clone(),
-        }),
-    }
-}
-
-/// In microseconds since 1970.
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    i64::try_from(since.unwrap_or_default().as_micros()).unwrap_or(i64::MAX)
-}
-
-fn axis_of(dimension: &TargetDimension, derivations: &Derivations, schema: &Schema) -> TargetAxis {
-    let derivation = &derivations.columns[dimension.column];
-    let of_cube = derivation
-        .axes
-        .iter()
-        .next()
-        .filter(|_| derivation.axes.len() == 1);
-    let axis = of_cube.and_then(|(cube, axis)| derivations.cubes.get(*cube)?.axes.get(*axis));
-    let data_type = dimension.coordinates.data_type();
-    // A month or a decade of an axis is another quantity: only values of the axis' own type are places on it.
-    let role = match axis {
-        Some(axis)
-            if axis.coordinates.data_type() == data_type
-                && (derivation.source.is_some()
-                    || data_type.is_temporal()
-                    || derivation.key.is_none()) =>
-        {
-            axis.role
-        }
-        Some(axis) if is_horizontal(axis.role) && data_type.is_floating() => axis.role,
-        _ if data_type.is_temporal() => AxisRole::Time,
-        _ => AxisRole::Other,
-    };
-    TargetAxis {
-        field: described(schema, dimension.column, derivation),
-        coordinates: Arc::clone(&dimension.coordinates),
-        role,
-        bounds: None,
-        encoding: EncodingOptions::default(),
-    }
-}
-
-fn sources(cubes: &[Arc<Cube>]) -> Vec<(String, String)> {
-    let mut sources: Vec<(String, String)> = cubes
-        .iter()
-        .map(|cube| (cube.url.clone(), cube.stored_version().to_string()))
-        .collect();
-    sources.sort();
-    sources.dedup();
-    sources
 }

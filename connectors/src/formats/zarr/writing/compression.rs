@@ -6,6 +6,7 @@
 //!
 //! Only what every reader of Zarr has: zarr-python 2 and 3, GDAL, zarrs, zarrita.
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -81,6 +82,32 @@ impl Compression {
         }
     }
 
+    /// The compression in the codecs of an array of Zarr v3, from the one that makes bytes on. `None` for
+    /// those that are never written.
+    pub(super) fn of_codecs(codecs: &[Value]) -> Option<Self> {
+        let compressor = match codecs {
+            [_bytes] => return Some(Self::None),
+            [_bytes, compressor] => compressor,
+            _ => return None,
+        };
+        let configuration = &compressor["configuration"];
+        let number = |name: &str| u8::try_from(configuration[name].as_u64()?).ok();
+        Some(match compressor["name"].as_str()? {
+            "zstd" => Self::Zstd {
+                level: number("level")?,
+            },
+            "gzip" => Self::Gzip {
+                level: number("level")?,
+            },
+            "blosc" => Self::Blosc {
+                compressor: blosc_compressor(configuration["cname"].as_str()).ok()?,
+                level: number("clevel")?,
+                shuffle: Shuffle::parse(configuration["shuffle"].as_str()).ok()?,
+            },
+            _ => return None,
+        })
+    }
+
     /// The codec in the metadata of Zarr v3, for cells of `width` bytes.
     pub(super) fn of_v3(self, width: usize) -> Option<Value> {
         Some(match self {
@@ -94,11 +121,7 @@ impl Compression {
                 level,
                 shuffle,
             } => {
-                let shuffle = match shuffle {
-                    Shuffle::Off => "noshuffle",
-                    Shuffle::Bytes => "shuffle",
-                    Shuffle::Bits => "bitshuffle",
-                };
+                let shuffle = shuffle.name();
                 json!({"name": "blosc", "configuration": {
                     "typesize": width,
                     "cname": compressor,
@@ -162,7 +185,31 @@ impl Compression {
     }
 }
 
+/// As users write it, see [`Compression::parse`].
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("none"),
+            Self::Zstd { level } => write!(f, "zstd:{level}"),
+            Self::Gzip { level } => write!(f, "gzip:{level}"),
+            Self::Blosc {
+                compressor,
+                level,
+                shuffle,
+            } => write!(f, "blosc:{compressor}:{level}:{}", shuffle.name()),
+        }
+    }
+}
+
 impl Shuffle {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Off => "noshuffle",
+            Self::Bytes => "shuffle",
+            Self::Bits => "bitshuffle",
+        }
+    }
+
     fn parse(text: Option<&str>) -> Result<Self, String> {
         match text {
             None | Some("shuffle") => Ok(Self::Bytes),

@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use graticule_engine::error::{CubeError, CubeResult};
-use graticule_engine::sink::{CubeSink, CubeWriter, TargetArray, TargetCube};
+use graticule_engine::sink::{CubeSink, CubeWriter, StoredCube, TargetArray, TargetCube};
 use graticule_engine::source::{Location, Options};
 
 use super::NOTES;
@@ -47,6 +47,7 @@ mod keys;
 mod metadata;
 mod removal;
 mod state;
+mod stored;
 mod writer;
 
 /// Writes Zarr. Option `zarr_version`: `3` or `2`.
@@ -157,6 +158,10 @@ impl CubeSink for ZarrSink {
     async fn version(&self, location: &Location) -> CubeResult<Option<String>> {
         let root = VisibleState::root(&CubeFolder::new(location)).await?;
         Ok(root.map(|(_, meta)| version_of(&meta)))
+    }
+
+    async fn stored(&self, location: &Location) -> CubeResult<Option<StoredCube>> {
+        stored::stored(&CubeFolder::new(location)).await
     }
 
     async fn open(

@@ -73,6 +73,11 @@ impl VisibleState {
         (self.root == "zarr.json").then_some(&self.meta)
     }
 
+    /// The paths and metadata of all groups and arrays.
+    pub(super) fn nodes(&self) -> &HashMap<String, Node> {
+        &self.nodes
+    }
+
     /// The array at `path`, if it is one.
     pub(super) fn array(&self, path: &str, place: &str) -> CubeResult<Option<VisibleArray>> {
         let Some(node) = self.nodes.get(path).filter(|node| node.is_array()) else {
