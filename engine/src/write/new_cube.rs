@@ -373,7 +373,7 @@ fn axis_of(dimension: &TargetDimension, derivations: &Derivations, schema: &Sche
     }
 }
 
-fn sources(cubes: &[Arc<Cube>]) -> Vec<(String, String)> {
+pub(super) fn sources(cubes: &[Arc<Cube>]) -> Vec<(String, String)> {
     let mut sources: Vec<(String, String)> = cubes
         .iter()
         .map(|cube| (cube.url.clone(), cube.stored_version().to_string()))
