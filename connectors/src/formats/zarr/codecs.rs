@@ -15,6 +15,7 @@ use zarrs::metadata::v3::MetadataV3;
 
 use super::data_type::{ByteOrder, CellType};
 use super::filters::Filter;
+use super::lists::Lists;
 use super::own::{NUMCODECS, own_codec, plain_name, register};
 
 /// One codec as the metadata name it.
@@ -216,6 +217,10 @@ impl Codec {
                 format!("{name}({kept}={value})")
             }
             "vlen" => name.to_string(),
+            "optional" => match Self::list_of_v3(self.configuration.get("data_codecs")) {
+                Ok(codecs) => format!("optional({})", describe(&codecs)),
+                Err(_) => name.to_string(),
+            },
             _ => {
                 let settings = self.configuration.iter();
                 let settings: Vec<String> = settings
@@ -241,14 +246,13 @@ fn filters(array: &Map<String, Value>) -> Result<&[Value], String> {
 
 /// What the objects of a Zarr v2 array are, if a filter says it.
 pub(super) fn objects(array: &Map<String, Value>) -> Option<CellType> {
-    let filters = filters(array).ok()?.iter();
-    filters
-        .filter_map(|filter| filter.get("id")?.as_str())
-        .find_map(|name| match name {
-            "vlen-utf8" => Some(CellType::Text),
-            "vlen-bytes" => Some(CellType::Bytes),
-            _ => None,
-        })
+    let mut filters = filters(array).ok()?.iter().filter_map(Value::as_object);
+    filters.find_map(|filter| match filter.get("id")?.as_str()? {
+        "vlen-utf8" => Some(CellType::Text),
+        "vlen-bytes" => Some(CellType::Bytes),
+        "vlen-array" => Some(CellType::Lists(Lists::of(filter).ok()?.numbers())),
+        _ => None,
+    })
 }
 
 /// The codecs for people, in the order in which decoding undoes them; `none` where there are none.
@@ -331,6 +335,10 @@ mod tests {
                 json!({"filters": [{"id": "packbits"}], "compressor": {"id": "lz4"}}),
                 "lz4, packbits",
             ),
+            (
+                json!({"filters": [{"id": "vlen-array", "dtype": "<i4"}], "compressor": {"id": "zstd"}}),
+                "zstd, vlen-array(dtype=<i4)",
+            ),
         ];
         for (array, expected) in v2 {
             let array = array.as_object().unwrap();
@@ -353,6 +361,11 @@ mod tests {
                 json!([{"name": "zarrs.squeeze"}, {"name": "zfp", "configuration": {"mode": "reversible"}},
                     {"name": "zarrs.gdeflate", "configuration": {"level": 9}}]),
                 "gdeflate:9, zfp(reversible), squeeze",
+            ),
+            (
+                json!([{"name": "zarrs.optional", "configuration": {"mask_codecs": ["packbits"],
+                    "data_codecs": ["bytes", {"name": "gzip", "configuration": {"level": 5}}]}}]),
+                "optional(gzip:5)",
             ),
         ];
         for (codecs, expected) in v3 {
