@@ -19,6 +19,7 @@ mod gcs;
 mod gcs_server;
 mod s3;
 mod s3_server;
+mod s3_statistics;
 mod secrets;
 mod server_process;
 
@@ -36,6 +37,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.extend(faults::trials());
     trials.extend(secrets::trials());
     trials.extend(s3::trials());
+    trials.extend(s3_statistics::trials());
     trials.extend(azure::trials());
     trials.extend(gcs::trials());
     trials.push(Trial::test("stores::names_are_kept", || {
