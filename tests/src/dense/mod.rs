@@ -56,7 +56,7 @@ struct Tally {
 }
 
 /// One in so many answers may be refused, of statements with regions.
-const ANSWERS_PER_REFUSAL: usize = 8;
+const ANSWERS_PER_REFUSAL: usize = 20;
 
 impl Tally {
     /// Fails when so many answers were passed over that little was tested.

@@ -18,6 +18,9 @@ use super::filters::Filter;
 use super::lists::Lists;
 use super::own::{NUMCODECS, own_codec, plain_name, register};
 
+/// What people read where there is nothing to undo.
+const NOTHING: &str = "none";
+
 /// One codec as the metadata name it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Codec {
@@ -217,10 +220,13 @@ impl Codec {
                 format!("{name}({kept}={value})")
             }
             "vlen" => name.to_string(),
-            "optional" => match Self::list_of_v3(self.configuration.get("data_codecs")) {
-                Ok(codecs) => format!("optional({})", describe(&codecs)),
-                Err(_) => name.to_string(),
-            },
+            "optional" => {
+                let codecs = Self::list_of_v3(self.configuration.get("data_codecs"));
+                match codecs.map(|codecs| describe(&codecs)) {
+                    Ok(codecs) if codecs != NOTHING => format!("{name}({codecs})"),
+                    _ => name.to_string(),
+                }
+            }
             _ => {
                 let settings = self.configuration.iter();
                 let settings: Vec<String> = settings
@@ -255,7 +261,7 @@ pub(super) fn objects(array: &Map<String, Value>) -> Option<CellType> {
     })
 }
 
-/// The codecs for people, in the order in which decoding undoes them; `none` where there are none.
+/// The codecs for people, in the order in which decoding undoes them; [`NOTHING`] where there are none.
 pub(super) fn describe(codecs: &[Codec]) -> String {
     let texts: Vec<String> = codecs
         .iter()
@@ -264,7 +270,7 @@ pub(super) fn describe(codecs: &[Codec]) -> String {
         .filter(|text| !text.is_empty())
         .collect();
     match texts.is_empty() {
-        true => "none".to_string(),
+        true => NOTHING.to_string(),
         false => texts.join(", "),
     }
 }
@@ -366,6 +372,11 @@ mod tests {
                 json!([{"name": "zarrs.optional", "configuration": {"mask_codecs": ["packbits"],
                     "data_codecs": ["bytes", {"name": "gzip", "configuration": {"level": 5}}]}}]),
                 "optional(gzip:5)",
+            ),
+            (
+                json!([{"name": "zarrs.optional", "configuration": {"mask_codecs": ["packbits"],
+                    "data_codecs": ["bytes"]}}, "crc32c"]),
+                "crc32c, optional",
             ),
         ];
         for (codecs, expected) in v3 {
