@@ -55,6 +55,17 @@ pub struct TargetArray {
     pub attributes: Attributes,
 }
 
+/// A cube that is there, as it would be written again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredCube {
+    /// Its arrays and attributes.
+    pub cube: TargetCube,
+    /// Options of the format that write it so.
+    pub options: Options,
+    /// See [`CubeSink::version`].
+    pub version: String,
+}
+
 impl TargetArray {
     /// Length of what one object holds along each dimension, in cells.
     pub fn object_shape(&self) -> &[u64] {
@@ -82,6 +93,9 @@ pub trait CubeSink: Debug + Send + Sync {
     /// The options of its own, with one line of documentation each.
     fn options(&self) -> &'static [(&'static str, &'static str)];
 
+    /// Can chunks share objects, with these options?
+    fn has_shards(&self, options: &Options) -> bool;
+
     /// Can the cube be written like this? Asked before any work.
     ///
     /// # Errors
@@ -94,9 +108,19 @@ pub trait CubeSink: Debug + Send + Sync {
     /// The store failed or denied access.
     async fn version(&self, location: &Location) -> CubeResult<Option<String>>;
 
+    /// The cube that readers see at `location` now, as it would be written again. `None` when there is
+    /// none.
+    ///
+    /// # Errors
+    /// It is stored in a way in which it is never written, or the store failed or denied access.
+    async fn stored(&self, location: &Location) -> CubeResult<Option<StoredCube>>;
+
     /// Starts a new state of the cube at `location`, in the place of the one with the version
     /// `over`, which readers keep seeing until [`CubeWriter::commit`]. Objects that were put by an
     /// earlier writer of the same state that did not commit are kept: the caller knows which they are.
+    /// Otherwise it calls [`CubeWriter::discard`] before it puts anything, because objects of states before
+    /// `over` may have the same names. Two writers of one state at once must be kept apart by the
+    /// caller: one of them will commit, but their objects have the same names.
     ///
     /// # Errors
     /// The readers' version is not `over` any more, or the store failed or denied access.
@@ -164,7 +188,8 @@ pub trait CubeWriter: Debug + Send + Sync {
     /// store failed or denied access.
     async fn commit(&self) -> CubeResult<String>;
 
-    /// Removes what was put. For a writer that will not commit.
+    /// Removes what was put, by this writer or an earlier one of the same state, and what readers do not
+    /// see any more. For a writer that will not commit, or that begins anew.
     ///
     /// # Errors
     /// The store failed or denied access.

@@ -88,6 +88,14 @@ pub trait StoreConnector: Debug + Send + Sync {
     /// # Errors
     /// An unknown option, a malformed URL, or credentials that are announced but not to be found.
     fn connect(&self, url: &str, options: &Options) -> CubeResult<Location>;
+
+    /// As [`StoreConnector::connect`], for a place that will be written and need not exist yet.
+    ///
+    /// # Errors
+    /// Those of `connect`, or a store that cannot be written.
+    fn connect_new(&self, url: &str, options: &Options) -> CubeResult<Location> {
+        self.connect(url, options)
+    }
 }
 
 /// Reads one format of cubes, for example Zarr.

@@ -30,6 +30,7 @@ use graticule_engine::source::StoreConnector;
 
 use crate::nearest::nearest;
 pub use error::store_error;
+pub(crate) use error::{file_write_error, write_error};
 
 /// Object stores are made for many requests at once.
 const MAX_OBJECT_STORE_CONNECTIONS: usize = 64;

@@ -127,11 +127,20 @@ pub struct Variable {
     pub origin: Option<Arc<str>>,
 }
 
+/// What stands between the version of the stored cube and that of its opening.
+const OPENING: &str = " opening ";
+
 impl Cube {
+    /// The version of the cube as it is stored, whoever opened it.
+    pub(crate) fn stored_version(&self) -> &str {
+        let before = self.version.split_once(OPENING);
+        before.map_or(&self.version, |(stored, _)| stored)
+    }
+
     /// Tells this opening of the cube from others, which may read it with other options or after it has
     /// changed: no decoded chunk of another one is taken for one of these.
     pub(crate) fn opened_as(&mut self, opening: u64) {
-        self.version = format!("{} opening {opening}", self.version);
+        self.version = format!("{}{OPENING}{opening}", self.version);
         for variable in &mut self.variables {
             let name = &variable.array.description().name;
             let origin = format!("{}\n{}\n{name}", self.url, self.version);

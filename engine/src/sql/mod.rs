@@ -8,6 +8,7 @@
 
 pub(crate) mod addresses;
 mod analyze;
+mod creating;
 mod depth;
 pub(crate) mod describe;
 pub(crate) mod names;

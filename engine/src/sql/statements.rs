@@ -20,6 +20,7 @@ use super::addresses::{
     Signed, take_queries, take_query, with_signed, without_queries, without_query,
 };
 use super::analyze::analyze;
+use super::creating::Creation;
 use super::describe::describe;
 use super::names::quoted;
 use super::parser::{Command, Statement, fold, parse};
@@ -67,6 +68,18 @@ async fn run_sql(session: &Session, mut statement: SqlStatement, text: &str) -> 
         session.engine.catalog.public.create(definition).await?;
         return done();
     }
+    if let Some(creation) = Creation::of(&statement, session)? {
+        return with_signed(signed, Box::pin(create(session, creation, text))).await;
+    }
+    if let SqlStatement::Explain(explain) = &statement
+        && let Some(creation) = Creation::of(&explain.statement, session)?
+    {
+        let planning = Box::pin(creation.plan(session, text));
+        return match with_signed(signed, planning).await? {
+            Some(planned) => result(planned.explain().await?),
+            None => done(),
+        };
+    }
     if let SqlStatement::Statement(inner) = &statement {
         match inner.as_ref() {
             AstStatement::Drop {
@@ -89,7 +102,6 @@ async fn run_sql(session: &Session, mut statement: SqlStatement, text: &str) -> 
                 }
                 return done();
             }
-            AstStatement::CreateTable(_) => return Err(no_writing("CREATE TABLE")),
             AstStatement::Drop {
                 object_type: ObjectType::Schema | ObjectType::Database,
                 ..
@@ -121,6 +133,14 @@ async fn run_sql(session: &Session, mut statement: SqlStatement, text: &str) -> 
     }
     let frame = session.context.execute_logical_plan(plan).await?;
     stream(frame).await
+}
+
+/// Makes a cube.
+async fn create(session: &Session, creation: Creation, text: &str) -> Result<Query> {
+    match creation.plan(session, text).await? {
+        Some(planned) => Ok(planned.start(session)),
+        None => done(),
+    }
 }
 
 /// Starts a plan with a progress of its own.

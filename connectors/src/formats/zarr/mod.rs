@@ -6,6 +6,8 @@
 //!  array      ArrayReader: fetch and decode          objects, shards, decoding
 //! ```
 //!
+//! Writing is in [`writing`].
+//!
 //! The crate zarrs decodes chunks and makes their keys; requests, metadata, shards and errors are
 //! ours. So are the codecs that zarrs lacks, gets wrong, or decodes trusting the data: those in `own`.
 //! In v3, codecs of numcodecs are called `numcodecs.…`.
@@ -60,7 +62,11 @@ mod packbits;
 mod pcodec;
 mod shards;
 mod texts;
+pub mod writing;
 mod zfp;
+
+/// The folder in a cube for notes about writing it.
+const NOTES: &str = ".graticule";
 
 /// The attribute of a group that lists the arrays that were left out, with the reasons.
 pub const UNREADABLE: &str = "unreadable_arrays";
