@@ -81,7 +81,7 @@ impl TimeCells {
 }
 
 /// The length of what a time is truncated to.
-fn width(part: DatePart, calendar: Calendar) -> CalendarResult<Step> {
+pub(super) fn width(part: DatePart, calendar: Calendar) -> CalendarResult<Step> {
     let months = |months| Step { months, micros: 0 };
     let micros = |micros| Step { months: 0, micros };
     Ok(match part {

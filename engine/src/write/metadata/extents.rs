@@ -105,17 +105,11 @@ fn period(attributes: &mut Attributes, axis: &TargetAxis) -> CubeResult<()> {
     Ok(())
 }
 
-/// The step between times as a duration of ISO 8601, if it is the same all along: `P1D`, `P1M`.
+/// The step between times as a duration of ISO 8601, if it is the same all along: `P1M` where it can be
+/// told in months, else `P8D`.
 fn resolution(calendar: Calendar, times: &Int64Array) -> Option<String> {
     let times = times.values();
     let (first, second) = (*times.first()?, *times.get(1)?);
-    if times
-        .windows(2)
-        .all(|pair| pair[1] - pair[0] == second - first)
-        && second != first
-    {
-        return Some(duration((second - first).abs()));
-    }
     let month = |micros| {
         let civil = calendar.civil(micros);
         civil.year * 12 + i64::from(civil.month)
@@ -128,15 +122,19 @@ fn resolution(calendar: Calendar, times: &Int64Array) -> Option<String> {
         };
         calendar.add(step, first).ok()
     });
-    let is_steady = times
-        .iter()
-        .all(|time| expected.next() == Some(Some(*time)));
-    match months.abs() {
-        0 => None,
-        _ if !is_steady => None,
-        months if months % 12 == 0 => Some(format!("P{}Y", months / 12)),
-        months => Some(format!("P{months}M")),
+    if months != 0
+        && times
+            .iter()
+            .all(|time| expected.next() == Some(Some(*time)))
+    {
+        return Some(match months.abs() {
+            months if months % 12 == 0 => format!("P{}Y", months / 12),
+            months => format!("P{months}M"),
+        });
     }
+    let step = second - first;
+    let is_steady = times.windows(2).all(|pair| pair[1] - pair[0] == step);
+    (is_steady && step != 0).then(|| duration(step.abs()))
 }
 
 /// `P8D`, `PT6H`, `PT0.5S`.
@@ -273,7 +271,7 @@ mod tests {
             (
                 &["2010-01-01", "2010-01-02 06:30:00.5"],
                 "2010-01-01T00:00:00Z",
-                "2010-01-02T06:30:00.500000Z",
+                "2010-01-02T06:30:00.500Z",
                 Some("P1DT6H30M0.5S"),
             ),
             (
@@ -324,6 +322,6 @@ mod tests {
         let model = axis("time", AxisRole::Time, dates, &[(CALENDAR, "360_day")]);
         let found = extents(&[model]).unwrap();
         assert_eq!(found["time_coverage_end"], "2010-03-30T00:00:00");
-        assert_eq!(found["time_coverage_resolution"], "P30D");
+        assert_eq!(found["time_coverage_resolution"], "P1M");
     }
 }

@@ -25,13 +25,14 @@ pub(crate) enum Method {
     Variance,
     /// How many values there are.
     Count,
+    /// Another quantity than that of the values.
+    Other,
 }
 
 impl Method {
-    /// What the aggregate function of that SQL name computes; `None` where its result is another
-    /// quantity than its argument.
-    pub(crate) fn of_function(name: &str) -> Option<Method> {
-        Some(match name.to_ascii_lowercase().as_str() {
+    /// What the aggregate function of that SQL name computes.
+    pub(crate) fn of_function(name: &str) -> Method {
+        match name.to_ascii_lowercase().as_str() {
             "avg" | "mean" | "area_avg" => Self::Mean,
             "sum" => Self::Sum,
             "min" => Self::Minimum,
@@ -46,8 +47,8 @@ impl Method {
             "stddev" | "stddev_samp" | "stddev_pop" => Self::StandardDeviation,
             "var" | "var_samp" | "var_sample" | "var_pop" | "var_population" => Self::Variance,
             "count" | "approx_distinct" => Self::Count,
-            _ => return None,
-        })
+            _ => Self::Other,
+        }
     }
 
     /// The name in `cell_methods` (CF 1.11 appendix E), if there is one.
@@ -60,7 +61,7 @@ impl Method {
             Self::Median => "median",
             Self::StandardDeviation => "standard_deviation",
             Self::Variance => "variance",
-            Self::Percentile | Self::Pick | Self::Bits | Self::Count => return None,
+            Self::Percentile | Self::Pick | Self::Bits | Self::Count | Self::Other => return None,
         })
     }
 
@@ -76,7 +77,7 @@ impl Method {
             | Self::Pick
             | Self::Bits
             | Self::StandardDeviation => true,
-            Self::Variance | Self::Count => false,
+            Self::Variance | Self::Count | Self::Other => false,
         }
     }
 
@@ -161,9 +162,8 @@ mod tests {
             ("count", None),
         ];
         for (function, name) in cases {
-            let method = Method::of_function(function);
-            assert_eq!(method.and_then(Method::cf_name), name, "{function}");
+            assert_eq!(Method::of_function(function).cf_name(), name, "{function}");
         }
-        assert_eq!(Method::of_function("corr"), None);
+        assert_eq!(Method::of_function("corr"), Method::Other);
     }
 }

@@ -17,6 +17,7 @@ mod bounds;
 mod coordinates;
 mod extents;
 mod group;
+mod keys;
 mod mapping;
 mod method;
 #[cfg(test)]
@@ -70,7 +71,7 @@ pub(crate) struct Lineage {
     /// The column of the data that the values are of: through casts, other names and `method`. `None`
     /// for anything that is computed otherwise.
     pub(crate) source: Option<FieldRef>,
-    /// The aggregate that made one value out of many.
+    /// The aggregate that made one value out of many, whatever it computes.
     pub(crate) method: Option<CellMethod>,
 }
 

@@ -83,6 +83,9 @@ impl Variable<'_> {
         if self.is(Method::Count) {
             return self.of_count(&texts);
         }
+        if self.is(Method::Other) {
+            return Attributes::new();
+        }
         let units = texts.get(UNITS).copied().unwrap_or_default();
         let mut attributes = Attributes::new();
         for (name, text) in &texts {
@@ -161,7 +164,7 @@ impl Variable<'_> {
 
     /// The methods that the source names, then that of the aggregate (CF 1.11 §7.3).
     fn cell_methods(&self) -> Option<String> {
-        if self.is(Method::Count) {
+        if self.is(Method::Count) || self.is(Method::Other) {
             return None;
         }
         let stated = self
@@ -320,6 +323,7 @@ mod tests {
                 with(json!({"cell_methods": "depth: point time: variance"})),
             ),
             (DataType::Int64, method(Method::Count, &TIME), count),
+            (DataType::Float64, method(Method::Other, &TIME), json!({})),
             (
                 DataType::Boolean,
                 None,
