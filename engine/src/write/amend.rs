@@ -23,7 +23,10 @@ use super::carry::Carry;
 use super::coordinates::coordinates;
 use super::derivation::Derivations;
 use super::merge::{Merged, merge};
-use super::metadata::{GridMapping, Provenance, TargetAxis, coordinate_arrays, group_attributes};
+use super::metadata::{
+    GridMapping, Provenance, TargetAxis, TimeCells, coordinate_arrays, group_attributes,
+    time_bounds,
+};
 use super::new_cube::{is_horizontal, now, sources};
 use super::plan::{Draft, Layer, Target, TargetVariable, WritePlan};
 use crate::cube::encoding::{Encoding, EncodingOptions, OutOfRange};
@@ -88,18 +91,24 @@ pub(crate) async fn plan_change(
         Change::Insert { query, on_conflict } => (fitted(query, &columns)?, *on_conflict),
         Change::Delete { rest, .. } => (fitted(rest, &columns)?, OnConflict::Nothing),
     };
+    let derivations = Derivations::of(&changing);
     let mut merged = Vec::new();
     for (number, axis) in cube.axes.iter().enumerate() {
         let found = coordinates(&state, &changing, number, Some(axis.order)).await?;
-        merged.push(match &change {
+        let mut along = match &change {
             Change::Insert { .. } => merge(axis, &found)?,
             Change::Delete { .. } => Merged::remaining(axis, found)?,
-        });
+        };
+        let key = derivations
+            .columns
+            .get(number)
+            .and_then(|column| column.key.as_ref());
+        along.cells = key.and_then(|key| TimeCells::of_key(key, &axis.field));
+        merged.push(along);
     }
     if matches!(change, Change::Insert { .. }) && on_conflict == OnConflict::Error {
         check_conflict(&before, &merged)?;
     }
-    let derivations = Derivations::of(&changing);
     let layers = match &change {
         Change::Insert { .. } => {
             let base = Layer {
@@ -323,21 +332,32 @@ impl Arrays {
             .axes
             .iter()
             .zip(merged)
-            .map(|(axis, merged)| TargetAxis {
-                field: Arc::clone(&axis.field),
-                coordinates: Arc::clone(&merged.coordinates),
-                role: axis.role,
-                bounds: None,
-                encoding: EncodingOptions::default(),
+            .map(|(axis, merged)| {
+                // Bounds of slices that come in are known where their key says how long they are.
+                let bounds = merged.cells.filter(|_| axis.bounds.is_some());
+                let bounds =
+                    bounds.map(|cells| time_bounds(&axis.field, &merged.coordinates, cells));
+                Ok(TargetAxis {
+                    field: Arc::clone(&axis.field),
+                    coordinates: Arc::clone(&merged.coordinates),
+                    role: axis.role,
+                    bounds: bounds.transpose()?,
+                    encoding: EncodingOptions::default(),
+                })
             })
-            .collect();
+            .collect::<CubeResult<_>>()?;
         let horizontal = axes.iter().filter(|axis| is_horizontal(axis.role)).count();
         let crs = cube.crs.as_ref().filter(|_| horizontal == 2);
         let is_taken = |name: &str| cube.schema.index_of(name).is_ok();
         let mapping = crs.map(|crs| GridMapping::of(crs, is_taken));
         let of_axes = coordinate_arrays(&axes, mapping.as_ref())?;
         for stored in &before.stored.cube.arrays {
-            let is_known = of_axes.iter().any(|small| small.target.name == stored.name)
+            let is_bounds = cube
+                .axes
+                .iter()
+                .any(|axis| axis.bounds.as_ref() == Some(&stored.name));
+            let is_known = is_bounds
+                || of_axes.iter().any(|small| small.target.name == stored.name)
                 || variables
                     .iter()
                     .any(|(field, ..)| *field.name() == stored.name);

@@ -13,7 +13,8 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::execution::{SessionState, TaskContext};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
 use datafusion::logical_expr::{Distinct, Expr, Filter, LogicalPlan, LogicalPlanBuilder};
-use datafusion::physical_plan::collect;
+use datafusion::physical_plan::execute_stream;
+use futures::StreamExt;
 
 use super::derivation::Derivations;
 use crate::cube::AxisOrder;
@@ -41,11 +42,12 @@ pub(super) async fn coordinates(
     let optimized = state.optimize(&distinct)?;
     let flat = without_inner_groups(optimized)?;
     let plan = state.create_physical_plan(&flat).await?;
-    let batches = collect(plan, Arc::new(TaskContext::from(state))).await?;
-    let columns: Vec<&dyn Array> = batches
-        .iter()
-        .map(|batch| batch.column(0).as_ref())
-        .collect();
+    let mut rows = execute_stream(plan, Arc::new(TaskContext::from(state)))?;
+    let mut found: Vec<ArrayRef> = Vec::new();
+    while let Some(batch) = rows.next().await {
+        found.push(Arc::clone(batch?.column(0)));
+    }
+    let columns: Vec<&dyn Array> = found.iter().map(AsRef::as_ref).collect();
     let values = match columns.is_empty() {
         true => return Err(empty(&name)),
         false => concat(&columns)?,

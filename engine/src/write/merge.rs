@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType, Float64Type};
 use arrow::util::display::array_value_to_string;
 use datafusion::common::Result;
 
+use super::metadata::TimeCells;
 use crate::cube::{Axis, AxisOrder};
 use crate::error::CubeError;
 
@@ -22,6 +23,8 @@ pub(super) struct Merged {
     pub(super) before: Vec<Option<u64>>,
     /// Per cell: does the query have it?
     pub(super) is_inserted: Vec<bool>,
+    /// Which times the coordinates stand for, where the query says so.
+    pub(super) cells: Option<TimeCells>,
 }
 
 impl Merged {
@@ -49,6 +52,7 @@ impl Merged {
             is_inserted: vec![false; before.len()],
             before,
             coordinates,
+            cells: None,
         })
     }
 }
@@ -92,6 +96,7 @@ pub(super) fn merge(axis: &Axis, inserted: &ArrayRef) -> Result<Merged> {
         coordinates,
         before,
         is_inserted,
+        cells: None,
     })
 }
 

@@ -16,7 +16,7 @@ use arrow::array::types::{Float64Type, Int64Type, UInt64Type};
 use arrow::array::{
     Array, ArrayData, ArrayRef, AsArray, BooleanBufferBuilder, RecordBatch, StringArray, make_array,
 };
-use arrow::buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer};
+use arrow::buffer::{Buffer, MutableBuffer, NullBuffer};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use arrow::util::display::array_value_to_string;
