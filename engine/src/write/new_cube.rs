@@ -20,8 +20,8 @@ use super::coordinates::coordinates;
 use super::derivation::{Derivation, Derivations};
 use super::layout::{Dimension, Layout};
 use super::metadata::{
-    CellMethod, GridMapping, Lineage, Method, Provenance, References, TargetAxis,
-    coordinate_arrays, group_attributes, variable_attributes,
+    CellMethod, GridMapping, Lineage, Method, Provenance, References, TargetAxis, TimeCells,
+    coordinate_arrays, group_attributes, time_bounds, variable_attributes,
 };
 use super::options::WriteOptions;
 use super::plan::{Draft, Layer, Target, TargetVariable, WritePlan, width_of};
@@ -88,7 +88,7 @@ pub(crate) async fn plan_new(
     let axes: Vec<TargetAxis> = dimensions
         .iter()
         .map(|dimension| axis_of(dimension, &derivations, &schema))
-        .collect();
+        .collect::<CubeResult<_>>()?;
     let encodings = columns
         .iter()
         .map(|column| {
@@ -324,12 +324,11 @@ fn described(schema: &Schema, column: usize, derivation: &Derivation) -> FieldRe
 
 fn lineage(derivations: &Derivations, column: usize) -> Lineage {
     let derivation = &derivations.columns[column];
-    let method = derivation.reduced_by.as_ref();
-    let method = method.and_then(|function| Method::of_function(function));
+    let function = derivation.reduced_by.as_ref();
     Lineage {
         source: derivation.source.clone(),
-        method: method.map(|method| CellMethod {
-            method,
+        method: function.map(|function| CellMethod {
+            method: Method::of_function(function),
             over: derivations.reduced_axes.clone(),
         }),
     }
@@ -341,7 +340,13 @@ pub(super) fn now() -> i64 {
     i64::try_from(since.unwrap_or_default().as_micros()).unwrap_or(i64::MAX)
 }
 
-fn axis_of(dimension: &TargetDimension, derivations: &Derivations, schema: &Schema) -> TargetAxis {
+/// # Errors
+/// The cells that a key stands for end beyond all times.
+fn axis_of(
+    dimension: &TargetDimension,
+    derivations: &Derivations,
+    schema: &Schema,
+) -> CubeResult<TargetAxis> {
     let derivation = &derivations.columns[dimension.column];
     let of_cube = derivation
         .axes
@@ -364,13 +369,17 @@ fn axis_of(dimension: &TargetDimension, derivations: &Derivations, schema: &Sche
         _ if data_type.is_temporal() => AxisRole::Time,
         _ => AxisRole::Other,
     };
-    TargetAxis {
-        field: described(schema, dimension.column, derivation),
+    let field = described(schema, dimension.column, derivation);
+    let key = derivation.key.as_ref();
+    let cells = key.and_then(|key| TimeCells::of_key(key, &field));
+    let bounds = cells.map(|cells| time_bounds(&field, &dimension.coordinates, cells));
+    Ok(TargetAxis {
+        bounds: bounds.transpose()?,
+        field,
         coordinates: Arc::clone(&dimension.coordinates),
         role,
-        bounds: None,
         encoding: EncodingOptions::default(),
-    }
+    })
 }
 
 fn sources(cubes: &[Arc<Cube>]) -> Vec<(String, String)> {

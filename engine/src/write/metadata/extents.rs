@@ -1,7 +1,7 @@
 //! What a cube covers, as catalogues look for it: the attributes of ACDD 1.3 about place and time.
 
 use arrow::array::types::Float64Type;
-use arrow::array::{Array, AsArray, Float64Array, Int64Array};
+use arrow::array::{AsArray, Float64Array, Int64Array};
 use arrow::compute::{cast, max, min};
 use arrow::datatypes::DataType;
 use graticule_functions::calendar::{Calendar, MICROS_PER_DAY, Step};

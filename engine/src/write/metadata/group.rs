@@ -286,7 +286,7 @@ mod tests {
             "geospatial_lat_min": -90.0, "time_coverage_start": "1900", "date_created": "1900",
             "id": "x", "tracking_id": "y", "frequency": "day", "creatorship": "none",
         });
-        let attributes = of(&[one.clone()], "EPSG:3035");
+        let attributes = of(std::slice::from_ref(&one), "EPSG:3035");
         for (name, expected) in [
             ("title", json!("Daily temperatures")),
             ("institution", json!("Met")),

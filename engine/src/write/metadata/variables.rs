@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::datatypes::{DataType, Field};
 use graticule_functions::metadata::{FLAG_MASKS, FLAG_MEANINGS, FLAG_VALUES};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::method::{Method, is_temperature};
 use super::texts::attribute;
@@ -216,6 +216,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::collections::HashMap;
     use std::sync::Arc;
+
+    use serde_json::Value;
 
     use super::*;
     use crate::cube::encoding::EncodingOptions;
