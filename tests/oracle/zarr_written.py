@@ -75,7 +75,7 @@ for cube in sorted({entry["cube"] for entry in manifest}):
                 complain(entry, reader, f"{array[...]!r} is not {expected!r}")
             if list(array.chunks) != entry["chunks"]:
                 complain(entry, reader, f"chunks {array.chunks}")
-            if entry["shards"] != (list(array.shards) if array.shards else None):
+            if entry["shards"] != (None if array.shards is None else list(array.shards)):
                 complain(entry, reader, f"shards {array.shards}")
         if list(raw[name].dims) != entry["dimensions"]:
             complain(entry, "xarray", f"dimensions {raw[name].dims}")
@@ -104,6 +104,8 @@ for cube in sorted({entry["cube"] for entry in manifest}):
                 by_gdal += 1
 
 print(f"{by_gdal} arrays by GDAL")
+if by_gdal == 0 and any((folder / entry["cube"] / ".zgroup").exists() for entry in manifest):
+    wrong.append("GDAL has read nothing")
 if wrong:
     print("\n".join(wrong[:40]))
     sys.exit(f"{len(wrong)} differences")

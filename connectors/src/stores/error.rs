@@ -299,6 +299,59 @@ mod tests {
     }
 
     #[test]
+    fn what_a_disk_says_when_it_is_written() {
+        for (kind, expected, part) in [
+            (
+                io::ErrorKind::StorageFull,
+                ErrorKind::Unavailable,
+                "free space",
+            ),
+            (
+                io::ErrorKind::QuotaExceeded,
+                ErrorKind::Unavailable,
+                "quota",
+            ),
+            (
+                io::ErrorKind::PermissionDenied,
+                ErrorKind::Denied,
+                "make the folder writable",
+            ),
+            (
+                io::ErrorKind::ReadOnlyFilesystem,
+                ErrorKind::Denied,
+                "another place",
+            ),
+            (
+                io::ErrorKind::NotADirectory,
+                ErrorKind::Conflict,
+                "in the way",
+            ),
+            (io::ErrorKind::AlreadyExists, ErrorKind::Conflict, "already"),
+            (
+                io::ErrorKind::Other,
+                ErrorKind::Unavailable,
+                "check the disk",
+            ),
+        ] {
+            let plain = file_write_error("/data/x.zarr", &io::Error::from(kind));
+            let source = Box::new(io::Error::from(kind));
+            let wrapped = object_store::Error::Generic { store: "", source };
+            let wrapped = write_error("/data/x.zarr", &wrapped);
+            assert_eq!(plain.kind(), expected, "{plain}");
+            assert!(plain.to_string().contains(part), "{plain}");
+            assert!(plain.to_string().contains("in /data/x.zarr"), "{plain}");
+            if is_of_files(kind) {
+                assert_eq!(wrapped.to_string(), plain.to_string());
+            }
+        }
+        let exists = object_store::Error::AlreadyExists {
+            path: String::new(),
+            source: "If-None-Match".into(),
+        };
+        assert_eq!(write_error("x", &exists).kind(), ErrorKind::Conflict);
+    }
+
+    #[test]
     fn answers_are_summarised_without_urls() {
         #[derive(Debug, thiserror::Error)]
         #[error(

@@ -55,12 +55,12 @@ impl StoreConnector for FileStore {
         let file = above.join(name);
         match (std::fs::metadata(&above), std::fs::metadata(&file)) {
             (Ok(above), _) if !above.is_dir() => {
-                return Err(CubeError::invalid(url, "the path leads through a file")
-                    .remedy("choose a path in a folder"));
+                Err(CubeError::invalid(url, "the path leads through a file")
+                    .remedy("choose a path in a folder"))
             }
             (_, Ok(file)) if !file.is_dir() => {
-                return Err(CubeError::invalid(url, "there is a file of this name")
-                    .remedy("choose another name, or remove the file"));
+                Err(CubeError::invalid(url, "there is a file of this name")
+                    .remedy("choose another name, or remove the file"))
             }
             (Ok(_), _) => location(url, &file),
             (Err(error), _) if error.kind() == io::ErrorKind::NotFound => {

@@ -154,7 +154,7 @@ impl UnitReader {
             order,
             filter: None,
             enough: None,
-            prefetch: options.prefetch.max(1),
+            prefetch: options.prefetch,
             ahead: VecDeque::new(),
             exhausted: false,
             memory: consumer.register(context.memory_pool()),

@@ -149,7 +149,7 @@ fn no_store(name: &str) -> CubeError {
     ))
 }
 
-/// A creation that may begin.
+/// A change that may begin.
 pub(super) struct Planned {
     plan: WritePlan,
     /// The store whose tables change.
@@ -157,6 +157,11 @@ pub(super) struct Planned {
 }
 
 impl Planned {
+    /// What changes a table of the store `schema`.
+    pub(super) fn new(plan: WritePlan, schema: Option<String>) -> Self {
+        Self { plan, schema }
+    }
+
     /// Starts it: polling the result does the work, dropping it stops it.
     pub(super) fn start(self, session: &Session) -> Query {
         let columns = columns();

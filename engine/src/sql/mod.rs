@@ -8,6 +8,7 @@
 
 pub(crate) mod addresses;
 mod analyze;
+mod changing;
 mod creating;
 mod depth;
 pub(crate) mod describe;
@@ -19,3 +20,4 @@ mod settings;
 pub(crate) mod statements;
 pub(crate) mod suggestions;
 pub(crate) mod traps;
+mod writing;

@@ -20,7 +20,7 @@ use super::addresses::{
     Signed, take_queries, take_query, with_signed, without_queries, without_query,
 };
 use super::analyze::analyze;
-use super::creating::Creation;
+use super::changing::{drop_cube, vacuum_stores};
 use super::describe::describe;
 use super::names::quoted;
 use super::parser::{Command, Statement, fold, parse};
@@ -28,6 +28,7 @@ use super::planning::plan;
 use super::settings;
 use super::suggestions::{check_schema, unknown_table};
 use super::traps::refuse_ignored_clauses;
+use super::writing::Writing;
 use crate::catalog::definition::{Definition, Made, public_name};
 use crate::catalog::system::column::{Column, batch, schema};
 use crate::configuration::StoreDefinition;
@@ -68,13 +69,18 @@ async fn run_sql(session: &Session, mut statement: SqlStatement, text: &str) -> 
         session.engine.catalog.public.create(definition).await?;
         return done();
     }
-    if let Some(creation) = Creation::of(&statement, session)? {
-        return with_signed(signed, Box::pin(create(session, creation, text))).await;
+    if let Some(writing) = Writing::of(&statement, session)? {
+        let planning = Box::pin(writing.plan(session, text));
+        return match with_signed(signed, planning).await? {
+            Some(planned) => Ok(planned.start(session)),
+            None => done(),
+        };
     }
     if let SqlStatement::Explain(explain) = &statement
-        && let Some(creation) = Creation::of(&explain.statement, session)?
+        && !explain.options.analyze
+        && let Some(writing) = Writing::of(&explain.statement, session)?
     {
-        let planning = Box::pin(creation.plan(session, text));
+        let planning = Box::pin(writing.plan(session, text));
         return match with_signed(signed, planning).await? {
             Some(planned) => result(planned.explain().await?),
             None => done(),
@@ -93,6 +99,9 @@ async fn run_sql(session: &Session, mut statement: SqlStatement, text: &str) -> 
                     _ => "table",
                 };
                 for name in names {
+                    if noun == "table" && drop_cube(session, name).await? {
+                        continue;
+                    }
                     let name = public_name(name)?;
                     session
                         .engine
@@ -133,14 +142,6 @@ async fn run_sql(session: &Session, mut statement: SqlStatement, text: &str) -> 
     }
     let frame = session.context.execute_logical_plan(plan).await?;
     stream(frame).await
-}
-
-/// Makes a cube.
-async fn create(session: &Session, creation: Creation, text: &str) -> Result<Query> {
-    match creation.plan(session, text).await? {
-        Some(planned) => Ok(planned.start(session)),
-        None => done(),
-    }
 }
 
 /// Starts a plan with a progress of its own.
@@ -209,6 +210,10 @@ async fn run_command(session: &Session, command: Command) -> Result<Query> {
         Command::Analyze { table, variables } => {
             let table = find_table(session, table).await?;
             analyze(session, &table, &variables)
+        }
+        Command::Vacuum { schema, table } => {
+            let schema = schema.unwrap_or_else(|| session.default_schema());
+            result(vacuum_stores(session, &schema, table.as_deref()).await?)
         }
         Command::Use { schema } => {
             check_schema(catalog, &schema)?;

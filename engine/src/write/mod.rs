@@ -13,19 +13,22 @@
 //! the boxes in work, boxes run in parallel and in any order, and a build that was broken off goes on with
 //! the boxes that are missing.
 
+pub(crate) mod amend;
 mod boxes;
 pub(crate) mod build;
 mod carry;
 mod claim;
 mod coordinates;
-mod derivation;
+pub(crate) mod derivation;
 mod durable;
 mod explain;
 mod fingerprint;
 mod layout;
+mod merge;
 pub(crate) mod metadata;
 pub(crate) mod new_cube;
 mod notes;
 pub(crate) mod options;
 mod place;
 pub(crate) mod plan;
+pub(crate) mod vacuum;

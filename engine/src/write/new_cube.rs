@@ -382,7 +382,7 @@ fn axis_of(
     })
 }
 
-fn sources(cubes: &[Arc<Cube>]) -> Vec<(String, String)> {
+pub(super) fn sources(cubes: &[Arc<Cube>]) -> Vec<(String, String)> {
     let mut sources: Vec<(String, String)> = cubes
         .iter()
         .map(|cube| (cube.url.clone(), cube.stored_version().to_string()))

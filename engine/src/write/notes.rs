@@ -114,6 +114,18 @@ impl BuildNotes {
         Ok(())
     }
 
+    /// Objects below a place, and their bytes.
+    pub(super) async fn size_of(&self, place: &Location) -> CubeResult<(u64, u64)> {
+        let objects: Vec<_> = place
+            .store
+            .list(Some(&place.path))
+            .try_collect()
+            .await
+            .map_err(|error| failed(place, &error))?;
+        let bytes = objects.iter().map(|object| object.size).sum();
+        Ok((objects.len() as u64, bytes))
+    }
+
     async fn put(&self, place: &Location, bytes: Bytes) -> CubeResult<()> {
         place
             .store

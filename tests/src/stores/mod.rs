@@ -19,6 +19,7 @@ mod gcs;
 mod gcs_server;
 mod s3;
 mod s3_server;
+mod s3_statistics;
 mod s3_writing;
 mod secrets;
 mod server_process;
@@ -37,6 +38,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.extend(faults::trials());
     trials.extend(secrets::trials());
     trials.extend(s3::trials());
+    trials.extend(s3_statistics::trials());
     trials.extend(s3_writing::trials());
     trials.extend(azure::trials());
     trials.extend(gcs::trials());

@@ -166,7 +166,8 @@ impl Reader<'_> {
         match self.node(2, "").await? {
             Some(node) if node.is_array() => Ok((2, Root::Array(node))),
             Some(_) => Ok((2, Root::Separate)),
-            None if self.is_being_written().await => Err(CubeError::not_found(
+            None if self.is_being_written().await => Err(CubeError::new(
+                ErrorKind::Conflict,
                 &self.location.url,
                 "the cube is being written, or its writer died",
             )

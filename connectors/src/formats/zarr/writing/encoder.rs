@@ -375,3 +375,89 @@ fn is_nan(data_type: &ArrowType, bytes: &[u8]) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use arrow::array::Int16Array;
+    use graticule_engine::source::Attributes;
+
+    use super::*;
+
+    fn array(shards: Option<Vec<u64>>) -> TargetArray {
+        TargetArray {
+            name: "v".to_string(),
+            dimensions: vec!["y".to_string(), "x".to_string()],
+            shape: vec![3, 5],
+            chunks: vec![2, 2],
+            shards,
+            data_type: ArrowType::Int16,
+            fill_value: json!(-1),
+            codec: Some("none".to_string()),
+            attributes: Attributes::new(),
+        }
+    }
+
+    fn values(values: &[i16]) -> ArrayRef {
+        Arc::new(Int16Array::from(values.to_vec()))
+    }
+
+    fn numbers(bytes: &[u8]) -> Vec<i16> {
+        let numbers = bytes.as_chunks().0.iter();
+        numbers.map(|bytes| i16::from_le_bytes(*bytes)).collect()
+    }
+
+    #[test]
+    fn chunks_at_an_edge_are_padded_with_the_fill_value() {
+        let encoder = ArrayEncoder::new(&array(None)).unwrap();
+        let encode = |index: &[u64], cells: &[i16], extent: &[usize], always| {
+            let encoded = encoder.encode(index, &values(cells), extent, always);
+            encoded.unwrap().map(|bytes| numbers(&bytes))
+        };
+        assert_eq!(
+            encode(&[0, 1], &[1, 2, 3, 4], &[2, 2], false),
+            Some(vec![1, 2, 3, 4])
+        );
+        assert_eq!(
+            encode(&[1, 2], &[7], &[1, 1], false),
+            Some(vec![7, -1, -1, -1])
+        );
+        assert_eq!(
+            encode(&[0, 2], &[7, 8], &[2, 1], false),
+            Some(vec![7, -1, 8, -1])
+        );
+        assert_eq!(encode(&[1, 2], &[-1], &[1, 1], false), None);
+        assert_eq!(encode(&[1, 2], &[-1], &[1, 1], true), Some(vec![-1; 4]));
+    }
+
+    #[test]
+    fn shards_hold_the_chunks_that_are_needed_and_an_index() {
+        let encoder = ArrayEncoder::new(&array(Some(vec![4, 4]))).unwrap();
+        // The shard at the right: 3 × 1 cells of 4 × 4, that is chunks 0 and 2 of 4.
+        let encode = |cells: &[i16], always| {
+            encoder
+                .encode(&[0, 1], &values(cells), &[3, 1], always)
+                .unwrap()
+        };
+        let shard = encode(&[5, 6, 7], false).unwrap();
+        let index = 4 * 16 + 4;
+        let (chunks, index) = shard.split_at(shard.len() - index);
+        assert_eq!(numbers(chunks), [5, -1, 6, -1, 7, -1, -1, -1]);
+        let (places, checksum) = index.split_at(64);
+        let places: Vec<u64> = places
+            .as_chunks()
+            .0
+            .iter()
+            .map(|n| u64::from_le_bytes(*n))
+            .collect();
+        assert_eq!(places, [0, 8, ABSENT, ABSENT, 8, 8, ABSENT, ABSENT]);
+        assert_eq!(checksum.len(), 4);
+
+        // A chunk of nothing but the fill value is not there.
+        let shard = encode(&[-1, -1, 7], false).unwrap();
+        assert_eq!(numbers(&shard[..8]), [7, -1, -1, -1]);
+        assert_eq!(shard.len(), 8 + 68);
+        assert_eq!(encode(&[-1, -1, -1], false), None);
+        assert_eq!(encode(&[-1, -1, -1], true).unwrap().len(), 16 + 68);
+    }
+}

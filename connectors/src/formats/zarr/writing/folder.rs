@@ -253,7 +253,8 @@ impl CubeFolder {
         match listing.next().await {
             None => Ok(false),
             Some(Ok(_)) => Ok(true),
-            Some(Err(error)) => Err(store_error(&folder.url, &error)),
+            // A bucket that does not exist is told here.
+            Some(Err(error)) => Err(write_error(&folder.url, &error)),
         }
     }
 

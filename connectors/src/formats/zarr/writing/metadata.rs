@@ -106,7 +106,7 @@ fn attributes_v3(array: &TargetArray) -> Attributes {
     attributes
 }
 
-/// A float as attributes have it. `None` where it is something else, or already in base64.
+/// A float as attributes have it: a number, a word for what JSON lacks, or in base64.
 fn float(value: &Value) -> Option<f64> {
     match value {
         Value::Number(number) => number.as_f64(),
@@ -114,9 +114,25 @@ fn float(value: &Value) -> Option<f64> {
             "NaN" => Some(f64::NAN),
             "Infinity" => Some(f64::INFINITY),
             "-Infinity" => Some(f64::NEG_INFINITY),
-            _ => None,
+            _ => {
+                let bytes = BASE64_STANDARD.decode(text).ok()?;
+                bytes.try_into().ok().map(f64::from_le_bytes)
+            }
         },
         _ => None,
+    }
+}
+
+/// The fill value of Zarr v2, from the attribute that says what is missing.
+fn fill_value_v2(missing: Value, cell: &CellType) -> Value {
+    match (cell, float(&missing)) {
+        (CellType::Number(number), Some(value)) if number.is_floating() => match value {
+            value if value.is_nan() => json!("NaN"),
+            f64::INFINITY => json!("Infinity"),
+            f64::NEG_INFINITY => json!("-Infinity"),
+            value => json!(value),
+        },
+        _ => missing,
     }
 }
 
@@ -168,7 +184,7 @@ fn array_v2(array: &TargetArray, encoder: &ArrayEncoder, missing: Option<Value>)
         "chunks": array.chunks,
         "dtype": dtype_v2(encoder.cell(), encoder.width()),
         "compressor": encoder.compression().of_v2(),
-        "fill_value": missing.unwrap_or(Value::Null),
+        "fill_value": missing.map(|missing| fill_value_v2(missing, encoder.cell())),
         "order": "C",
         "filters": filters,
         "dimension_separator": ".",
@@ -186,4 +202,132 @@ fn dtype_v2(cell: &CellType, width: usize) -> String {
     };
     let order = if width == 1 { '|' } else { '<' };
     format!("{order}{kind}{width}")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use arrow::datatypes::DataType;
+
+    use super::*;
+
+    fn array(data_type: DataType, fill_value: Value, attributes: Value) -> TargetArray {
+        TargetArray {
+            name: "v".to_string(),
+            dimensions: vec!["x".to_string()],
+            shape: vec![3],
+            chunks: vec![2],
+            shards: Some(vec![4]),
+            data_type,
+            fill_value,
+            codec: Some("zstd:3".to_string()),
+            attributes: attributes.as_object().unwrap().clone(),
+        }
+    }
+
+    #[test]
+    fn an_array_of_version_3() {
+        let array = array(
+            DataType::Float32,
+            json!("NaN"),
+            json!({"_FillValue": "NaN"}),
+        );
+        let encoder = ArrayEncoder::new(&array).unwrap();
+        let expected = json!({
+            "zarr_format": 3,
+            "node_type": "array",
+            "shape": [3],
+            "data_type": "float32",
+            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [4]}},
+            "chunk_key_encoding": {"name": "default", "configuration": {"separator": "."}},
+            "fill_value": "NaN",
+            "codecs": [{"name": "sharding_indexed", "configuration": {
+                "chunk_shape": [2],
+                "codecs": [
+                    {"name": "bytes", "configuration": {"endian": "little"}},
+                    {"name": "zstd", "configuration": {"level": 3, "checksum": false}},
+                ],
+                "index_codecs": [
+                    {"name": "bytes", "configuration": {"endian": "little"}},
+                    {"name": "crc32c"},
+                ],
+                "index_location": "end",
+            }}],
+            "attributes": {"_FillValue": "AAAAAAAA+H8="},
+            "dimension_names": ["x"],
+            "storage_transformers": [],
+        });
+        assert_eq!(
+            array_v3(&array, &encoder, ChunkKeys::Default('.')),
+            expected
+        );
+    }
+
+    /// Type, fill value and attributes; attributes of v3; fill value of v2, and is every chunk stored?
+    #[test]
+    fn what_is_missing_is_said_as_readers_expect_it() {
+        let cases = [
+            (
+                DataType::Float32,
+                json!(0),
+                json!({}),
+                json!({}),
+                json!(null),
+                true,
+            ),
+            (
+                DataType::Float64,
+                json!("NaN"),
+                json!({"_FillValue": "NaN", "missing_value": "NaN"}),
+                json!({"_FillValue": "AAAAAAAA+H8="}),
+                json!("NaN"),
+                false,
+            ),
+            (
+                DataType::Float32,
+                json!(-9.5),
+                json!({"_FillValue": -9.5, "missing_value": -9.5}),
+                json!({"_FillValue": "AAAAAAAAI8A=", "missing_value": -9.5}),
+                json!(-9.5),
+                false,
+            ),
+            (
+                DataType::Float32,
+                json!(0),
+                json!({"_FillValue": "AAAAAAAA+H8="}),
+                json!({"_FillValue": "AAAAAAAA+H8="}),
+                json!("NaN"),
+                true,
+            ),
+            (
+                DataType::Int16,
+                json!(-1),
+                json!({"_FillValue": -1}),
+                json!({"_FillValue": -1}),
+                json!(-1),
+                false,
+            ),
+            (
+                DataType::Int16,
+                json!(0),
+                json!({"_FillValue": -1}),
+                json!({"_FillValue": -1}),
+                json!(-1),
+                true,
+            ),
+        ];
+        for (data_type, fill_value, attributes, in_v3, in_v2, stores_all) in cases {
+            let array = array(data_type, fill_value, attributes);
+            let encoder = ArrayEncoder::new(&array).unwrap();
+            assert_eq!(json!(attributes_v3(&array)), in_v3, "{array:?}");
+            assert_eq!(stores_all_in_v2(&array), stores_all, "{array:?}");
+            let cube = TargetCube {
+                arrays: vec![array],
+                attributes: Attributes::new(),
+            };
+            let (documents, _) = documents_v2(&cube, &[&encoder]);
+            assert_eq!(documents[0].1["fill_value"], in_v2, "{documents:?}");
+            assert_eq!(documents[1].1.get("_FillValue"), None);
+        }
+    }
 }
