@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{Array, ArrayRef, Int32Array};
+use arrow::array::{ArrayRef, Int32Array};
 use datafusion::object_store::ObjectStoreExt;
 use datafusion::object_store::path::Path as StorePath;
 use graticule_connectors::formats::zarr::ZarrFormat;
