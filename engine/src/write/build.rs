@@ -272,11 +272,7 @@ impl Work {
         let arrays = self.compute(ranges, context).await?;
         let mut puts = JoinSet::new();
         for (variable, values) in plan.variables.iter().zip(arrays) {
-            let place = || format!("variable {}", variable.name);
-            let (stored, counts) = variable
-                .encoding
-                .encode(&values)
-                .map_err(|error| error.within(&place()))?;
+            let (stored, counts) = variable.encoding.encode(&values)?;
             self.counters
                 .out_of_range
                 .fetch_add(counts.out_of_range, Relaxed);

@@ -47,7 +47,7 @@ impl WritePlan {
             .collect();
         let mut lines = vec![
             format!(
-                "CreateCube: {}, {}",
+                "WriteCube: {}, {}",
                 self.target.name,
                 self.target.sink.name().to_lowercase()
             ),
