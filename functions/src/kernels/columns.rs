@@ -11,7 +11,7 @@ use super::{Bits, Element, LANES, Needs, Rows};
 pub struct Columns<'a, E: Element> {
     /// Valid cells.
     pub count: &'a mut [u64],
-    /// What is taken off each value before it is added; empty for nothing.
+    /// What is taken off each value before it is added, finite numbers of the values' type; empty for nothing.
     pub shift: &'a [E::Sum],
     /// Sum of (value − shift), leading part.
     pub sum: &'a mut [E::Sum],

@@ -37,7 +37,8 @@ impl<E: Element> Default for Summary<E> {
     }
 }
 
-/// Reduces all valid cells of `rows`; `shift` is taken off each value before it is added.
+/// Reduces all valid cells of `rows`; `shift`, a finite number of the values' type, is taken off each value
+/// before it is added.
 pub fn reduce<E: Element>(
     values: &[E],
     valid: Option<Bits<'_>>,
