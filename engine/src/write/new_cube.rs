@@ -157,7 +157,6 @@ pub(crate) async fn plan_new(
             attributes,
         });
         variables.push(TargetVariable {
-            name: field.name().clone(),
             data_type: schema.field(*column).data_type().clone(),
             encoding,
             array: arrays.len() - 1,

@@ -46,7 +46,6 @@ pub(crate) struct Target {
 /// A variable of the cube.
 #[derive(Debug, Clone)]
 pub(super) struct TargetVariable {
-    pub(super) name: String,
     /// Type of the query's values.
     pub(super) data_type: DataType,
     pub(super) encoding: Encoding,
