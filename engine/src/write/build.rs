@@ -90,13 +90,7 @@ pub(crate) async fn build(mut plan: WritePlan, progress: Arc<QueryProgress>) -> 
     let io = io_handle(plan.state.config());
     let target = &plan.target;
     let notes = BuildNotes::new(target.sink.notes(&target.location));
-    let claim = Claim::take(notes.folder(), &io).await?;
-    let begun = notes.begun().await?;
-    let resumed = begun.filter(|begun| {
-        begun.fingerprint == plan.fingerprint
-            && begun.over == target.over
-            && plan.accepts(&begun.box_shape)
-    });
+    // Before anything is written: what is there and is no cube is not touched.
     let writer = {
         let (sink, location, over) = (
             Arc::clone(&target.sink),
@@ -109,6 +103,13 @@ pub(crate) async fn build(mut plan: WritePlan, progress: Arc<QueryProgress>) -> 
         });
         opened.await?
     };
+    let claim = Claim::take(notes.folder(), &io).await?;
+    let begun = notes.begun().await?;
+    let resumed = begun.filter(|begun| {
+        begun.fingerprint == plan.fingerprint
+            && begun.over == target.over
+            && plan.accepts(&begun.box_shape)
+    });
     let done = match &resumed {
         Some(begun) => {
             plan.boxes.shape.clone_from(&begun.box_shape);
