@@ -85,6 +85,11 @@ impl Creation {
             }
             _ => None,
         };
+        if options.overwrite && matches!(self.place, Place::Table { .. }) {
+            return Err(CubeError::invalid("", "overwrite is an option of COPY")
+                .remedy("say CREATE OR REPLACE TABLE")
+                .into());
+        }
         let over = sink.version(&location).await?;
         if over.is_some() && self.only_if_new {
             return Ok(None);
