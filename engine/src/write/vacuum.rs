@@ -62,7 +62,11 @@ pub(crate) async fn vacuum(
         };
         if name.is_none_or(|name| name == cube) {
             let location = root.child(&format!("{cube}{}", sink.suffix()));
-            swept.push(sweep(sink, &location, cube).await?);
+            let folder = Location {
+                path: folder.clone(),
+                ..location.clone()
+            };
+            swept.push(sweep(sink, &location, &folder, cube).await?);
         }
     }
     match (swept.is_empty(), name) {
@@ -81,10 +85,15 @@ fn recognise<'a>(
     let name = folder.filename()?;
     sinks
         .iter()
-        .find_map(|sink| Some((sink, name.strip_suffix(sink.suffix())?)))
+        .find_map(|sink| Some((sink, sink.cube_of_folder(name)?)))
 }
 
-async fn sweep(sink: &Arc<dyn CubeSink>, location: &Location, name: &str) -> CubeResult<Swept> {
+async fn sweep(
+    sink: &Arc<dyn CubeSink>,
+    location: &Location,
+    folder: &Location,
+    name: &str,
+) -> CubeResult<Swept> {
     let notes = BuildNotes::new(sink.notes(location));
     let mut swept = Swept {
         name: name.to_string(),
@@ -101,7 +110,7 @@ async fn sweep(sink: &Arc<dyn CubeSink>, location: &Location, name: &str) -> Cub
     };
     (swept.objects, swept.bytes) = match swept.found {
         Found::DeadBuild => {
-            let size = notes.size_of(location).await?;
+            let size = notes.size_of(folder).await?;
             sink.remove(location).await?;
             size
         }
