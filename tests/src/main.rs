@@ -33,6 +33,7 @@ mod limits;
 mod netcdf;
 mod netcdf_cubes;
 mod netcdf_faults;
+mod netcdf_writing;
 mod oracle;
 mod places;
 mod pruning;
@@ -73,6 +74,7 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     netcdf::trials,
     netcdf_cubes::trials,
     netcdf_faults::trials,
+    netcdf_writing::trials,
     oracle::trials,
     places::trials,
     pruning::trials,

@@ -238,9 +238,9 @@ pub(crate) fn remove_empty_folders(folder: &Path) {
 /// Removes `folder` and all in it. It need not exist.
 pub(crate) fn remove_folder(folder: &Path) -> io::Result<()> {
     match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed,
-    }?;
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        removed => removed?,
+    }
     folder.parent().map_or(Ok(()), sync_folder)
 }
 

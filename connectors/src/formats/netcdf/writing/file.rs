@@ -54,6 +54,13 @@ impl Hdf5Plan {
     /// # Errors
     /// A type, a codec or an attribute that is not written to NetCDF, or names that it cannot have.
     pub(super) fn new(cube: &TargetCube) -> CubeResult<Self> {
+        let mut cube = cube.clone();
+        for array in &mut cube.arrays {
+            // The library lets no chunk be longer than its dimension.
+            for (chunk, length) in array.chunks.iter_mut().zip(&array.shape) {
+                *chunk = (*chunk).min(*length).max(1);
+            }
+        }
         let mut encoders = Vec::new();
         for array in &cube.arrays {
             let encoder = ChunkEncoder::new(array);
@@ -61,7 +68,7 @@ impl Hdf5Plan {
         }
         let plan = Self {
             dimensions: dimensions(&cube.arrays)?,
-            cube: cube.clone(),
+            cube,
             encoders,
         };
         // Whatever does not fit into a header is known before anything is written.
