@@ -12,6 +12,7 @@ pub mod block;
 pub mod chunks;
 pub mod concatenate;
 pub mod conventions;
+mod crop;
 pub mod crs;
 pub mod decoding;
 pub mod encoding;

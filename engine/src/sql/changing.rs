@@ -101,11 +101,11 @@ pub(super) async fn insert(session: &Session, insert: &Insert, text: &str) -> Re
         );
     }
     let on_conflict = on_conflict(insert)?;
-    let (before, target) = before(session, name).await?;
+    let found = before(session, name).await?;
     let query = SqlStatement::Statement(Box::new(AstStatement::Query(source.clone())));
     let query = planned(session, query).await?;
     let change = Change::Insert { query, on_conflict };
-    change_of(session, before, change, target, text).await
+    change_of(session, found, change, text).await
 }
 
 fn on_conflict(insert: &Insert) -> Result<OnConflict> {
@@ -153,7 +153,7 @@ pub(super) async fn delete(session: &Session, delete: &Delete, text: &str) -> Re
                 .into(),
         );
     };
-    let (before, target) = before(session, name).await?;
+    let found = before(session, name).await?;
     let gone = parsed(session, &format!("SELECT * FROM {name} WHERE {condition}")).await?;
     let rest = parsed(
         session,
@@ -164,7 +164,7 @@ pub(super) async fn delete(session: &Session, delete: &Delete, text: &str) -> Re
         is_of_slices: is_of_slices(&gone),
         rest,
     };
-    change_of(session, before, change, target, text).await
+    change_of(session, found, change, text).await
 }
 
 fn only_from_and_where() -> CubeError {
@@ -233,7 +233,19 @@ pub(super) async fn vacuum_stores(
     batch(&schema(&columns), &columns, &swept)
 }
 
-async fn before(session: &Session, name: &ObjectName) -> Result<(Before, Target)> {
+/// A cube that a statement changes.
+pub(super) struct Found {
+    pub(super) before: Before,
+    pub(super) target: Target,
+    /// The store it is in.
+    pub(super) schema: String,
+}
+
+/// The cube that a statement changes, by its name.
+///
+/// # Errors
+/// There is none, or it is none that can be changed.
+pub(super) async fn before(session: &Session, name: &ObjectName) -> Result<Found> {
     let Some(stored) = stored(session, name).await? else {
         let reference = TableReference::parse_str(&name.to_string());
         let known = parsed(session, &format!("SELECT * FROM {name}")).await;
@@ -263,16 +275,20 @@ async fn before(session: &Session, name: &ObjectName) -> Result<(Before, Target)
     .await?;
     let target = Target {
         name: qualified(&stored.schema, &stored.name),
-        location: stored.location,
-        sink: stored.sink,
-        over: Some(stored.version),
+        location: stored.location.clone(),
+        sink: Arc::clone(&stored.sink),
+        over: Some(stored.version.clone()),
     };
     let before = Before {
         cube: cube_of(&query)?,
         query,
         stored: describes,
     };
-    Ok((before, target))
+    Ok(Found {
+        before,
+        target,
+        schema: stored.schema,
+    })
 }
 
 /// The one cube that a query reads.
@@ -284,19 +300,10 @@ fn cube_of(query: &LogicalPlan) -> Result<Arc<Cube>> {
     }
 }
 
-async fn change_of(
-    session: &Session,
-    before: Before,
-    change: Change,
-    target: Target,
-    text: &str,
-) -> Result<Planned> {
-    let schema = target
-        .name
-        .split_once('.')
-        .map(|(schema, _)| schema.trim_matches('"').to_string());
-    let plan = plan_change(session.context.state(), before, change, target, text).await?;
-    Ok(Planned::new(plan, schema))
+async fn change_of(session: &Session, found: Found, change: Change, text: &str) -> Result<Planned> {
+    let state = session.context.state();
+    let plan = plan_change(state, found.before, change, found.target, text).await?;
+    Ok(Planned::new(plan, Some(found.schema)))
 }
 
 async fn parsed(session: &Session, sql: &str) -> Result<LogicalPlan> {

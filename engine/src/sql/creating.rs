@@ -20,6 +20,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::parser::{fold, option_text};
 use super::planning::plan;
+use crate::catalog::definition::Definition;
 use crate::catalog::system::column::{Column, batch, schema};
 use crate::engine::Query;
 use crate::error::{CubeError, ErrorKind};
@@ -27,7 +28,7 @@ use crate::progress::QueryProgress;
 use crate::session::Session;
 use crate::sink::CubeSink;
 use crate::source::{Location, Options};
-use crate::sql::names::{CATALOG, PUBLIC_SCHEMA, qualified};
+use crate::sql::names::{CATALOG, PUBLIC_SCHEMA, qualified, quoted};
 use crate::write::build::{Built, build};
 use crate::write::new_cube::plan_new;
 use crate::write::options::WriteOptions;
@@ -78,6 +79,12 @@ impl Creation {
     pub(super) async fn plan(self, session: &Session, text: &str) -> Result<Option<Planned>> {
         let options = WriteOptions::parse(&self.options)?;
         let (sink, location, name, schema) = self.target(session, &options)?;
+        let definition = match (&self.place, &schema, &options.location) {
+            (Place::Table { name, .. }, None, Some(_)) => {
+                external_table(name, sink.as_ref(), &location)?
+            }
+            _ => None,
+        };
         let over = sink.version(&location).await?;
         if over.is_some() && self.only_if_new {
             return Ok(None);
@@ -107,7 +114,11 @@ impl Creation {
             over,
         };
         let plan = plan_new(state, query, target, &options, text).await?;
-        Ok(Some(Planned { plan, schema }))
+        Ok(Some(Planned {
+            plan,
+            schema,
+            definition,
+        }))
     }
 
     fn target(
@@ -121,7 +132,10 @@ impl Creation {
                 let schema = schema.clone().unwrap_or_else(|| session.default_schema());
                 let sink = opener.sink(options.format.as_deref().unwrap_or("ZARR"))?;
                 if schema == PUBLIC_SCHEMA {
-                    return Err(no_store(name).into());
+                    let Some(url) = &options.location else {
+                        return Err(no_store(name).into());
+                    };
+                    return Ok((sink, opener.connect_new(url)?, quoted(name), None));
                 }
                 let store = session.engine.catalog.store(&schema)?;
                 let root = store.connect()?.root;
@@ -142,10 +156,24 @@ impl Creation {
     }
 }
 
+/// What makes a cube outside of stores a table.
+fn external_table(
+    name: &str,
+    sink: &dyn CubeSink,
+    location: &Location,
+) -> Result<Option<Definition>> {
+    let url = location.url.replace('\'', "''");
+    Definition::parse(&format!(
+        "CREATE OR REPLACE EXTERNAL TABLE {} STORED AS {} LOCATION '{url}'",
+        quoted(name),
+        sink.name()
+    ))
+}
+
 fn no_store(name: &str) -> CubeError {
     CubeError::invalid("", format!("{name} is in no store")).remedy(format!(
         "name one: CREATE TABLE store.{name} AS …, after ATTACH 'folder or url' AS store; \
-             or write COPY (SELECT …) TO '{name}.zarr'"
+             say WITH (location = '{name}.zarr', …); or write COPY (SELECT …) TO '{name}.zarr'"
     ))
 }
 
@@ -154,12 +182,18 @@ pub(super) struct Planned {
     plan: WritePlan,
     /// The store whose tables change.
     schema: Option<String>,
+    /// The external table that the cube becomes in the schema `public`.
+    definition: Option<Definition>,
 }
 
 impl Planned {
     /// What changes a table of the store `schema`.
     pub(super) fn new(plan: WritePlan, schema: Option<String>) -> Self {
-        Self { plan, schema }
+        Self {
+            plan,
+            schema,
+            definition: None,
+        }
     }
 
     /// Starts it: polling the result does the work, dropping it stops it.
@@ -174,6 +208,9 @@ impl Planned {
             let built = build(self.plan, watched).await?;
             if let Some(schema) = self.schema {
                 engine.catalog.store(&schema)?.refresh();
+            }
+            if let Some(definition) = self.definition {
+                engine.catalog.public.create(definition).await?;
             }
             batch(&batch_schema, &columns, &[(name, built)])
         };
@@ -291,7 +328,11 @@ fn of_table(table: &CreateTable) -> Result<Creation> {
     })
 }
 
-fn with_options(options: &[SqlOption]) -> Result<Options> {
+/// The options in `WITH (…)` and `SET (…)`.
+///
+/// # Errors
+/// Something that is no option, or one that stands twice.
+pub(super) fn with_options(options: &[SqlOption]) -> Result<Options> {
     let mut read = Options::new();
     for option in options {
         let SqlOption::KeyValue { key, value } = option else {

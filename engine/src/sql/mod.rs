@@ -7,6 +7,7 @@
 //! ```
 
 pub(crate) mod addresses;
+mod altering;
 mod analyze;
 mod changing;
 mod creating;

@@ -342,8 +342,8 @@ fn refuse_writing(plan: &LogicalPlan) -> Result<()> {
 }
 
 fn no_writing(what: &str) -> DataFusionError {
-    CubeError::unsupported("", format!("{what}: writing cubes is not there yet"))
-        .remedy("COPY (SELECT …) TO 'file.parquet' writes a file, CREATE VIEW keeps a query")
+    CubeError::unsupported("", format!("{what} does not write cubes"))
+        .remedy("say CREATE TABLE … AS SELECT, INSERT INTO … SELECT, DELETE FROM or ALTER TABLE")
         .into()
 }
 

@@ -2,8 +2,9 @@
 
 use datafusion::common::Result;
 use datafusion::sql::parser::Statement as SqlStatement;
-use datafusion::sql::sqlparser::ast::{Delete, Insert, Statement as AstStatement};
+use datafusion::sql::sqlparser::ast::{AlterTable, Delete, Insert, Statement as AstStatement};
 
+use super::altering::alter;
 use super::changing::{delete, insert};
 use super::creating::{Creation, Planned};
 use crate::session::Session;
@@ -17,6 +18,8 @@ pub(super) enum Writing {
     Insert(Insert),
     /// `DELETE FROM`.
     Delete(Delete),
+    /// `ALTER TABLE`.
+    Alter(AlterTable),
 }
 
 impl Writing {
@@ -34,6 +37,7 @@ impl Writing {
         Ok(match statement.as_ref() {
             AstStatement::Insert(rows) => Some(Self::Insert(rows.clone())),
             AstStatement::Delete(rows) => Some(Self::Delete(rows.clone())),
+            AstStatement::AlterTable(table) => Some(Self::Alter(table.clone())),
             _ => None,
         })
     }
@@ -47,6 +51,7 @@ impl Writing {
             Self::Create(creation) => creation.plan(session, text).await,
             Self::Insert(rows) => insert(session, &rows, text).await.map(Some),
             Self::Delete(rows) => delete(session, &rows, text).await.map(Some),
+            Self::Alter(table) => alter(session, &table, text).await.map(Some),
         }
     }
 }

@@ -396,7 +396,6 @@ impl Arrays {
                 ..stored.clone()
             });
             targets.push(TargetVariable {
-                name: field.name().clone(),
                 data_type: field.data_type().clone(),
                 encoding: encoding.clone(),
                 array: all.len() - 1,

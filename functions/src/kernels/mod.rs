@@ -31,6 +31,7 @@ pub mod order;
 pub mod pairs;
 pub mod program;
 pub mod runs;
+pub mod validity;
 pub mod window;
 
 pub use bits::Bits;

@@ -180,7 +180,7 @@ fn a_writer_dies_before_its_commit(place: &Location) -> Result<(), Failed> {
     wait(put_all(writer.as_ref(), &old))?;
     drop(writer);
     let error = open(place, &[]).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(error.kind(), ErrorKind::Conflict);
     assert!(error.to_string().contains("is being written"), "{error}");
     assert_eq!(wait(sink().version(place))?, None);
 

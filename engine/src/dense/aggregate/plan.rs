@@ -28,8 +28,15 @@ pub(crate) enum Mode {
     Shared,
 }
 
-/// From this many groups on, workers own tiles.
+/// From this many groups on, workers may own tiles.
 const MANY_GROUPS: usize = 4096;
+
+/// Tiles per worker from which on the work is even enough, however the last ones fall.
+const EVEN_TILES: u64 = 16;
+
+/// As long as the states of all workers are not larger than this, each keeps all groups rather than a few
+/// tiles: units are smaller pieces of work than tiles, and adding up so few groups takes milliseconds.
+const FEW_BYTES: usize = 32 << 20;
 
 /// States of more bytes than this are left to DataFusion's aggregate, which can spill.
 const MOST_BYTES: usize = 1 << 30;
@@ -252,7 +259,9 @@ impl GridAggregatePlan {
             scan.skipping.summarised = summarised(&inputs, &keys);
         }
         let scan = Arc::new(scan);
-        let (mode, tiling) = Self::divide(&keys, &scan, partitions);
+        let bytes = bytes_per_group(&inputs, &pairs);
+        let shares = general.is_empty().then_some(bytes);
+        let (mode, tiling) = Self::divide(&keys, &scan, partitions, shares);
         // One accumulator object per group, all of which are visited for every unit.
         let slow = general
             .iter()
@@ -284,12 +293,22 @@ impl GridAggregatePlan {
         Ok(Ok(plan))
     }
 
-    /// Who puts which groups together.
-    fn divide(keys: &GroupKeys, scan: &CubeScan, partitions: usize) -> (Mode, Tiling) {
+    /// Who puts which groups together. `bytes_per_group` is none where states are larger than is known.
+    fn divide(
+        keys: &GroupKeys,
+        scan: &CubeScan,
+        partitions: usize,
+        bytes_per_group: Option<usize>,
+    ) -> (Mode, Tiling) {
         let tiling = Tiling::new(keys, &scan.grid());
-        let owns_tiles =
-            keys.groups() >= MANY_GROUPS && tiling.grid.tiles() >= partitions.max(2) as u64;
-        let mode = match owns_tiles {
+        let (tiles, workers) = (tiling.grid.tiles(), partitions.max(2) as u64);
+        let bytes = bytes_per_group.map(|bytes| {
+            let of_worker = keys.groups().saturating_mul(bytes);
+            of_worker.saturating_mul(partitions)
+        });
+        let is_cheaper = tiles >= workers.saturating_mul(EVEN_TILES)
+            || bytes.is_none_or(|bytes| bytes > FEW_BYTES);
+        let mode = match keys.groups() >= MANY_GROUPS && tiles >= workers && is_cheaper {
             true => Mode::Tiles,
             false => Mode::Shared,
         };
@@ -303,7 +322,9 @@ impl GridAggregatePlan {
     pub(crate) fn with_regions(&self, regions: Regions) -> Result<Self> {
         let scan = Arc::new(self.scan.narrowed(regions.selections.clone()));
         let keys = self.keys.with_regions(regions, &scan.grid())?;
-        let (mode, tiling) = Self::divide(&keys, &scan, self.partitions);
+        let bytes = bytes_per_group(&self.inputs, &self.pairs);
+        let shares = self.general.is_empty().then_some(bytes);
+        let (mode, tiling) = Self::divide(&keys, &scan, self.partitions, shares);
         Ok(Self {
             scan,
             keys,
@@ -323,10 +344,15 @@ impl GridAggregatePlan {
 
     /// Bytes of state for the groups that a worker holds at a time, at most.
     pub(crate) fn state_bytes(&self) -> usize {
-        let inputs: usize = self.inputs.iter().map(Input::bytes_per_group).sum();
-        let per_group = inputs + self.pairs.len() * PairState::BYTES_PER_GROUP;
+        let per_group = bytes_per_group(&self.inputs, &self.pairs);
         self.held_groups().saturating_mul(per_group)
     }
+}
+
+/// Bytes of state of one group.
+fn bytes_per_group(inputs: &[Input], pairs: &[Pair]) -> usize {
+    let inputs: usize = inputs.iter().map(Input::bytes_per_group).sum();
+    inputs + pairs.len() * PairState::BYTES_PER_GROUP
 }
 
 /// NULL of the type of `expression`, or its value where it is a literal: one row that a general
