@@ -111,6 +111,16 @@ fn as_i64(value: &Value) -> i64 {
     value.as_i64().unwrap_or(i64::MIN)
 }
 
+/// Boxes that are noted as done. Notes that the kill left in the making have a suffix.
+fn noted(workshop: &Workshop) -> Result<u64, Failed> {
+    let files = workshop.files("t")?;
+    let notes = files
+        .iter()
+        .filter(|file| file.parent().is_some_and(|folder| folder.ends_with("done")))
+        .filter_map(|file| file.file_name()?.to_str()?.parse::<u64>().ok());
+    Ok(notes.count() as u64)
+}
+
 /// Makes the folder as it is before the statement.
 fn reset(workshop: &Workshop, prepared: &Path) -> Result<(), Failed> {
     let table = workshop.store.join("t.zarr");
@@ -184,8 +194,7 @@ fn kill(case: &Case) -> Result<(), Failed> {
             }
         }
         if !is_done {
-            let finished = workshop.store.join("t.zarr/.graticule/done");
-            let noted = fs::read_dir(finished).map_or(0, |notes| notes.count() as u64);
+            let noted = noted(&workshop)?;
             let rows = workshop.rows(case.statement)?;
             let row = rows.first().ok_or("a statement without a result")?;
             let resumed = whole(row, "kept");
