@@ -8,7 +8,7 @@ use std::process::Command;
 
 use libtest_mimic::{Failed, Trial};
 
-use super::{Workshop, whole};
+use super::workshop::{Workshop, whole};
 
 const SOURCE: &str = "CREATE TABLE s.source WITH (dims = 'y,x', chunks = 'y=16,x=16') AS \
     SELECT y.value AS y, x.value AS x, (y.value * 7919 + x.value * 104729) % 65521 AS v \

@@ -3,12 +3,13 @@
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
-use super::{Workshop, number, rows, whole};
+use super::number;
+use super::workshop::{Workshop, printed, whole};
 
 /// Meetings per statement.
 const MEETINGS: u64 = 6;
 
-const SOURCE: &str = "CREATE TABLE s.source WITH (dims = 'y,x', chunks = 'y=4,x=4') AS \
+const SOURCE: &str = "CREATE OR REPLACE TABLE s.source WITH (dims = 'y,x', chunks = 'y=4,x=4') AS \
     SELECT y.value AS y, x.value AS x, y.value * 100 + x.value AS v \
     FROM generate_series(0, 15) AS y CROSS JOIN generate_series(0, 15) AS x";
 
@@ -92,8 +93,15 @@ fn check(meeting: &Meeting, winners: [bool; 2], row: &Value) -> Result<(), Faile
     }
 }
 
-fn meet(meeting: &Meeting) -> Result<(), Failed> {
-    let workshop = Workshop::new()?;
+/// All statements meet in the store that a statement attaches as `s`.
+pub(crate) fn meet_at(attach: &str) -> Result<(), Failed> {
+    let workshop = Workshop::attached(attach)?;
+    MEETINGS_OF
+        .iter()
+        .try_for_each(|meeting| meet(meeting, &workshop))
+}
+
+fn meet(meeting: &Meeting, workshop: &Workshop) -> Result<(), Failed> {
     workshop.rows(SOURCE)?;
     let mut refused = 0;
     for number in 0..number("GRATICULE_CASES", MEETINGS) {
@@ -104,7 +112,7 @@ fn meet(meeting: &Meeting) -> Result<(), Failed> {
             .map(|statement| workshop.start(statement));
         let mut outcomes = Vec::new();
         for child in children {
-            outcomes.push(rows(&child?.wait_with_output()?)?);
+            outcomes.push(printed(&child?.wait_with_output()?)?);
         }
         let winners = [outcomes[0].is_ok(), outcomes[1].is_ok()];
         for complaint in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
@@ -136,7 +144,7 @@ fn meet(meeting: &Meeting) -> Result<(), Failed> {
 pub(super) fn trials() -> Vec<Trial> {
     let meetings = MEETINGS_OF.iter().map(|meeting| {
         Trial::test(format!("writing::rivals_{}", meeting.name), move || {
-            meet(meeting)
+            meet(meeting, &Workshop::new()?)
         })
     });
     meetings.collect()
