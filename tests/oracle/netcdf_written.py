@@ -29,7 +29,7 @@ def number(value):
 
 def is_same(found, expected):
     """Bit for bit, except that "not a number" is one value."""
-    found = np.ascontiguousarray(found)
+    found = np.array(found, order="C")
     if found.shape != expected.shape or found.dtype != expected.dtype:
         return False
     if expected.dtype.kind == "f":

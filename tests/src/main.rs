@@ -51,6 +51,7 @@ mod twin_cubes;
 mod values;
 mod vector_files;
 mod watched;
+mod writing;
 mod zarr;
 mod zarr_faults;
 mod zarr_fuzz;
@@ -90,6 +91,7 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     twin_cubes::trials,
     values::trials,
     vector_files::trials,
+    writing::trials,
     zarr::trials,
     zarr_faults::trials,
     zarr_fuzz::trials,

@@ -209,9 +209,7 @@ impl<F: FileFormat> CubeSink for FileSink<F> {
     }
 
     async fn sweep(&self, location: &Location) -> CubeResult<(u64, u64)> {
-        let swept = discard(&chunks_of(location)).await?;
-        self.clear(location).await?;
-        Ok(swept)
+        discard(&chunks_of(location)).await
     }
 
     async fn clear(&self, location: &Location) -> CubeResult<()> {

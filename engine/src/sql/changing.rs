@@ -25,13 +25,14 @@ use super::suggestions::unknown_table;
 use crate::catalog::system::column::{Column, batch, schema};
 use crate::cube::Cube;
 use crate::error::{CubeError, ErrorKind};
+use crate::runtime::io_handle;
 use crate::session::Session;
 use crate::sink::CubeSink;
 use crate::source::Location;
 use crate::write::amend::{Before, Change, OnConflict, plan_change};
 use crate::write::derivation::Derivations;
 use crate::write::plan::Target;
-use crate::write::vacuum::{Swept, vacuum};
+use crate::write::vacuum::{Swept, remove_cube, vacuum};
 
 /// A cube in a store, by its name.
 #[derive(Debug)]
@@ -200,8 +201,8 @@ fn is_of_slices(query: &LogicalPlan) -> bool {
 /// Removes the cube, if it is one of a store. False when the name is none of a store's.
 ///
 /// # Errors
-/// There is no such cube, unless `if_exists`; it is none that is written here; or the store failed or denied
-/// access.
+/// There is no such cube, unless `if_exists`; it is none that is written here; someone writes it; or the
+/// store failed or denied access.
 pub(super) async fn drop_cube(
     session: &Session,
     name: &ObjectName,
@@ -218,7 +219,8 @@ pub(super) async fn drop_cube(
             (true, error) => Err(error.into()),
         };
     };
-    cube.sink.remove(&cube.location).await?;
+    let io = io_handle(session.context.state().config());
+    remove_cube(&cube.sink, &cube.location, &io).await?;
     session.engine.catalog.store(&cube.schema)?.refresh();
     Ok(true)
 }
@@ -235,7 +237,8 @@ pub(super) async fn vacuum_stores(
 ) -> Result<arrow::array::RecordBatch> {
     let store = session.engine.catalog.store(schema_name)?;
     let root = store.connect()?.root;
-    let swept = vacuum(&root, &session.engine.opener.sinks, table).await?;
+    let io = io_handle(session.context.state().config());
+    let swept = vacuum(&root, &session.engine.opener.sinks, table, &io).await?;
     store.refresh();
     let columns = [
         Column::text("cube", "The cube", |row: &Swept| Some(row.name.clone())),

@@ -1,13 +1,15 @@
 //! `VACUUM`: removes what is left of builds whose writers died, and of states that nobody sees any more.
+//! `DROP TABLE`: removes all. Both hold the claim of a writer, so that nobody begins to write meanwhile.
 
 use std::fmt;
 use std::sync::Arc;
 
 use datafusion::object_store::path::Path;
+use tokio::runtime::Handle;
 
-use super::claim::is_claimed;
+use super::claim::Claim;
 use super::notes::{BuildNotes, failed};
-use crate::error::{CubeError, CubeResult};
+use crate::error::{CubeError, CubeResult, ErrorKind};
 use crate::sink::CubeSink;
 use crate::source::Location;
 
@@ -49,6 +51,7 @@ pub(crate) async fn vacuum(
     root: &Location,
     sinks: &[Arc<dyn CubeSink>],
     name: Option<&str>,
+    io: &Handle,
 ) -> CubeResult<Vec<Swept>> {
     let listing = root
         .store
@@ -66,7 +69,7 @@ pub(crate) async fn vacuum(
                 path: folder.clone(),
                 ..location.clone()
             };
-            swept.push(sweep(sink, &location, &folder, cube).await?);
+            swept.extend(sweep(sink, &location, &folder, cube, io).await?);
         }
     }
     match (swept.is_empty(), name) {
@@ -88,22 +91,29 @@ fn recognise<'a>(
         .find_map(|sink| Some((sink, sink.cube_of_folder(name)?)))
 }
 
+/// `None` when the folder is neither a cube nor one that somebody began to write.
 async fn sweep(
     sink: &Arc<dyn CubeSink>,
     location: &Location,
     folder: &Location,
     name: &str,
-) -> CubeResult<Swept> {
+    io: &Handle,
+) -> CubeResult<Option<Swept>> {
     let notes = BuildNotes::new(sink.notes(location));
+    if sink.version(location).await?.is_none() && !notes.exist().await? {
+        return Ok(None);
+    }
     let mut swept = Swept {
         name: name.to_string(),
         found: Found::Written,
         objects: 0,
         bytes: 0,
     };
-    if is_claimed(notes.folder()).await? {
-        return Ok(swept);
-    }
+    let claim = match Claim::take(notes.folder(), io).await {
+        Ok(claim) => claim,
+        Err(error) if error.kind() == ErrorKind::Conflict => return Ok(Some(swept)),
+        Err(error) => return Err(error),
+    };
     swept.found = match sink.version(location).await? {
         Some(_) => Found::Cube,
         None => Found::DeadBuild,
@@ -119,5 +129,21 @@ async fn sweep(
             sink.sweep(location).await?
         }
     };
-    Ok(swept)
+    claim.release().await?;
+    sink.clear(location).await?;
+    Ok(Some(swept))
+}
+
+/// Removes a cube.
+///
+/// # Errors
+/// Someone writes it, or the store failed or denied access.
+pub(crate) async fn remove_cube(
+    sink: &Arc<dyn CubeSink>,
+    location: &Location,
+    io: &Handle,
+) -> CubeResult<()> {
+    let claim = Claim::take(&sink.notes(location), io).await?;
+    sink.remove(location).await?;
+    claim.release().await
 }

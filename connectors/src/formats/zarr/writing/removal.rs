@@ -18,7 +18,11 @@ pub(super) async fn remove(location: &Location) -> CubeResult<()> {
     folder.delete(roots.to_vec()).await?;
     let objects = folder.list().await?;
     let paths = objects.into_iter().map(|object| object.location);
-    folder.delete(paths.collect()).await?;
+    // Notes last: a folder with notes is known to be ours, should this be broken off.
+    let (notes, others) = paths.partition(|path| is_note(folder.name(path)));
+    for paths in [others, notes] {
+        folder.delete(paths).await?;
+    }
     folder.remove_folder().await
 }
 
