@@ -29,6 +29,7 @@ mod conventions;
 mod conventions_in_sql;
 mod dense;
 mod freshness;
+mod jobs;
 mod limits;
 mod netcdf;
 mod netcdf_cubes;
@@ -71,6 +72,7 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     conventions_in_sql::trials,
     dense::trials,
     freshness::trials,
+    jobs::trials,
     limits::trials,
     netcdf::trials,
     netcdf_cubes::trials,

@@ -214,7 +214,13 @@ impl Planned {
         let batch_schema = Arc::clone(&result);
         let work = async move {
             let name = self.plan.name().to_string();
-            let built = build(self.plan, watched).await?;
+            let jobs = &engine.catalog.jobs;
+            let job = jobs.begin(&name, self.plan.statement(), &watched);
+            let built = tokio::select! {
+                built = build(self.plan, watched) => built?,
+                cancelled = job.cancelled() => return Err(cancelled.into()),
+            };
+            drop(job);
             if let Some(schema) = self.schema {
                 engine.catalog.store(&schema)?.refresh();
             }

@@ -25,6 +25,7 @@ mod durable;
 mod explain;
 mod fingerprint;
 mod fit;
+pub(crate) mod jobs;
 mod layout;
 mod merge;
 pub(crate) mod metadata;
