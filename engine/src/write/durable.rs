@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::claim::CLAIM;
 use crate::error::{CubeError, CubeResult, ErrorKind};
@@ -54,6 +54,30 @@ pub(super) async fn remove_unfinished(folder: &Location) -> CubeResult<()> {
         Ok(())
     };
     blocking(folder, remove).await
+}
+
+/// Removes a folder in which there are only folders: a removal that was broken off at its end leaves it.
+///
+/// # Errors
+/// The disk failed, or denied access.
+pub(super) async fn remove_empty(folder: &Location) -> CubeResult<()> {
+    if !folder.local {
+        return Ok(());
+    }
+    let path = PathBuf::from(format!("/{}", folder.path.as_ref()));
+    blocking(folder, move || remove_empty_folders(&path)).await
+}
+
+fn remove_empty_folders(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_empty_folders(&entry.path())?;
+        }
+    }
+    // It fails when there is something in it.
+    let _ = fs::remove_dir(folder);
+    Ok(())
 }
 
 async fn blocking(

@@ -8,6 +8,7 @@ use datafusion::object_store::path::Path;
 use tokio::runtime::Handle;
 
 use super::claim::Claim;
+use super::durable::remove_empty;
 use super::notes::{BuildNotes, failed};
 use crate::error::{CubeError, CubeResult, ErrorKind};
 use crate::sink::CubeSink;
@@ -101,6 +102,7 @@ async fn sweep(
 ) -> CubeResult<Option<Swept>> {
     let notes = BuildNotes::new(sink.notes(location));
     if sink.version(location).await?.is_none() && !notes.exist().await? {
+        remove_empty(location).await?;
         return Ok(None);
     }
     let mut swept = Swept {

@@ -3,6 +3,7 @@
 //! ```text
 //!  cubes, faults, secrets ──▶ connector ──▶ faulty_server: a script of answers, all requests kept
 //!  s3, s3_writing ──────────▶ connector ──▶ s3_server: SeaweedFS, keys and an open bucket
+//!  s3_write_faults ─────────▶ connector ──▶ faulty_proxy: spoils some requests ──▶ s3_server
 //!  azure ───────────────────▶ connector ──▶ azure_server: Azurite, keys, signatures, an open container
 //!  gcs ─────────────────────▶ connector ──▶ gcs_server: fake-gcs-server, open to everybody
 //! ```
@@ -14,12 +15,14 @@ mod azure_server;
 mod contents;
 mod cubes;
 mod faults;
+mod faulty_proxy;
 mod faulty_server;
 mod gcs;
 mod gcs_server;
 mod s3;
 mod s3_server;
 mod s3_statistics;
+mod s3_write_faults;
 mod s3_writing;
 mod secrets;
 mod server_process;
@@ -40,6 +43,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.extend(s3::trials());
     trials.extend(s3_statistics::trials());
     trials.extend(s3_writing::trials());
+    trials.extend(s3_write_faults::trials());
     trials.extend(azure::trials());
     trials.extend(gcs::trials());
     trials.push(Trial::test("stores::names_are_kept", || {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  kills      a process is killed at any moment ─▶ the old state or nothing ─▶ run again ─▶ the cube
+//!  model      statements in a row, some of them killed, against a table in memory
 //!  rivals     two processes write one cube: one after the other, or one is told of the other
 //!  full       no space, no permission: an error, nothing visible, then on from where it stopped
 //! ```
@@ -9,13 +10,21 @@
 
 mod full;
 mod kills;
+mod model;
 mod rivals;
 mod workshop;
+
+pub(crate) use rivals::meet_at;
 
 use libtest_mimic::Trial;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let all = [full::trials(), kills::trials(), rivals::trials()];
+    let all = [
+        full::trials(),
+        kills::trials(),
+        model::trials(),
+        rivals::trials(),
+    ];
     all.into_iter().flatten().collect()
 }
 

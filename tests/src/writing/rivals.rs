@@ -93,18 +93,18 @@ fn check(meeting: &Meeting, winners: [bool; 2], row: &Value) -> Result<(), Faile
     }
 }
 
-/// All statements meet in the store that a statement attaches as `s`.
-pub(crate) fn meet_at(attach: &str) -> Result<(), Failed> {
+/// All statements meet, some times, in the store that is attached as `s`.
+pub(crate) fn meet_at(attach: &str, meetings: u64) -> Result<(), Failed> {
     let workshop = Workshop::attached(attach)?;
     MEETINGS_OF
         .iter()
-        .try_for_each(|meeting| meet(meeting, &workshop))
+        .try_for_each(|meeting| meet(meeting, &workshop, meetings))
 }
 
-fn meet(meeting: &Meeting, workshop: &Workshop) -> Result<(), Failed> {
+fn meet(meeting: &Meeting, workshop: &Workshop, meetings: u64) -> Result<(), Failed> {
     workshop.rows(SOURCE)?;
     let mut refused = 0;
-    for number in 0..number("GRATICULE_CASES", MEETINGS) {
+    for number in 0..meetings {
         workshop.rows(meeting.before)?;
         let statements = ["1", "2"].map(|of| meeting.statement.replace("{N}", of));
         let children = statements
@@ -144,7 +144,8 @@ fn meet(meeting: &Meeting, workshop: &Workshop) -> Result<(), Failed> {
 pub(super) fn trials() -> Vec<Trial> {
     let meetings = MEETINGS_OF.iter().map(|meeting| {
         Trial::test(format!("writing::rivals_{}", meeting.name), move || {
-            meet(meeting, &Workshop::new()?)
+            let meetings = number("GRATICULE_CASES", MEETINGS);
+            meet(meeting, &Workshop::new()?, meetings)
         })
     });
     meetings.collect()
