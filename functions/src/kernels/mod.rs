@@ -23,6 +23,7 @@
 #![allow(clippy::needless_range_loop)]
 
 mod bits;
+pub mod bitwise;
 pub mod columns;
 pub mod compensated;
 mod dispatch;
@@ -31,6 +32,8 @@ pub mod order;
 pub mod pairs;
 pub mod program;
 pub mod runs;
+pub mod select;
+pub mod series;
 pub mod window;
 
 pub use bits::Bits;

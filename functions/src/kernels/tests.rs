@@ -5,9 +5,13 @@
 use arrow::buffer::BooleanBuffer;
 use proptest::prelude::*;
 
+use super::bitwise::{self, Bitwise};
 use super::columns::{self, Columns};
+use super::order::TotalOrder;
 use super::pairs::{self, PairColumns};
 use super::runs;
+use super::select::Key;
+use super::series::{self, SideBySide};
 use super::{Bits, Needs, Rows};
 
 /// Values in rows of one length at some distance from each other, and which of them are valid.
@@ -174,5 +178,52 @@ proptest! {
             prop_assert!(close(*found, expected, magnitude));
             prop_assert!(close(by_column.iter().sum(), expected, magnitude));
         }
+    }
+
+    #[test]
+    fn bits_equal_a_loop(case in cases()) {
+        let words: Vec<i64> = case.values.iter().map(|value| (value * 1e4) as i64).collect();
+        let is_valid = |index: usize| case.valid.as_ref().is_none_or(|valid| valid.value(index));
+        let mut of_columns = vec![Bitwise::default(); case.length];
+        bitwise::reduce_columns(&words, case.bits(), case.rows(), &mut of_columns);
+        let mut expected = of_columns.clone();
+        expected.fill(Bitwise::default());
+        for offset in &case.offsets {
+            for (cell, expected) in expected.iter_mut().enumerate() {
+                if is_valid(offset + cell) {
+                    let word = words[offset + cell];
+                    *expected = expected.merge(Bitwise { and: word, or: word, xor: word });
+                }
+            }
+        }
+        prop_assert_eq!(&of_columns, &expected);
+        let all = expected.into_iter().fold(Bitwise::default(), Bitwise::merge);
+        prop_assert_eq!(bitwise::reduce(&words, case.bits(), case.rows()), all);
+    }
+
+    #[test]
+    fn series_hold_every_cell(case in cases(), filled in 0usize..4) {
+        let rows = case.offsets.len();
+        let room = filled + rows + 3;
+        let mut keys = vec![i32::LOWEST; room * case.length];
+        let mut side_by_side = SideBySide { keys: &mut keys, room, filled };
+        series::transpose(&case.values, case.bits(), case.rows(), &mut side_by_side);
+        prop_assert_eq!(side_by_side.filled, filled + rows);
+        let is_valid = |index: usize| case.valid.as_ref().is_none_or(|valid| valid.value(index));
+        let key = |index: usize| match is_valid(index) {
+            true => case.values[index].key(),
+            false => i32::HIGHEST,
+        };
+        for (cell, keys) in keys.chunks(room).enumerate() {
+            let of_rows: Vec<i32> = case.offsets.iter().map(|offset| key(offset + cell)).collect();
+            prop_assert_eq!(&keys[filled..filled + rows], of_rows.as_slice());
+            prop_assert!(keys[..filled].iter().all(|key| *key == i32::LOWEST));
+            prop_assert!(keys[filled + rows..].iter().all(|key| *key == i32::LOWEST));
+        }
+        let mut copied = vec![i32::LOWEST; filled + rows * case.length];
+        series::copy(&case.values, case.bits(), case.rows(), &mut copied, filled);
+        let cells = case.offsets.iter().flat_map(|offset| *offset..offset + case.length);
+        let expected: Vec<i32> = cells.map(key).collect();
+        prop_assert_eq!(&copied[filled..], expected.as_slice());
     }
 }

@@ -1,5 +1,5 @@
-//! Window functions in little memory: lanes are cut until a tile fits, and a series that never does is an
-//! error that says so.
+//! Window functions and aggregates in little memory: tiles are cut until they fit, and what never does is
+//! an error that says so.
 
 use std::sync::Arc;
 
@@ -26,6 +26,7 @@ pub(super) fn trials() -> Vec<Trial> {
 
 struct Case {
     name: &'static str,
+    query: &'static str,
     shape: [u64; 3],
     chunks: [u64; 3],
     /// Bytes of the pool.
@@ -37,6 +38,7 @@ struct Case {
 const CASES: &[Case] = &[
     Case {
         name: "a_tile_of_four_times_the_memory",
+        query: WINDOW,
         shape: [100, 20, 40],
         chunks: [50, 20, 40],
         memory: 160_000,
@@ -44,6 +46,7 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "chunks_of_one_step",
+        query: WINDOW,
         shape: [60, 20, 30],
         chunks: [1, 20, 30],
         memory: 100_000,
@@ -51,14 +54,43 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "a_series_that_does_not_fit",
+        query: WINDOW,
         shape: [4000, 1, 2],
         chunks: [500, 1, 2],
         memory: 20_000,
         refused: Some("a series of 4000 cells takes"),
     },
+    Case {
+        name: "groups_of_twice_the_share",
+        query: CLIMATOLOGY,
+        shape: [40, 60, 100],
+        chunks: [10, 60, 100],
+        memory: 1_200_000,
+        refused: None,
+    },
+    Case {
+        name: "values_of_three_times_the_share",
+        query: MEDIANS,
+        shape: [40, 60, 100],
+        chunks: [10, 60, 100],
+        memory: 2_400_000,
+        refused: None,
+    },
+    Case {
+        name: "a_group_that_does_not_fit",
+        query: "SELECT median(v), percentile_cont(v, 0.9) FROM cube",
+        shape: [40, 60, 100],
+        chunks: [10, 60, 100],
+        memory: 1_000_000,
+        refused: Some("medians and percentiles keep all values of their groups"),
+    },
 ];
 
-const QUERY: &str = "SELECT count(total), sum(total), sum(number), count(*) FROM (SELECT sum(v) OVER (PARTITION BY lat, lon ORDER BY time ROWS 2 PRECEDING) AS total, row_number() OVER (PARTITION BY lat, lon ORDER BY time) AS number FROM cube)";
+const CLIMATOLOGY: &str = "SELECT count(*), sum(mean), sum(n) FROM (SELECT time % 4 AS season, lat, lon, avg(v) AS mean, count(v) AS n FROM cube GROUP BY 1, 2, 3)";
+
+const MEDIANS: &str = "SELECT count(*), sum(m), sum(p) FROM (SELECT lat, lon, median(v) AS m, percentile_cont(v, 0.9) AS p FROM cube GROUP BY lat, lon)";
+
+const WINDOW: &str = "SELECT count(total), sum(total), sum(number), count(*) FROM (SELECT sum(v) OVER (PARTITION BY lat, lon ORDER BY time ROWS 2 PRECEDING) AS total, row_number() OVER (PARTITION BY lat, lon ORDER BY time) AS number FROM cube)";
 
 fn group(case: &Case) -> Group {
     let cells = case.shape.iter().product::<u64>();
@@ -95,16 +127,22 @@ fn limited(context: &SessionContext, bytes: usize) -> SessionContext {
 fn run(case: &Case) -> Result<(), Failed> {
     tokio::runtime::Runtime::new()?.block_on(async {
         let cube = cube(&group(case)).await;
-        let blocks = Arc::new(BlockCache::new(0, None));
-        let table = Arc::new(CubeTable::new(cube, blocks));
         let plenty = session(CubeOptions::default(), 1, 1024);
         let little = limited(&plenty, case.memory);
+        let pool = Arc::clone(&little.runtime_env().memory_pool);
+        let blocks = Arc::new(BlockCache::new(0, Some(&pool)));
+        let table = Arc::new(CubeTable::new(cube, blocks));
         let sorted = session(CubeOptions::default(), 1, 1024);
         // The session with little memory has the same catalogue as the one with plenty.
         for context in [&plenty, &sorted] {
             context.register_table("cube", table.clone())?;
         }
-        let answer = rows(&little, QUERY).await;
+        let query = case.query;
+        if case.refused.is_none() && query != WINDOW {
+            let plan = rows(&little, &format!("EXPLAIN {query}")).await?;
+            assert!(plan.iter().any(|line| line.contains("passes=")), "{plan:?}");
+        }
+        let answer = rows(&little, query).await;
         if let Some(refused) = case.refused {
             let error = answer.err().unwrap_or_default();
             return match error.contains(refused) {
@@ -112,9 +150,12 @@ fn run(case: &Case) -> Result<(), Failed> {
                 false => Err(format!("not refused because of memory: {error}").into()),
             };
         }
-        sorted.sql("SET cube.grid_window = false").await?;
-        assert_eq!(answer?, rows(&sorted, QUERY).await?);
-        assert_eq!(rows(&plenty, QUERY).await?, rows(&sorted, QUERY).await?);
+        for option in ["grid_window", "grid_aggregate"] {
+            let off = format!("SET cube.{option} = false");
+            sorted.sql(&off).await?;
+        }
+        assert_eq!(answer?, rows(&sorted, query).await?);
+        assert_eq!(rows(&plenty, query).await?, rows(&sorted, query).await?);
         Ok(())
     })
 }

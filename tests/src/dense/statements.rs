@@ -240,6 +240,14 @@ const AGGREGATES: &[(&str, Takes, Rounding)] = &[
         Takes::Finite,
         Rounding::Mean,
     ),
+    ("median({x})", Takes::Finite, Rounding::Mean),
+    ("percentile_cont({x}, 0.9)", Takes::Finite, Rounding::Mean),
+    ("quantile_cont({x}, 0.5)", Takes::Finite, Rounding::Mean),
+    (
+        "percentile_cont(0.25) WITHIN GROUP (ORDER BY {x} DESC)",
+        Takes::Finite,
+        Rounding::Mean,
+    ),
     (
         "approx_percentile_cont(0.5) WITHIN GROUP (ORDER BY {x})",
         Takes::Finite,

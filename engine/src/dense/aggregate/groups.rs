@@ -2,13 +2,19 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use arrow::array::ArrayRef;
+use arrow::array::types::{Float32Type, Float64Type, Int64Type};
 use datafusion::common::{Result, internal_err};
 use graticule_functions::kernels::Bits;
 
+use crate::dense::aggregate::bits::BitState;
+use crate::dense::aggregate::edges::EdgeState;
 use crate::dense::aggregate::general::Accumulators;
 use crate::dense::aggregate::layout::{Extent, Visit};
+use crate::dense::aggregate::output::flat;
 use crate::dense::aggregate::pairs::PairState;
 use crate::dense::aggregate::plan::{ElementType, GridAggregatePlan, Input};
+use crate::dense::aggregate::quantiles::Kept;
 use crate::dense::aggregate::state::State;
 
 /// The values of an input, flat, in the type in which kernels read them.
@@ -24,6 +30,23 @@ pub(crate) enum Values<'a> {
     Int64(&'a [i64]),
 }
 
+impl<'a> Values<'a> {
+    /// Those of an array of `element`.
+    ///
+    /// # Errors
+    /// An array of another type, which the plan rules out.
+    pub(crate) fn of(values: Option<&'a ArrayRef>, element: ElementType) -> Result<Self> {
+        let Some(values) = values else {
+            return Ok(Self::Any);
+        };
+        Ok(match element {
+            ElementType::Float32 => Self::Float32(flat::<Float32Type>(values)?),
+            ElementType::Float64 => Self::Float64(flat::<Float64Type>(values)?),
+            ElementType::Int64 | ElementType::Bits => Self::Int64(flat::<Int64Type>(values)?),
+        })
+    }
+}
+
 /// The state of one input, in the type in which kernels read it.
 #[derive(Debug, Clone)]
 pub(crate) enum InputState {
@@ -33,6 +56,8 @@ pub(crate) enum InputState {
     Float64(State<f64>),
     /// Of integers.
     Int64(State<i64>),
+    /// Of the bits of integers.
+    Bits(BitState),
 }
 
 impl InputState {
@@ -41,6 +66,7 @@ impl InputState {
             ElementType::Float32 => Self::Float32(State::new(groups, input.needs)),
             ElementType::Float64 => Self::Float64(State::new(groups, input.needs)),
             ElementType::Int64 => Self::Int64(State::new(groups, input.needs)),
+            ElementType::Bits => Self::Bits(BitState::new(groups)),
         }
     }
 
@@ -61,6 +87,7 @@ impl InputState {
             (Self::Float32(state), Values::Float32(values)) => state.add(values, valid, visit),
             (Self::Float64(state), Values::Float64(values)) => state.add(values, valid, visit),
             (Self::Int64(state), Values::Int64(values)) => state.add(values, valid, visit),
+            (Self::Bits(state), Values::Int64(values)) => state.add(values, valid, visit),
             _ => return internal_err!("an input is read in another type than it is reduced in"),
         }
         Ok(())
@@ -72,6 +99,7 @@ impl InputState {
             (Self::Float32(mine), Self::Float32(theirs)) => mine.merge_floats(theirs),
             (Self::Float64(mine), Self::Float64(theirs)) => mine.merge_floats(theirs),
             (Self::Int64(mine), Self::Int64(theirs)) => mine.merge_integers(theirs),
+            (Self::Bits(mine), Self::Bits(theirs)) => mine.merge(theirs),
             _ => return internal_err!("workers of one aggregate read different types"),
         }
         Ok(())
@@ -83,6 +111,7 @@ impl InputState {
             Self::Float32(state) => &state.count,
             Self::Float64(state) => &state.count,
             Self::Int64(state) => &state.count,
+            Self::Bits(state) => state.counts(),
         }
     }
 }
@@ -94,6 +123,8 @@ pub(crate) struct Plane {
     pub(crate) inputs: Vec<InputState>,
     /// One per pair of the plan.
     pub(crate) pairs: Vec<PairState>,
+    /// One per first or last value of the plan.
+    pub(crate) edges: Vec<EdgeState>,
 }
 
 impl Plane {
@@ -104,6 +135,7 @@ impl Plane {
         Self {
             inputs: inputs.collect(),
             pairs: plan.pairs.iter().map(|_| PairState::new(groups)).collect(),
+            edges: plan.edges.iter().map(|_| EdgeState::new(groups)).collect(),
         }
     }
 
@@ -112,6 +144,9 @@ impl Plane {
             mine.merge(theirs)?;
         }
         for (mine, theirs) in std::iter::zip(&mut self.pairs, &other.pairs) {
+            mine.merge(theirs);
+        }
+        for (mine, theirs) in std::iter::zip(&mut self.edges, &other.edges) {
             mine.merge(theirs);
         }
         Ok(())
@@ -124,6 +159,8 @@ pub(crate) struct Groups {
     pub(crate) extent: Extent,
     /// Per code of the first axis, when a cell of it has been seen.
     pub(crate) planes: Vec<Option<Plane>>,
+    /// Values that are kept, one entry per series of the plan.
+    pub(crate) kept: Vec<Kept>,
     /// The states of aggregates without a kernel.
     pub(crate) general: Accumulators,
 }
@@ -134,6 +171,7 @@ impl Groups {
         let groups = extent.planes() * extent.plane();
         Ok(Self {
             planes: (0..extent.planes()).map(|_| None).collect(),
+            kept: plan.series.iter().map(|_| Kept::default()).collect(),
             general: Accumulators::new(&plan.general, &plan.scan.cube.schema, groups)?,
             extent,
         })
@@ -157,6 +195,9 @@ impl Groups {
                 (None, theirs) => *mine = theirs,
                 (Some(mine), Some(theirs)) => mine.merge(&theirs)?,
             }
+        }
+        for (mine, theirs) in std::iter::zip(&mut self.kept, other.kept) {
+            mine.merge(theirs);
         }
         self.general.merge(other.general)
     }

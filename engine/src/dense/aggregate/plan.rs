@@ -9,10 +9,14 @@ use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::expressions::Literal;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use graticule_functions::kernels::Needs;
+use graticule_functions::kernels::bitwise::Bitwise;
 
+use crate::dense::aggregate::bits::BitState;
 use crate::dense::aggregate::cells::Cells;
+use crate::dense::aggregate::edges::{Edge, EdgeState};
 use crate::dense::aggregate::inputs::{Builder, summarised};
 use crate::dense::aggregate::pairs::{PairKind, PairState};
+use crate::dense::aggregate::quantiles::Quantile;
 use crate::dense::aggregate::state::State;
 use crate::dense::aggregate::tiles::Tiling;
 use crate::dense::keys::GroupKeys;
@@ -31,9 +35,6 @@ pub(crate) enum Mode {
 /// From this many groups on, workers own tiles.
 const MANY_GROUPS: usize = 4096;
 
-/// States of more bytes than this are left to DataFusion's aggregate, which can spill.
-const MOST_BYTES: usize = 1 << 30;
-
 /// The type in which kernels read an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ElementType {
@@ -43,6 +44,18 @@ pub(crate) enum ElementType {
     Float64,
     /// Integers, times and truths.
     Int64,
+    /// Integers as words of bits.
+    Bits,
+}
+
+impl ElementType {
+    /// Bytes of a value.
+    pub(crate) fn width(self) -> usize {
+        match self {
+            Self::Float32 => 4,
+            Self::Float64 | Self::Int64 | Self::Bits => 8,
+        }
+    }
 }
 
 /// Where an input comes from.
@@ -83,6 +96,7 @@ impl Input {
             ElementType::Float32 => State::<f32>::bytes_per_group(self.needs),
             ElementType::Float64 => State::<f64>::bytes_per_group(self.needs),
             ElementType::Int64 => State::<i64>::bytes_per_group(self.needs),
+            ElementType::Bits => BitState::BYTES_PER_GROUP,
         }
     }
 }
@@ -100,6 +114,26 @@ pub(crate) enum Kind {
         population: bool,
         root: bool,
     },
+    Bits(BitOperation),
+}
+
+/// What is done with the bits of integers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BitOperation {
+    And,
+    Or,
+    Xor,
+}
+
+impl BitOperation {
+    /// What is left of a group.
+    pub(crate) fn of(self, group: &Bitwise) -> i64 {
+        match self {
+            Self::And => group.and,
+            Self::Or => group.or,
+            Self::Xor => group.xor,
+        }
+    }
 }
 
 impl Kind {
@@ -117,6 +151,9 @@ impl Kind {
                 (true, false) => "stddev_samp",
                 (true, true) => "stddev_pop",
             },
+            Self::Bits(BitOperation::And) => "bit_and",
+            Self::Bits(BitOperation::Or) => "bit_or",
+            Self::Bits(BitOperation::Xor) => "bit_xor",
         }
     }
 }
@@ -126,10 +163,36 @@ impl Kind {
 pub(crate) enum Output {
     /// From the state of an input.
     Kernel { kind: Kind, input: usize },
+    /// From the values that are kept of a series.
+    Quantile { quantile: Quantile, position: usize },
+    /// From the first cell of each group in an order.
+    Edge { position: usize },
     /// From the sums of a pair of series.
     Pair { kind: PairKind, position: usize },
     /// From an accumulator of DataFusion.
     General { position: usize },
+}
+
+/// Values that are kept until their groups are complete.
+#[derive(Debug, Clone)]
+pub(crate) struct Series {
+    /// Over the table's schema.
+    pub(crate) values: Arc<dyn PhysicalExpr>,
+    /// Floats of either width.
+    pub(crate) element: ElementType,
+    /// `FILTER (WHERE …)`.
+    pub(crate) filter: Option<Arc<dyn PhysicalExpr>>,
+}
+
+impl Series {
+    pub(super) fn reads_the_same(&self, other: &Self) -> bool {
+        let Self {
+            values,
+            element,
+            filter,
+        } = self;
+        values == &other.values && *element == other.element && filter == &other.filter
+    }
 }
 
 /// Two series of values that aggregates read together, over the table's schema.
@@ -163,6 +226,8 @@ pub(crate) struct GridAggregatePlan {
     pub(crate) keys: GroupKeys,
     pub(crate) inputs: Vec<Input>,
     pub(crate) pairs: Vec<Pair>,
+    pub(crate) series: Vec<Series>,
+    pub(crate) edges: Vec<Edge>,
     pub(crate) general: Vec<General>,
     pub(crate) outputs: Vec<Output>,
     /// The input that counts rows, where a predicate may leave groups without any.
@@ -171,6 +236,8 @@ pub(crate) struct GridAggregatePlan {
     pub(crate) tiling: Tiling,
     pub(crate) schema: SchemaRef,
     pub(crate) partitions: usize,
+    /// How often each chunk is decoded.
+    pub(crate) passes: u64,
 }
 
 /// A plan, or the reason why the rows are aggregated instead.
@@ -216,8 +283,11 @@ impl GridAggregatePlan {
         };
         let mut builder = Builder {
             scan,
+            keys: &keys,
             inputs: Vec::new(),
             pairs: Vec::new(),
+            series: Vec::new(),
+            edges: Vec::new(),
             general: Vec::new(),
             variables: Vec::new(),
         };
@@ -235,7 +305,10 @@ impl GridAggregatePlan {
                 .map(over_cube)
                 .collect::<Result<Vec<_>>>()?;
             let filter = filter.as_ref().map(over_cube).transpose()?;
-            match builder.output(function, arguments, filter)? {
+            let order = function.order_bys().iter();
+            let order = order.map(|sort| Ok((over_cube(&sort.expr)?, sort.clone())));
+            let order = order.collect::<Result<Vec<_>>>()?;
+            match builder.output(function, arguments, filter, &order)? {
                 Ok(output) => outputs.push(output),
                 Err(reason) => return Ok(Err(reason)),
             }
@@ -243,16 +316,25 @@ impl GridAggregatePlan {
         let Builder {
             inputs,
             pairs,
+            series,
+            edges,
             general,
             variables,
             ..
         } = builder;
         let mut scan = scan.for_operator(&variables)?;
-        if pairs.is_empty() && general.is_empty() && cells.regions.is_none() {
+        let is_summary = pairs.is_empty() && series.is_empty() && edges.is_empty();
+        let is_summary = is_summary && general.is_empty();
+        if is_summary && cells.regions.is_none() {
             scan.skipping.summarised = summarised(&inputs, &keys);
         }
         let scan = Arc::new(scan);
-        let (mode, tiling) = Self::divide(&keys, &scan, partitions);
+        let many_groups = match series.is_empty() {
+            true => MANY_GROUPS,
+            // Values are kept for one tile instead of all.
+            false => 1,
+        };
+        let (mode, tiling) = Self::divide(&keys, &scan, partitions, many_groups);
         // One accumulator object per group, all of which are visited for every unit.
         let slow = general
             .iter()
@@ -264,12 +346,15 @@ impl GridAggregatePlan {
             keys,
             inputs,
             pairs,
+            series,
+            edges,
             general,
             outputs,
             rows,
             tiling,
             schema,
             partitions,
+            passes: 1,
         };
         if let Some(name) = slow
             && plan.held_groups() as u64 > plan.scan.grid().largest_unit()
@@ -278,17 +363,23 @@ impl GridAggregatePlan {
                 "{name} over more groups than a chunk has cells"
             )));
         }
-        if plan.state_bytes().saturating_mul(partitions) > MOST_BYTES {
-            return Ok(Err("the groups need more than 1 GiB".to_string()));
+        // The groups of regions are not known yet.
+        match plan.keys.is_complete() {
+            true => Ok(plan.within_memory()),
+            false => Ok(Ok(plan)),
         }
-        Ok(Ok(plan))
     }
 
     /// Who puts which groups together.
-    fn divide(keys: &GroupKeys, scan: &CubeScan, partitions: usize) -> (Mode, Tiling) {
+    fn divide(
+        keys: &GroupKeys,
+        scan: &CubeScan,
+        partitions: usize,
+        many_groups: usize,
+    ) -> (Mode, Tiling) {
         let tiling = Tiling::new(keys, &scan.grid());
         let owns_tiles =
-            keys.groups() >= MANY_GROUPS && tiling.grid.tiles() >= partitions.max(2) as u64;
+            keys.groups() >= many_groups && tiling.grid.tiles() >= partitions.max(2) as u64;
         let mode = match owns_tiles {
             true => Mode::Tiles,
             false => Mode::Shared,
@@ -303,7 +394,7 @@ impl GridAggregatePlan {
     pub(crate) fn with_regions(&self, regions: Regions) -> Result<Self> {
         let scan = Arc::new(self.scan.narrowed(regions.selections.clone()));
         let keys = self.keys.with_regions(regions, &scan.grid())?;
-        let (mode, tiling) = Self::divide(&keys, &scan, self.partitions);
+        let (mode, tiling) = Self::divide(&keys, &scan, self.partitions, MANY_GROUPS);
         Ok(Self {
             scan,
             keys,
@@ -324,7 +415,8 @@ impl GridAggregatePlan {
     /// Bytes of state for the groups that a worker holds at a time, at most.
     pub(crate) fn state_bytes(&self) -> usize {
         let inputs: usize = self.inputs.iter().map(Input::bytes_per_group).sum();
-        let per_group = inputs + self.pairs.len() * PairState::BYTES_PER_GROUP;
+        let edges = self.edges.len() * EdgeState::BYTES_PER_GROUP;
+        let per_group = inputs + self.pairs.len() * PairState::BYTES_PER_GROUP + edges;
         self.held_groups().saturating_mul(per_group)
     }
 }

@@ -3,21 +3,21 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use arrow::array::types::{Float32Type, Float64Type, Int64Type};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::filter_record_batch;
-use datafusion::common::Result;
+use datafusion::common::{Result, internal_err};
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::physical_expr::PhysicalExpr;
 use graticule_functions::kernels::{Bits, Needs};
 
 use crate::dense::aggregate::fused::Fused;
 use crate::dense::aggregate::groups::{Gathered, Groups, Plane, Values};
+use crate::dense::aggregate::kept::{Cells, too_large, variable};
 use crate::dense::aggregate::known::add_known;
 use crate::dense::aggregate::layout::{Extent, UnitLayout};
-use crate::dense::aggregate::output::{as_elements, flat, key_columns, present};
-use crate::dense::aggregate::plan::{ElementType, GridAggregatePlan, Input, Mode, Output, Source};
+use crate::dense::aggregate::output::{as_elements, key_columns, present};
+use crate::dense::aggregate::plan::{GridAggregatePlan, Input, Mode, Output, Source};
 use crate::dense::aggregate::tiles::Tiling;
 use crate::dense::expressions::{Evaluator, Predicate, spread, unit_rows};
 use crate::scan::assemble::UnitValues;
@@ -27,7 +27,7 @@ use crate::scan::units::{UnitCells, UnitReader};
 
 /// One partition of a grid aggregate.
 pub(crate) struct Worker {
-    plan: Arc<GridAggregatePlan>,
+    pub(super) plan: Arc<GridAggregatePlan>,
     units: UnitReader,
     gathered: Arc<Gathered>,
     /// Variables read with every unit, and those read only for units with a matching row.
@@ -38,12 +38,12 @@ pub(crate) struct Worker {
     /// Arguments and filters of aggregates without a kernel.
     general: Evaluator,
     tile: Option<u64>,
-    groups: Groups,
+    pub(super) groups: Groups,
     ready: VecDeque<RecordBatch>,
     batch_rows: usize,
     begun: bool,
     done: bool,
-    memory: MemoryReservation,
+    pub(super) memory: MemoryReservation,
 }
 
 impl Worker {
@@ -176,7 +176,7 @@ impl Worker {
         mask: Option<&BooleanBuffer>,
     ) -> Result<()> {
         let plan = Arc::clone(&self.plan);
-        let layout = UnitLayout::new(&plan.keys, unit, &self.groups.extent);
+        let layout = Arc::new(UnitLayout::new(&plan.keys, unit, &self.groups.extent));
         let plane = self.groups.extent.plane();
         for bucket in &layout.buckets {
             let states = &mut self.groups.planes[bucket.plane];
@@ -207,10 +207,19 @@ impl Worker {
         }
         self.fused
             .reduce(unit, read, mask, &layout, &mut self.groups.planes)?;
-        if plan.general.is_empty() {
+        if plan.general.is_empty() && plan.series.is_empty() && plan.edges.is_empty() {
             return Ok(());
         }
         let mut computed = self.evaluate_general(unit, read)?.into_iter();
+        let mut cells = Cells {
+            unit,
+            read,
+            mask,
+            layout: &layout,
+            computed: &mut computed,
+        };
+        self.keep(&mut cells)?;
+        self.add_edges(&mut cells)?;
         let members = layout.members(unit.rows(), plane);
         for (position, general) in plan.general.iter().enumerate() {
             let arguments = computed.by_ref().take(general.arguments.len());
@@ -228,11 +237,11 @@ impl Worker {
                 .general
                 .add(position, &arguments, &members.groups, filter.as_ref())?;
         }
-        self.memory
-            .try_resize(self.plan.state_bytes() + self.groups.general.size())
+        self.memory.try_resize(self.held_bytes()).map_err(too_large)
     }
 
-    /// Arguments and filters of the aggregates without a kernel, at all cells of a unit.
+    /// What is computed of series that are kept, then arguments and filters of the aggregates without a
+    /// kernel, at all cells of a unit.
     fn evaluate_general(
         &mut self,
         unit: &Unit,
@@ -254,14 +263,7 @@ impl Worker {
         let values = values.filter(|_| input.needs != Needs::default());
         let converted = values.map(|values| as_elements(values, input.element));
         let converted = converted.transpose()?;
-        let values = match &converted {
-            None => Values::Any,
-            Some(values) => match input.element {
-                ElementType::Float32 => Values::Float32(flat::<Float32Type>(values)?),
-                ElementType::Float64 => Values::Float64(flat::<Float64Type>(values)?),
-                ElementType::Int64 => Values::Int64(flat::<Int64Type>(values)?),
-            },
-        };
+        let values = Values::of(converted.as_ref(), input.element)?;
         for visit in layout.visits() {
             if let Some(plane) = &mut self.groups.planes[visit.plane] {
                 plane.inputs[position].add(values, valid, &visit)?;
@@ -334,6 +336,7 @@ impl Worker {
             .map(|position| self.groups.general.results(position))
             .collect::<Result<_>>()?;
         for plane in planes {
+            let mut quantiles = self.quantiles(*plane, size)?.into_iter();
             let states = self.groups.planes[*plane].take();
             let states = states.unwrap_or_else(|| Plane::new(&plan, size));
             let mut columns = key_columns(&plan, &self.groups.extent, &[*plane])?;
@@ -343,9 +346,20 @@ impl Worker {
                     Output::Kernel { kind, input } => {
                         states.inputs[*input].column(*kind, returns)?
                     }
+                    Output::Quantile { .. } => match quantiles.next() {
+                        Some(column) => column,
+                        None => return internal_err!("a quantile was not selected"),
+                    },
+                    Output::Edge { position } => {
+                        let element = plan.edges[*position].element;
+                        states.edges[*position].column(element, returns)?
+                    }
                     Output::Pair { kind, position } => states.pairs[*position].column(*kind)?,
                     Output::General { position } => general[*position].slice(plane * size, size),
                 });
+            }
+            for kept in &mut self.groups.kept {
+                kept.forget(*plane);
             }
             let options = RecordBatchOptions::new().with_row_count(Some(size));
             let schema = Arc::clone(&plan.schema);
@@ -367,16 +381,26 @@ impl Worker {
 }
 
 /// The cells that have a value; `None` when all have.
-fn null_bits(values: &ArrayRef) -> Option<BooleanBuffer> {
+pub(super) fn null_bits(values: &ArrayRef) -> Option<BooleanBuffer> {
     let nulls = values.logical_nulls();
     let nulls = nulls.filter(|nulls| nulls.null_count() > 0);
     nulls.map(NullBuffer::into_inner)
 }
 
-/// The arguments and filters of aggregates without a kernel, in the order in which
-/// [`Worker::reduce`] takes their values.
+/// What is computed of series and of first and last values, and arguments and filters of aggregates without
+/// a kernel, in the order in which [`Worker::reduce`] takes their values.
 fn general_expressions(plan: &GridAggregatePlan) -> Vec<Arc<dyn PhysicalExpr>> {
     let mut all = Vec::new();
+    for series in &plan.series {
+        let is_variable = variable(&plan.scan.cube, &series.values).is_some();
+        all.extend((!is_variable).then(|| Arc::clone(&series.values)));
+        all.extend(series.filter.clone());
+    }
+    for edge in &plan.edges {
+        let is_variable = variable(&plan.scan.cube, &edge.values).is_some();
+        all.extend((!is_variable).then(|| Arc::clone(&edge.values)));
+        all.extend(edge.filter.clone());
+    }
     for general in &plan.general {
         all.extend(general.arguments.iter().cloned());
         all.extend(general.filter.clone());

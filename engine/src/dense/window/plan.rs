@@ -17,7 +17,8 @@ use graticule_functions::gaps::{Counted, fill_ranges};
 
 use crate::cube::Cube;
 use crate::dense::keys::GroupKeys;
-use crate::dense::window::cuts::{MOST_PASSES, lane_passes};
+use crate::dense::cuts::MOST_PASSES;
+use crate::dense::window::cuts::lane_passes;
 use crate::dense::window::function::{Chosen, Function, Rows, choose};
 use crate::dense::window::sequence::{Gaps, OrderKey, Sequence, move_forward};
 use crate::dense::window::tile::MOST_SERIES_AXES;
