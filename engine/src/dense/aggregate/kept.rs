@@ -163,10 +163,10 @@ impl Worker {
 
 /// What helps where the memory pool has no room for what is held of groups.
 pub(super) fn too_large(error: DataFusionError) -> DataFusionError {
-    error.context(
+    DataFusionError::ResourcesExhausted(format!(
         "the groups do not fit into memory; medians and percentiles keep all values of their groups: \
-         select fewer cells, use approx_percentile_cont, or allow more memory",
-    )
+         select fewer cells, use approx_percentile_cont, or allow more memory ({error})"
+    ))
 }
 
 /// The variable that an expression is, if it is nothing else.
