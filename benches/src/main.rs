@@ -22,6 +22,7 @@ mod remote;
 mod roofline;
 mod scaling;
 mod slow_server;
+mod writing;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -52,6 +53,7 @@ const BENCHMARKS: &[(&str, fn(&Setup) -> Result<()>)] = &[
     ("scaling", scaling::run),
     ("memory", memory::run),
     ("remote", remote::run),
+    ("writing", writing::run),
 ];
 
 fn main() -> Result<()> {

@@ -18,6 +18,7 @@ pub(crate) async fn session(
     let mut builder = Engine::builder()
         .store_connectors(graticule_connectors::store_connectors())
         .formats(graticule_connectors::formats())
+        .sinks(graticule_connectors::sinks())
         .threads(threads);
     if let Some(bytes) = cache {
         builder = builder.cache(bytes);

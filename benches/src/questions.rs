@@ -21,7 +21,7 @@ const EVERYWHERE: Region = None;
 const BOX: Region = Some([35.0, 60.0, 0.0, 40.0]);
 const POINT: Region = Some([50.0, 50.0, 10.0, 10.0]);
 
-const T2M: &[&str] = &["t2m"];
+pub(crate) const T2M: &[&str] = &["t2m"];
 const NDVI: &[&str] = &["ndvi"];
 const BOTH: &[&str] = &["t2m", "ndvi"];
 

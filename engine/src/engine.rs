@@ -31,6 +31,7 @@ use crate::progress::QueryProgress;
 use crate::rules::Rules;
 use crate::runtime::IoThreads;
 pub use crate::session::Session;
+use crate::sink::CubeSink;
 use crate::source::{CubeFormat, Options, StoreConnector, TableFormat};
 use crate::statistics::StatisticsStore;
 
@@ -45,6 +46,7 @@ const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4);
 pub struct EngineBuilder {
     store_connectors: Vec<Arc<dyn StoreConnector>>,
     formats: Vec<Arc<dyn CubeFormat>>,
+    sinks: Vec<Arc<dyn CubeSink>>,
     table_formats: Vec<Arc<dyn TableFormat>>,
     stores: Vec<StoreDefinition>,
     catalogue_file: Option<PathBuf>,
@@ -66,6 +68,13 @@ impl EngineBuilder {
     #[must_use]
     pub fn formats(mut self, formats: Vec<Arc<dyn CubeFormat>>) -> Self {
         self.formats.extend(formats);
+        self
+    }
+
+    /// Adds formats that cubes can be written in. The first one is the default.
+    #[must_use]
+    pub fn sinks(mut self, sinks: Vec<Arc<dyn CubeSink>>) -> Self {
+        self.sinks.extend(sinks);
         self
     }
 
@@ -141,6 +150,7 @@ impl EngineBuilder {
         let opener = Arc::new(Opener {
             store_connectors: self.store_connectors,
             formats: self.formats,
+            sinks: self.sinks,
             table_formats: self.table_formats,
             blocks: Arc::new(blocks),
             statistics: Arc::new(match self.statistics_folder {

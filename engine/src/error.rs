@@ -22,6 +22,8 @@ pub enum ErrorKind {
     Invalid,
     /// A limit the user set would be exceeded.
     Limit,
+    /// Someone else is writing, or has written, the same thing.
+    Conflict,
     /// The network or the disk failed after all retries.
     Unavailable,
 }

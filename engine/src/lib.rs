@@ -14,8 +14,10 @@ pub mod rules;
 pub mod runtime;
 pub mod scan;
 mod session;
+pub mod sink;
 pub mod source;
 mod sql;
 pub mod statistics;
+mod write;
 
 pub use engine::{Engine, EngineBuilder, Query, Session};

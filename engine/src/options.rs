@@ -8,7 +8,7 @@ extensions_options! {
     pub struct CubeOptions {
         /// A query that would decode more bytes than this fails before it reads anything; 0 means no limit.
         pub max_scan_bytes: u64, default = 1 << 40
-        /// Blocks of chunks that a partition fetches ahead of the one it is decoding.
+        /// Blocks of chunks that a partition fetches ahead of the one it is decoding, at least 1.
         pub prefetch: usize, default = 2
         /// Prune chunks and cells by predicates on coordinates; off only to test that the rows stay the same.
         pub pruning: bool, default = true

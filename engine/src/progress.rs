@@ -9,6 +9,9 @@ pub struct QueryProgress {
     chunks_done: AtomicU64,
     bytes_fetched: AtomicU64,
     bytes_decoded: AtomicU64,
+    boxes_total: AtomicU64,
+    boxes_done: AtomicU64,
+    bytes_written: AtomicU64,
 }
 
 /// The counters at one moment.
@@ -22,6 +25,12 @@ pub struct ProgressSnapshot {
     pub bytes_fetched: u64,
     /// Bytes of decoded values.
     pub bytes_decoded: u64,
+    /// Parts of the cube that the statement makes; 0 when it makes none.
+    pub boxes_total: u64,
+    /// Parts that are written, those of an earlier run included.
+    pub boxes_done: u64,
+    /// Bytes that went to stores.
+    pub bytes_written: u64,
 }
 
 impl QueryProgress {
@@ -45,6 +54,21 @@ impl QueryProgress {
         self.bytes_decoded.fetch_add(bytes, Relaxed);
     }
 
+    /// A cube will be made in so many parts.
+    pub fn expect_boxes(&self, count: u64) {
+        self.boxes_total.fetch_add(count, Relaxed);
+    }
+
+    /// `count` parts of the cube are written.
+    pub fn finish_boxes(&self, count: u64) {
+        self.boxes_done.fetch_add(count, Relaxed);
+    }
+
+    /// Bytes are on their way to a store.
+    pub fn add_written(&self, bytes: u64) {
+        self.bytes_written.fetch_add(bytes, Relaxed);
+    }
+
     /// The counters now.
     pub fn snapshot(&self) -> ProgressSnapshot {
         ProgressSnapshot {
@@ -52,6 +76,9 @@ impl QueryProgress {
             chunks_done: self.chunks_done.load(Relaxed),
             bytes_fetched: self.bytes_fetched.load(Relaxed),
             bytes_decoded: self.bytes_decoded.load(Relaxed),
+            boxes_total: self.boxes_total.load(Relaxed),
+            boxes_done: self.boxes_done.load(Relaxed),
+            bytes_written: self.bytes_written.load(Relaxed),
         }
     }
 }

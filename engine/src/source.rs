@@ -88,6 +88,14 @@ pub trait StoreConnector: Debug + Send + Sync {
     /// # Errors
     /// An unknown option, a malformed URL, or credentials that are announced but not to be found.
     fn connect(&self, url: &str, options: &Options) -> CubeResult<Location>;
+
+    /// As [`StoreConnector::connect`], for a place that will be written and need not exist yet.
+    ///
+    /// # Errors
+    /// Those of `connect`, or a store that cannot be written.
+    fn connect_new(&self, url: &str, options: &Options) -> CubeResult<Location> {
+        self.connect(url, options)
+    }
 }
 
 /// Reads one format of cubes, for example Zarr.
@@ -164,7 +172,7 @@ pub struct ArrayDescription {
     pub shape: Vec<u64>,
     /// How each dimension is cut into chunks.
     pub chunks: Vec<AxisChunks>,
-    /// Stored type: a number, `Boolean`, `Utf8`, `Timestamp` (Zarr's datetime64), or
+    /// Stored type: a number, `Boolean`, `Utf8`, `Timestamp` (Zarr's datetime64), a list of numbers, or
     /// `FixedSizeBinary(1)` for the characters of a character array.
     pub data_type: DataType,
     /// The value of cells in chunks that do not exist. `Null` where the format has none.
@@ -215,7 +223,8 @@ impl Payload {
     }
 }
 
-/// A decoded chunk as stored: no mask, no scaling.
+/// A decoded chunk as stored, not scaled. NULL is only what the format itself marks as missing;
+/// numbers that mean it are numbers here.
 #[derive(Debug, Clone)]
 pub struct RawChunk {
     /// Values in C order, of the array's [`ArrayDescription::data_type`], `shape` product long.

@@ -41,9 +41,11 @@ impl From<ErrorKind> for ExitCode {
             ErrorKind::NotFound => Self::NotFound,
             ErrorKind::Denied => Self::Denied,
             ErrorKind::Unavailable => Self::Unavailable,
-            ErrorKind::Corrupt | ErrorKind::Unsupported | ErrorKind::Invalid | ErrorKind::Limit => {
-                Self::Statement
-            }
+            ErrorKind::Corrupt
+            | ErrorKind::Unsupported
+            | ErrorKind::Invalid
+            | ErrorKind::Limit
+            | ErrorKind::Conflict => Self::Statement,
         }
     }
 }

@@ -83,10 +83,23 @@ impl Drop for ProgressBar {
     }
 }
 
-/// What a query has read and how long it took: `12 of 40 chunks, 3.2 MB read, 1.2 s`.
+/// What a query has read and how long it took: `12 of 40 chunks, 3.2 MB read, 1.2 s`. Of a statement that
+/// makes a cube, how much of it is written.
 pub(crate) fn describe(read: &ProgressSnapshot, elapsed: Duration) -> String {
     let mut parts = Vec::new();
-    if read.chunks_total > 0 {
+    if read.boxes_total > 0 {
+        parts.push(format!(
+            "{} of {} parts written",
+            format_count(read.boxes_done),
+            format_count(read.boxes_total)
+        ));
+        let left = read.boxes_total.saturating_sub(read.boxes_done);
+        if left > 0 && read.boxes_done > 0 {
+            let each = elapsed.as_secs_f64() / read.boxes_done as f64;
+            let left = Duration::from_secs_f64(each * left as f64);
+            parts.push(format!("{} left", format_elapsed(left)));
+        }
+    } else if read.chunks_total > 0 {
         parts.push(format!(
             "{} of {} chunks",
             format_count(read.chunks_done),
@@ -96,6 +109,9 @@ pub(crate) fn describe(read: &ProgressSnapshot, elapsed: Duration) -> String {
     }
     if read.bytes_fetched > 0 {
         parts.push(format!("{} read", format_bytes(read.bytes_fetched)));
+    }
+    if read.bytes_written > 0 {
+        parts.push(format!("{} written", format_bytes(read.bytes_written)));
     }
     parts.push(format_elapsed(elapsed));
     parts.join(", ")
@@ -120,7 +136,7 @@ mod tests {
             chunks_total,
             chunks_done,
             bytes_fetched,
-            bytes_decoded: 0,
+            ..ProgressSnapshot::default()
         };
         let cases = [
             (read(0, 0, 0), 12, "12 ms"),
@@ -135,5 +151,17 @@ mod tests {
             let text = describe(&read, Duration::from_millis(milliseconds));
             assert_eq!(text, expected);
         }
+        let written = ProgressSnapshot {
+            chunks_total: 90,
+            chunks_done: 30,
+            bytes_fetched: 2_000_000,
+            boxes_total: 12,
+            boxes_done: 4,
+            bytes_written: 1_000_000,
+            ..ProgressSnapshot::default()
+        };
+        let text = describe(&written, Duration::from_secs(10));
+        let expected = "4 of 12 parts written, 20.0 s left, 2.0 MB read, 1.0 MB written, 10.0 s";
+        assert_eq!(text, expected);
     }
 }

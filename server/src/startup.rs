@@ -34,6 +34,7 @@ pub(crate) fn start(arguments: &EngineArguments) -> Result<Startup, Failure> {
     let mut builder = Engine::builder()
         .store_connectors(connectors)
         .formats(graticule_connectors::formats())
+        .sinks(graticule_connectors::sinks())
         .table_formats(graticule_connectors::table_formats())
         .stores(configuration.stores);
     if let Some(file) = configuration.catalogue_file {

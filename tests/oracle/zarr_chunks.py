@@ -17,31 +17,38 @@ class Chunks:
     """Arrays of the Zarr v3 cube in `folder` whose chunks and codecs are still to be replaced."""
 
     def __init__(self, folder, root):
-        self.folder, self.root, self.codecs = folder, root, {}
+        self.folder, self.root, self.changes = folder, root, {}
 
-    def write(self, name, values, chunks, codecs, encode, dtype=None):
-        """Chunks that reach beyond the array are filled up with zeros, or empty texts."""
+    def write(self, name, values, chunks, codecs, encode, dtype=None, change=lambda metadata: {}, absent=()):
+        """Chunks that reach beyond the array are filled up with zeros, or empty texts, or cells that are
+        missing. `change` gives what else to replace in the metadata; chunks in `absent` are not written."""
         array = self.root.create_array(
             name, shape=values.shape, chunks=chunks, dtype=dtype or values.dtype, compressors=None,
             dimension_names=[f"axis_{axis}" for axis in range(values.ndim)],
         )
         for index in itertools.product(*[range(-(-size // chunk)) for size, chunk in zip(values.shape, chunks)]):
             part = values[tuple(slice(at * size, (at + 1) * size) for at, size in zip(index, chunks))]
-            whole = np.full(chunks, "" if values.dtype == object else 0, values.dtype)
+            if index in absent:
+                continue
+            if isinstance(values, np.ma.MaskedArray):
+                whole = np.ma.masked_all(chunks, values.dtype)
+            else:
+                whole = np.full(chunks, "" if values.dtype == object else 0, values.dtype)
             whole[tuple(slice(size) for size in part.shape)] = part
             path = self.folder / name / "c" / "/".join(map(str, index))
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(encode(whole))
-        self.codecs[array.path] = codecs
+        written = json.loads((self.folder / name / "zarr.json").read_text())
+        self.changes[array.path] = {"codecs": codecs} | change(written)
 
     def finish(self):
-        """Names the codecs in the metadata, which zarr-python does not read from now on."""
+        """Names the codecs and types in the metadata, which zarr-python does not read from now on."""
         path = self.folder / "zarr.json"
         group = json.loads(path.read_text())
-        for name, codecs in self.codecs.items():
-            group["consolidated_metadata"]["metadata"][name]["codecs"] = codecs
+        for name, changes in self.changes.items():
+            group["consolidated_metadata"]["metadata"][name] |= changes
             own = self.folder / name / "zarr.json"
-            own.write_text(json.dumps(json.loads(own.read_text()) | {"codecs": codecs}))
+            own.write_text(json.dumps(json.loads(own.read_text()) | changes))
         path.write_text(json.dumps(group))
 
 
@@ -126,6 +133,104 @@ def zlib_of(data):
 def interleaved(texts):
     """A chunk of the codecs `vlen-utf8` and `zarrs.vlen_v2`."""
     return numcodecs.VLenUTF8().encode(texts)
+
+
+def optional(cells, compress=bytes):
+    """A chunk of the codec `zarrs.optional`: which cells have a value, and these values."""
+    values = cells.compressed()
+    mask = packed(~np.ma.getmaskarray(cells), 0, 0, "none")
+    data = b"" if not values.size else interleaved(values) if values.dtype == object else values.tobytes()
+    data = compress(data) if data else data
+    return len(mask).to_bytes(8, "little") + len(data).to_bytes(8, "little") + mask + data
+
+
+def shard(cells, inner, encode):
+    """A chunk of the codec `sharding_indexed`, whose index stands at the end, without a checksum."""
+    places, body = [], b""
+    for index in itertools.product(*[range(0, size, step) for size, step in zip(cells.shape, inner)]):
+        chunk = encode(cells[tuple(slice(at, at + step) for at, step in zip(index, inner))])
+        places += [len(body), len(chunk)]
+        body += chunk
+    return body + np.array(places, "<u8").tobytes()
+
+
+def write_optional(write, values_of, generator):
+    """Cells that may be missing, also whole chunks of them, with either kind of fill value."""
+    little = {"name": "bytes", "configuration": {"endian": "little"}}
+    gzip = {"name": "gzip", "configuration": {"level": 1}}
+    maybe = lambda *data: {
+        "name": "zarrs.optional", "configuration": {"mask_codecs": [{"name": "packbits"}], "data_codecs": list(data)},
+    }
+
+    def typed(metadata, fill):
+        inner = metadata["data_type"]
+        inner = {"name": inner, "configuration": {}} if isinstance(inner, str) else inner
+        return {"data_type": {"name": "zarrs.optional", "configuration": inner}, "fill_value": fill}
+
+    def some(dtype, shape):
+        cells = np.ma.array(values_of(dtype, shape), mask=generator.integers(0, 3, shape) == 0)
+        cells[:2, :4] = np.ma.masked
+        return cells
+
+    dtypes = {
+        "int16": [-7], "uint64": [2**64 - 1], "float16": ["0x3c00"], "float32": ["NaN"], "float64": [0.1], "bool": [True],
+        "<M8[h]": [3], "<U7": ["zz"], "O": ["zz"],
+    }
+    fills = {"float16": np.float16(1), "float32": np.nan, "<M8[h]": np.datetime64(3, "h")}
+    for dtype, fill in dtypes.items():
+        last = "vlen-utf8" if dtype == "O" else little
+        for value in (None, fill):
+            cells = some(dtype, (5, 6))
+            cells[2:4, 4:] = np.ma.masked if value is None else fills.get(dtype, value[0])
+            write(
+                "optional", cells, (2, 4), [maybe(last)], optional, dtype=str if dtype == "O" else None,
+                change=lambda metadata: typed(metadata, value), absent=[(1, 1)],
+            )
+    cells = some("int32", (7, 8))
+    fill = lambda metadata: typed(metadata, None)
+    compressed = [maybe(little, gzip), {"name": "numcodecs.zlib", "configuration": {"level": 1}}]
+    write(
+        "optional", cells, (3, 4), compressed,
+        lambda chunk: zlib_of(optional(chunk, numcodecs.GZip(1).encode)), change=fill,
+    )
+    sharded = {"chunk_shape": [2, 4], "codecs": [maybe(little)], "index_codecs": [little], "index_location": "end"}
+    write(
+        "optional", cells, (4, 8), [{"name": "sharding_indexed", "configuration": sharded}],
+        lambda chunk: shard(chunk, (2, 4), optional), change=fill,
+    )
+
+
+def write_lists(folder, generator, expect):
+    """Lists of numbers in the Zarr v2 cube in `folder`, whose metadata are consolidated: zarr-python 3 writes no
+    arrays of this filter. The metadata are those that zarr-python 2 writes."""
+    consolidated = json.loads((folder / ".zmetadata").read_text())
+    cases = itertools.product(("<i4", ">i2", "<f8", "|u1"), ("C", "F"), (None, numcodecs.Zlib(1)))
+    for number, (dtype, order, compressor) in enumerate(cases):
+        name, filter = f"codec_lists_{number}", numcodecs.VLenArray(dtype)
+        lists = np.empty((5, 6), object)
+        for cell in np.ndindex(lists.shape):
+            lists[cell] = generator.integers(0, 100, generator.integers(0, 5)).astype(dtype)
+        lists[2:4, 4:] = None
+        metadata = {
+            "chunks": [2, 4], "compressor": compressor and compressor.get_config(), "dtype": "|O", "fill_value": 0,
+            "filters": [filter.get_config()], "order": order, "shape": [5, 6], "zarr_format": 2,
+        }
+        attributes = {"_ARRAY_DIMENSIONS": ["axis_0", "axis_1"]}
+        (folder / name).mkdir()
+        for file, content in ((".zarray", metadata), (".zattrs", attributes)):
+            (folder / name / file).write_text(json.dumps(content))
+            consolidated["metadata"][f"{name}/{file}"] = content
+        for row, column in itertools.product(range(3), range(2)):
+            if (row, column) == (1, 1):
+                continue
+            part = lists[2 * row :, 4 * column :][:2, :4]
+            whole = np.full((2, 4), None)
+            whole[: part.shape[0], : part.shape[1]] = part
+            chunk = filter.encode(np.asarray(whole, order=order))
+            chunk = compressor.encode(chunk) if compressor else chunk
+            (folder / name / f"{row}.{column}").write_bytes(bytes(chunk))
+        expect(name, lists, dtype)
+    (folder / ".zmetadata").write_text(json.dumps(consolidated))
 
 
 def write_chunks(cube, values_of, generator, expect):
@@ -214,3 +319,4 @@ def write_chunks(cube, values_of, generator, expect):
             "vlen", texts, (2, 4), [{"name": "zarrs.vlen", "configuration": configuration}],
             lambda chunk: texts_apart(chunk, index_type, location), dtype=str,
         )
+    write_optional(write, values_of, generator)

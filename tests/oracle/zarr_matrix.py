@@ -80,8 +80,10 @@ def values_of(dtype, shape):
 def expect(store, path, values):
     """Notes what a reader must find in the array at `path`."""
     group, _, name = path.rpartition("/")
+    entry = {"store": store, "group": group, "name": name, "shape": list(np.shape(values))}
+    if isinstance(values, np.ma.MaskedArray):
+        entry["valid"] = (~np.ma.getmaskarray(values)).ravel().tolist()
     values = np.asarray(values)
-    entry = {"store": store, "group": group, "name": name, "shape": list(values.shape)}
     kind, native = values.dtype.kind, values.dtype.newbyteorder("=")
     if kind in "OUST":
         texts = [text.decode() if isinstance(text, bytes) else str(text) for text in values.ravel()]
@@ -101,6 +103,13 @@ def expect(store, path, values):
         entry["file"] = f"expected/{len(manifest)}.raw"
         np.ascontiguousarray(raw, dtype=raw.dtype.newbyteorder("<")).tofile(folder / entry["file"])
     manifest.append(entry)
+
+
+def expect_lists(store, name, lists, dtype):
+    """Notes the lists, None for one that is missing, that a reader must find in the array called `name`."""
+    kind = ARROW[np.dtype(dtype).newbyteorder("=").name]
+    lists = [None if cell is None else cell.tolist() for cell in lists.ravel()]
+    manifest.append({"store": store, "group": "", "name": name, "shape": [5, 6], "type": kind, "lists": lists})
 
 
 def remove_chunk(store, path, key):
@@ -251,6 +260,7 @@ def version_2(store):
     array[...] = 5
     write_groups(store, root)
     zarr.consolidate_metadata(folder / store, zarr_format=2)
+    zarr_chunks.write_lists(folder / store, generator, lambda *found: expect_lists(store, *found))
 
 
 def write_packed_numbers(store, root):

@@ -30,6 +30,7 @@ pub(crate) fn engine() -> Result<Engine> {
     Engine::builder()
         .store_connectors(graticule_connectors::store_connectors())
         .formats(graticule_connectors::formats())
+        .sinks(graticule_connectors::sinks())
         .table_formats(graticule_connectors::table_formats())
         .build()
 }

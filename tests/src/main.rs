@@ -55,6 +55,7 @@ mod zarr_faults;
 mod zarr_fuzz;
 mod zarr_real;
 mod zarr_store;
+mod zarr_writing;
 mod zips;
 mod zones;
 
@@ -91,6 +92,7 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     zarr_faults::trials,
     zarr_fuzz::trials,
     zarr_real::trials,
+    zarr_writing::trials,
     zips::trials,
     zones::trials,
 ];

@@ -1,7 +1,8 @@
 //! The README is a test: its commands exist, and its query gives the output that stands below it.
 //!
 //! Commands stand in fences marked `sh`. `make` must name a target of the Makefile. `graticule` is
-//! run in the folder of the sample files, and the next fence, marked `text`, is what it prints.
+//! run in the folder of the sample files, and the next fence, marked `text`, is what it prints. A fence
+//! marked `sql` makes a cube in the store `lake`.
 
 use std::fs;
 use std::process::Command;
@@ -17,6 +18,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         let fences = fences(&readme);
         let mut run = 0;
         for (position, (mark, text)) in fences.iter().enumerate() {
+            if *mark == "sql" {
+                makes_a_cube(text)?;
+                run += 1;
+            }
             if *mark != "sh" {
                 continue;
             }
@@ -29,9 +34,31 @@ pub(crate) fn trials() -> Vec<Trial> {
                 run += 1;
             }
         }
-        assert!(run >= 3, "the README has {run} commands");
+        assert!(run >= 4, "the README has {run} commands");
         Ok(())
     })]
+}
+
+/// Runs a statement that makes a cube of the store `lake`, and opens the cube.
+fn makes_a_cube(statement: &str) -> Result<(), Failed> {
+    let lake = tempfile::tempdir()?;
+    let name = statement
+        .split_whitespace()
+        .find(|word| word.starts_with("lake."))
+        .ok_or("the statement makes no table of the store lake")?;
+    let script = format!(
+        "ATTACH '{}' AS lake; {statement}; SELECT count(*) > 0 AS has_cells FROM {name}",
+        lake.path().display()
+    );
+    let outcome = Command::new(places::binary())
+        .args(["sql", "--format", "csv", "-c", &script])
+        .current_dir(places::samples())
+        .output()?;
+    let printed = String::from_utf8(outcome.stdout)?;
+    match printed.contains("has_cells\ntrue") {
+        true => Ok(()),
+        false => Err(format!("{printed}{}", String::from_utf8_lossy(&outcome.stderr)).into()),
+    }
 }
 
 /// The fenced blocks of a Markdown text: mark and content.

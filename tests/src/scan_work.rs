@@ -26,6 +26,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("scan_work::a_dropped_stream_stops_fetching", stops_fetching),
         trial("scan_work::a_dropped_query_stops_decoding", stops_decoding),
+        trial("scan_work::a_dropped_lookup_stops_its_work", stops_lookups),
         trial("scan_work::the_next_units_are_fetched_ahead", fetches_ahead),
         trial("scan_work::planning_reads_nothing", planning),
         trial("scan_work::one_plan_gives_its_rows_twice", same_plan_twice),
@@ -93,6 +94,44 @@ async fn stops_decoding() -> Result<(), Failed> {
                 )
             })?;
         }
+    }
+    Ok(())
+}
+
+/// A lookup runs an aggregate first, and then reads the cube: whichever it is at, it stops, also where
+/// somebody keeps the plan.
+async fn stops_lookups() -> Result<(), Failed> {
+    let chunks = 60;
+    let shape = Shape {
+        decode: Duration::from_millis(20),
+        ..Shape::row(chunks, BATCH as u64)
+    };
+    let sql = "SELECT v - mean FROM cube JOIN (SELECT x, avg(v) AS mean FROM cube GROUP BY x) m USING (x)";
+    let partitions = 2;
+    for (case, begun) in [
+        ("at the aggregate", 4),
+        ("at the rows", chunks as usize + 4),
+    ] {
+        let (group, work) = shape.group();
+        let context = attached(&group, None, partitions).await;
+        let plan = plan(&context, sql).await?;
+        let shown = rows(&context, &format!("EXPLAIN {sql}")).await?.join("\n");
+        require(shown.contains("GridLookupExec"), || shown)?;
+        let running = tokio::spawn(collect(Arc::clone(&plan), context.task_ctx()));
+        until(begun, || work.decodes()).await?;
+        running.abort();
+        let dropped = work.decodes();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let later = work.decodes();
+        require(later <= dropped + partitions, || {
+            format!("{case}: {dropped} chunks decoded at the drop, {later} later")
+        })?;
+        // The plan can be executed again.
+        let batches = collect(plan, context.task_ctx()).await?;
+        let found: usize = batches.iter().map(|batch| batch.num_rows()).sum();
+        require(found == chunks as usize * BATCH, || {
+            format!("{case}: {found} rows")
+        })?;
     }
     Ok(())
 }

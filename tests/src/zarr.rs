@@ -6,10 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayDataBuilder, ArrayRef, BooleanArray, FixedSizeBinaryArray, Int64Array, StringArray,
-    make_array,
+    Array, ArrayDataBuilder, ArrayRef, BooleanArray, FixedSizeBinaryArray, Float64Builder,
+    Int64Array, ListBuilder, StringArray, make_array, new_null_array,
 };
-use arrow::buffer::{BooleanBuffer, Buffer};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow::compute::{cast, interleave};
 use arrow::datatypes::DataType;
 use graticule_connectors::formats::levels::LevelsFormat;
@@ -114,6 +114,9 @@ pub(crate) fn unravel(mut number: u64, shape: &[u64]) -> Vec<u64> {
 /// One cell of the fill value.
 fn fill(description: &ArrayDescription) -> ArrayRef {
     let value = &description.fill_value;
+    if value.is_null() {
+        return new_null_array(&description.data_type, 1);
+    }
     let text = value
         .as_str()
         .map_or_else(|| value.to_string(), str::to_string);
@@ -130,9 +133,32 @@ fn fill(description: &ArrayDescription) -> ArrayRef {
     }
 }
 
-/// The values that the manifest lists.
+/// The values that the manifest lists, NULL where it says that there are none.
 fn expected(folder: &Path, entry: &Value) -> ArrayRef {
+    let values = expected_values(folder, entry);
+    let Some(valid) = entry["valid"].as_array() else {
+        return values;
+    };
+    let valid: BooleanBuffer = valid.iter().map(|cell| cell.as_bool().unwrap()).collect();
+    let masked = values.to_data().into_builder();
+    make_array(masked.nulls(Some(NullBuffer::new(valid))).build().unwrap())
+}
+
+fn expected_values(folder: &Path, entry: &Value) -> ArrayRef {
     let name = entry["type"].as_str().unwrap();
+    if let Some(lists) = entry["lists"].as_array() {
+        let mut builder = ListBuilder::new(Float64Builder::new());
+        for list in lists {
+            match list.as_array() {
+                None => builder.append_null(),
+                Some(numbers) => {
+                    builder.append_value(numbers.iter().map(|number| number.as_f64()));
+                }
+            }
+        }
+        let lists = DataType::new_list(name.parse().unwrap(), false);
+        return cast(&builder.finish(), &lists).unwrap();
+    }
     if let Some(texts) = entry["texts"].as_array() {
         let texts: Vec<&str> = texts.iter().map(|text| text.as_str().unwrap()).collect();
         return match name {

@@ -37,6 +37,11 @@ fn v2(changes: Value) -> Value {
     document
 }
 
+/// The type of cells that may be missing, otherwise of type `name`.
+fn optional(name: &str) -> Value {
+    json!({"name": "zarrs.optional", "configuration": {"name": name, "configuration": {}}})
+}
+
 fn replace(document: &mut Value, changes: Value) {
     for (key, value) in changes.as_object().unwrap() {
         document[key] = value.clone();
@@ -105,6 +110,18 @@ fn metadata_that_cannot_be() -> Result<(), Failed> {
         (v2(json!({"chunks": null})), Corrupt, "chunks"),
         (v2(json!({"dtype": "<c16"})), Unsupported, "<c16"),
         (v2(json!({"dtype": "|O"})), Unsupported, "|O"),
+        (
+            v2(json!({"dtype": "|O", "filters": [{"id": "vlen-array", "dtype": "<M8[s]"}]})),
+            Unsupported,
+            "|O",
+        ),
+        (
+            v3(
+                json!({"data_type": {"name": "zarrs.optional", "configuration": optional("int16")}}),
+            ),
+            Unsupported,
+            "zarrs.optional of zarrs.optional of int16",
+        ),
         (
             v2(json!({"dtype": "|S999999999999"})),
             Unsupported,
@@ -214,6 +231,24 @@ fn arrays_that_cannot_be_read() -> Result<(), Failed> {
             v3(codecs(json!([{"name": "zarrs.vlen", "configuration": {}}]))),
             Unsupported,
             "zarrs.vlen",
+        ),
+        (
+            v3(json!({"data_type": optional("int16"), "codecs":
+                [{"name": "zarrs.optional", "configuration": {"mask_codecs": ["bytes"]}}]})),
+            Unsupported,
+            "zarrs.optional",
+        ),
+        (
+            v3(json!({"data_type": optional("int16"), "codecs":
+                [{"name": "zarrs.optional", "configuration": {"mask_codecs": ["packbits"], "data_codecs": ["bytes"]}}]})),
+            Corrupt,
+            "mask",
+        ),
+        (
+            v3(json!({"data_type": "bytes", "fill_value": "", "codecs":
+                [{"name": "numcodecs.vlen-array", "configuration": {"dtype": "<i2"}}]})),
+            Corrupt,
+            "no lists",
         ),
         (
             v2(json!({"filters": [{"id": "delta", "dtype": "<U3"}]})),

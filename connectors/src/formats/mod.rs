@@ -1,5 +1,5 @@
-//! The registry of formats: adding one is a module and a line in [`formats`]; tables of zones have
-//! a registry of their own, [`vector::table_formats`].
+//! The registries of formats: adding one is a module and a line in [`formats`], for one that is written
+//! another in [`sinks`]; tables of zones have a registry of their own, [`vector::table_formats`].
 
 pub mod levels;
 pub mod netcdf;
@@ -8,6 +8,7 @@ pub mod zarr;
 
 use std::sync::Arc;
 
+use graticule_engine::sink::CubeSink;
 use graticule_engine::source::CubeFormat;
 
 /// Every format Graticule reads, in the order in which a listing asks them.
@@ -17,4 +18,9 @@ pub fn formats() -> Vec<Arc<dyn CubeFormat>> {
         Arc::new(levels::LevelsFormat),
         Arc::new(netcdf::Netcdf),
     ]
+}
+
+/// Every format Graticule writes, the one that is written where nobody says which first.
+pub fn sinks() -> Vec<Arc<dyn CubeSink>> {
+    vec![Arc::new(zarr::writing::ZarrSink)]
 }

@@ -83,6 +83,96 @@ pub fn store_error(place: &str, error: &object_store::Error) -> CubeError {
     }
 }
 
+/// Turns a store's error about writing to `place` into ours.
+///
+/// As [`store_error`], but what is denied or missing is not the object; and `Conflict` when there is an
+/// object already that must not be there.
+pub(crate) fn write_error(place: &str, error: &object_store::Error) -> CubeError {
+    use object_store::Error as E;
+    let causes = causes(error);
+    if let Some(error) = causes
+        .iter()
+        .find_map(|cause| cause.downcast_ref::<io::Error>())
+        && status(&causes).is_none()
+        && is_of_files(error.kind())
+    {
+        return file_write_error(place, error);
+    }
+    let plain = store_error(place, error);
+    match (error, plain.kind()) {
+        (E::AlreadyExists { .. } | E::Precondition { .. }, _) => conflict(place),
+        (_, ErrorKind::Denied) => {
+            let detail = detail(&causes);
+            CubeError::new(
+                ErrorKind::Denied,
+                place,
+                format!("writing is denied: {detail}"),
+            )
+            .remedy("use credentials that may write there")
+        }
+        (_, ErrorKind::NotFound) => CubeError::not_found(place, "the store does not exist")
+            .remedy("create the bucket or the container first"),
+        (_, ErrorKind::Unsupported) => CubeError::unsupported(place, "the store cannot be written")
+            .remedy("write to a local folder, or to S3, Google Cloud Storage or Azure"),
+        _ => plain,
+    }
+}
+
+/// Turns an error of the file system about writing to `place` into ours.
+pub(crate) fn file_write_error(place: &str, error: &io::Error) -> CubeError {
+    let failed = |kind, cause: &str| CubeError::new(kind, place, cause);
+    match error.kind() {
+        io::ErrorKind::AlreadyExists => conflict(place),
+        io::ErrorKind::PermissionDenied => {
+            failed(ErrorKind::Denied, "permission to write is denied")
+                .remedy("make the folder writable for the user who runs this program")
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            failed(ErrorKind::Denied, "the file system can only be read")
+                .remedy("write to another place")
+        }
+        io::ErrorKind::StorageFull => failed(ErrorKind::Unavailable, "the disk is full")
+            .remedy("free space on it, or write to another place, and run the statement again"),
+        io::ErrorKind::QuotaExceeded => {
+            failed(ErrorKind::Unavailable, "the quota of the disk is used up")
+                .remedy("free space, or write to another place, and run the statement again")
+        }
+        io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => CubeError::new(
+            ErrorKind::Conflict,
+            place,
+            format!("files are in the way: {error}"),
+        )
+        .remedy("choose another place, or remove what is there"),
+        _ => failed(
+            ErrorKind::Unavailable,
+            &format!("the file cannot be written: {error}"),
+        )
+        .remedy("check the disk, and run the statement again"),
+    }
+}
+
+fn conflict(place: &str) -> CubeError {
+    CubeError::new(
+        ErrorKind::Conflict,
+        place,
+        "there is an object of this name already",
+    )
+    .remedy("choose another place, or remove what is there")
+}
+
+/// Errors that only file systems have; others may come from a network.
+fn is_of_files(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::NotADirectory
+            | io::ErrorKind::IsADirectory
+    )
+}
+
 /// A store at `place` that cannot be set up from its options.
 pub(super) fn setup_error(place: &str, error: &object_store::Error) -> CubeError {
     let reason = detail(&causes(error));
@@ -206,6 +296,59 @@ mod tests {
             "permission to read the file is denied (in /data/cube.zarr); make it readable for the \
              user who runs this program"
         );
+    }
+
+    #[test]
+    fn what_a_disk_says_when_it_is_written() {
+        for (kind, expected, part) in [
+            (
+                io::ErrorKind::StorageFull,
+                ErrorKind::Unavailable,
+                "free space",
+            ),
+            (
+                io::ErrorKind::QuotaExceeded,
+                ErrorKind::Unavailable,
+                "quota",
+            ),
+            (
+                io::ErrorKind::PermissionDenied,
+                ErrorKind::Denied,
+                "make the folder writable",
+            ),
+            (
+                io::ErrorKind::ReadOnlyFilesystem,
+                ErrorKind::Denied,
+                "another place",
+            ),
+            (
+                io::ErrorKind::NotADirectory,
+                ErrorKind::Conflict,
+                "in the way",
+            ),
+            (io::ErrorKind::AlreadyExists, ErrorKind::Conflict, "already"),
+            (
+                io::ErrorKind::Other,
+                ErrorKind::Unavailable,
+                "check the disk",
+            ),
+        ] {
+            let plain = file_write_error("/data/x.zarr", &io::Error::from(kind));
+            let source = Box::new(io::Error::from(kind));
+            let wrapped = object_store::Error::Generic { store: "", source };
+            let wrapped = write_error("/data/x.zarr", &wrapped);
+            assert_eq!(plain.kind(), expected, "{plain}");
+            assert!(plain.to_string().contains(part), "{plain}");
+            assert!(plain.to_string().contains("in /data/x.zarr"), "{plain}");
+            if is_of_files(kind) {
+                assert_eq!(wrapped.to_string(), plain.to_string());
+            }
+        }
+        let exists = object_store::Error::AlreadyExists {
+            path: String::new(),
+            source: "If-None-Match".into(),
+        };
+        assert_eq!(write_error("x", &exists).kind(), ErrorKind::Conflict);
     }
 
     #[test]

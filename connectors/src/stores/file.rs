@@ -40,17 +40,52 @@ impl StoreConnector for FileStore {
         StoreOptions::check(self, url, options)?;
         let file = resolve(&file_path(url)?).map_err(|error| file_error(url, &error))?;
         std::fs::metadata(without_wildcards(&file)).map_err(|error| file_error(url, &error))?;
-        let path = Path::from_absolute_path(&file)
-            .map_err(|error| CubeError::invalid(url, format!("not a usable path: {error}")))?;
-        Ok(Location {
-            store: Arc::new(LocalFileSystem::new()),
-            path,
-            url: file.display().to_string(),
-            listable: true,
-            missing_is_403: false,
-            local: true,
-        })
+        location(url, &file)
     }
+
+    fn connect_new(&self, url: &str, options: &Options) -> CubeResult<Location> {
+        StoreOptions::check(self, url, options)?;
+        let given = file_path(url)?;
+        // The folder above is looked up, because the path itself need not exist.
+        let (Some(name), Some(above)) = (given.file_name(), given.parent()) else {
+            return Err(CubeError::invalid(url, "the path does not end in a name")
+                .remedy("give the path of a new folder, for example cubes/sst.zarr"));
+        };
+        let above = resolve(above).map_err(|error| file_error(url, &error))?;
+        let file = above.join(name);
+        match (std::fs::metadata(&above), std::fs::metadata(&file)) {
+            (Ok(above), _) if !above.is_dir() => {
+                Err(CubeError::invalid(url, "the path leads through a file")
+                    .remedy("choose a path in a folder"))
+            }
+            (_, Ok(file)) if !file.is_dir() => {
+                Err(CubeError::invalid(url, "there is a file of this name")
+                    .remedy("choose another name, or remove the file"))
+            }
+            (Ok(_), _) => location(url, &file),
+            (Err(error), _) if error.kind() == io::ErrorKind::NotFound => {
+                let above = above.display();
+                Err(
+                    CubeError::not_found(url, format!("the folder {above} does not exist"))
+                        .remedy("create it first; a relative path starts at the current folder"),
+                )
+            }
+            (Err(error), _) => Err(file_error(url, &error)),
+        }
+    }
+}
+
+fn location(url: &str, file: &FilePath) -> CubeResult<Location> {
+    let path = Path::from_absolute_path(file)
+        .map_err(|error| CubeError::invalid(url, format!("not a usable path: {error}")))?;
+    Ok(Location {
+        store: Arc::new(LocalFileSystem::new()),
+        path,
+        url: file.display().to_string(),
+        listable: true,
+        missing_is_403: false,
+        local: true,
+    })
 }
 
 /// The path in a `file:` URL, or the plain path with a leading `~/` replaced by the home folder.
@@ -172,6 +207,34 @@ mod tests {
             .bytes()
             .await;
         assert_eq!(bytes.unwrap(), "abc");
+    }
+
+    #[test]
+    fn places_to_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("old.zarr")).unwrap();
+        std::fs::write(root.join("file"), "").unwrap();
+        let root = root.to_str().unwrap();
+        for (given, expected) in [
+            ("new.zarr", Ok("new.zarr")),
+            ("new.zarr/", Ok("new.zarr")),
+            ("old.zarr", Ok("old.zarr")),
+            ("old.zarr/../a b~1.zarr", Ok("a b~1.zarr")),
+            ("none/new.zarr", Err("/none does not exist")),
+            ("file/new.zarr", Err("through a file")),
+            ("file", Err("a file of this name")),
+            ("new/..", Err("end in a name")),
+        ] {
+            let found = FileStore.connect_new(&format!("{root}/{given}"), &Options::new());
+            match (found, expected) {
+                (Ok(found), Ok(name)) => assert_eq!(found.url, format!("{root}/{name}")),
+                (Err(error), Err(part)) => {
+                    assert!(error.to_string().contains(part), "{given}: {error}");
+                }
+                (found, _) => panic!("{given}: {found:?}"),
+            }
+        }
     }
 
     #[test]

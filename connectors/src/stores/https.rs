@@ -84,6 +84,15 @@ impl StoreConnector for HttpsStore {
             local: false,
         })
     }
+
+    fn connect_new(&self, url: &str, _options: &Options) -> CubeResult<Location> {
+        let mut shown = parse(url)?;
+        shown.set_query(None);
+        Err(
+            CubeError::unsupported(shown, "a plain web server is only read")
+                .remedy("write to a local folder, or to S3, Google Cloud Storage or Azure"),
+        )
+    }
 }
 
 /// The URL, without a fragment and without a user name. Errors do not repeat what may be a secret.

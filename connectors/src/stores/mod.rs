@@ -30,6 +30,7 @@ use graticule_engine::source::StoreConnector;
 
 use crate::nearest::nearest;
 pub use error::store_error;
+pub(crate) use error::{file_write_error, write_error};
 
 /// Object stores are made for many requests at once.
 const MAX_OBJECT_STORE_CONNECTIONS: usize = 64;
@@ -87,6 +88,8 @@ fn scheme(url: &str) -> String {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+    use graticule_engine::source::Options;
+
     use super::*;
 
     #[test]
@@ -115,6 +118,31 @@ mod tests {
             let found = connector_for(url);
             match (found, expected) {
                 (Ok(connector), Ok(kind)) => assert_eq!(connector.kinds()[0], kind, "{url}"),
+                (Err(error), Err(part)) => {
+                    assert!(error.to_string().contains(part), "{url}: {error}");
+                }
+                (found, _) => panic!("{url}: {found:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn places_that_need_not_exist() {
+        for (url, expected) in [
+            ("memory://new/x.zarr", Ok(())),
+            ("s3://bucket/x.zarr", Ok(())),
+            (
+                "https://host/x.zarr?sig=s3cr3t",
+                Err("only read (in https://host/x.zarr)"),
+            ),
+            (
+                "/nonexistent/x/y.zarr",
+                Err("the folder /nonexistent/x does not exist"),
+            ),
+        ] {
+            let connector = connector_for(url).unwrap();
+            match (connector.connect_new(url, &Options::new()), expected) {
+                (Ok(_), Ok(())) => {}
                 (Err(error), Err(part)) => {
                     assert!(error.to_string().contains(part), "{url}: {error}");
                 }

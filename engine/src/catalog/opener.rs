@@ -18,6 +18,7 @@ use crate::configuration::STORE_OPTIONS;
 use crate::cube::{Cube, concatenate, conventions};
 use crate::error::{CubeError, CubeResult, ErrorKind};
 use crate::scan::CubeTable;
+use crate::sink::CubeSink;
 use crate::source::{CubeFormat, Group, Location, Options, StoreConnector, TableFormat};
 use crate::sql::addresses::without_query;
 use crate::sql::suggestions::nearest;
@@ -69,6 +70,7 @@ pub(crate) enum FormatAt {
 pub(crate) struct Opener {
     pub(crate) store_connectors: Vec<Arc<dyn StoreConnector>>,
     pub(crate) formats: Vec<Arc<dyn CubeFormat>>,
+    pub(crate) sinks: Vec<Arc<dyn CubeSink>>,
     pub(crate) table_formats: Vec<Arc<dyn TableFormat>>,
     pub(crate) blocks: Arc<BlockCache>,
     pub(crate) statistics: Arc<StatisticsStore>,
@@ -148,6 +150,50 @@ impl Opener {
                 stem(name, format.suffixes())?.replace(GLOB_CHARACTERS, ""),
             ))
         })
+    }
+
+    /// The format named `name` that cubes can be written in.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn sink(&self, name: &str) -> CubeResult<Arc<dyn CubeSink>> {
+        let mut sinks = self.sinks.iter();
+        let found = sinks.find(|sink| sink.name().eq_ignore_ascii_case(name));
+        found.cloned().ok_or_else(|| {
+            let known: Vec<&str> = self.sinks.iter().map(|sink| sink.name()).collect();
+            CubeError::unsupported("", format!("cubes cannot be written as {name}"))
+                .remedy(format!("formats are {}", known.join(", ")))
+        })
+    }
+
+    /// The format of an address that a cube can be written to, by its suffix.
+    ///
+    /// # Errors
+    /// No format has the suffix.
+    pub(crate) fn sink_of_url(&self, url: &str) -> CubeResult<Arc<dyn CubeSink>> {
+        let path = without_query(url).trim_end_matches('/');
+        let mut sinks = self.sinks.iter();
+        let found = sinks.find(|sink| path.ends_with(sink.suffix()));
+        found.cloned().ok_or_else(|| {
+            let known: Vec<&str> = self.sinks.iter().map(|sink| sink.suffix()).collect();
+            CubeError::unsupported(
+                path,
+                "cubes cannot be written under a name with this suffix",
+            )
+            .remedy(format!(
+                "suffixes are {}; or say STORED AS",
+                known.join(", ")
+            ))
+        })
+    }
+
+    /// The place that `url` names, where there need be nothing yet.
+    ///
+    /// # Errors
+    /// What [`Opener::connect`] refuses, or a store that cannot be written.
+    pub(crate) fn connect_new(&self, url: &str) -> CubeResult<Location> {
+        self.connector_of_url(url)?
+            .connect_new(url, &Options::new())
     }
 
     /// The format of a URL or path that names a table which is read whole, by its suffix.

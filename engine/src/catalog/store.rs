@@ -308,6 +308,8 @@ impl StoredCube {
                 })
                 .collect(),
             Ok(Opened::Table(_)) => vec![entry(&self.name, TableKind::Files)],
+            // What is still being written is not there yet.
+            Err(error) if error.kind() == ErrorKind::Conflict => vec![],
             Err(error) => vec![entry(&self.name, TableKind::Broken(error))],
         }
     }

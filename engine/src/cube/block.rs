@@ -14,6 +14,7 @@ use futures::future::try_join_all;
 
 use super::Variable;
 use super::chunks::AxisChunks;
+use super::crop::crop;
 use super::decoding::characters;
 use crate::error::{CubeError, CubeResult};
 use crate::source::{ChunkVersion, EncodedChunk, Payload, RawChunk};
@@ -21,8 +22,8 @@ use crate::source::{ChunkVersion, EncodedChunk, Payload, RawChunk};
 /// The decoded values of one chunk.
 #[derive(Debug, Clone)]
 pub struct Block {
-    /// Cells per axis of the variable, slowest first: at least the chunk's extent. A format that
-    /// pads the chunks at an edge of the array gives the padded shape.
+    /// Cells per axis of the variable, slowest first: at least the chunk's extent. Texts may have the padded
+    /// shape of a chunk at an edge of the array.
     pub shape: Vec<usize>,
     /// The values in C order of `shape`.
     pub values: BlockValues,
@@ -213,7 +214,11 @@ impl Variable {
         let stored_rank = self.array.description().chunks.len();
         let mut stored_index = index.to_vec();
         stored_index.resize(stored_rank, 0);
-        let raw = self.decode_stored(&stored_index, chunk)?;
+        let extent: Vec<usize> = std::iter::zip(&self.array.description().chunks, &stored_index)
+            .map(|(chunks, index)| chunks.range(*index))
+            .map(|range| (range.end - range.start) as usize)
+            .collect();
+        let raw = crop(self.decode_stored(&stored_index, chunk)?, &extent)?;
         let (values, shape) = self.decoding.apply(raw)?;
         Ok(Block {
             shape,

@@ -118,7 +118,7 @@ impl Crs {
     }
 
     /// Are its coordinates longitudes and latitudes in degrees?
-    fn is_geographic(&self) -> Option<bool> {
+    pub(crate) fn is_geographic(&self) -> Option<bool> {
         match &self.definition {
             Some(definition) => is_geographic(definition),
             None => text(&self.parameters, "grid_mapping_name")

@@ -6,14 +6,16 @@
 //!        └─ schema    axes in storage order, then variables; CF attributes as field metadata
 //! ```
 //! [`conventions`] reads the model out of a [`crate::source::Group`]; [`decoding`] turns stored
-//! numbers into values with a mask.
+//! numbers into values with a mask, and [`encoding`] turns values into stored numbers.
 
 pub mod block;
 pub mod chunks;
 pub mod concatenate;
 pub mod conventions;
+mod crop;
 pub mod crs;
 pub mod decoding;
+pub mod encoding;
 pub(crate) mod gather;
 pub mod memory;
 pub(crate) mod zip;
@@ -126,11 +128,20 @@ pub struct Variable {
     pub origin: Option<Arc<str>>,
 }
 
+/// What stands between the version of the stored cube and that of its opening.
+const OPENING: &str = " opening ";
+
 impl Cube {
+    /// The version of the cube as it is stored, whoever opened it.
+    pub(crate) fn stored_version(&self) -> &str {
+        let before = self.version.split_once(OPENING);
+        before.map_or(&self.version, |(stored, _)| stored)
+    }
+
     /// Tells this opening of the cube from others, which may read it with other options or after it has
     /// changed: no decoded chunk of another one is taken for one of these.
     pub(crate) fn opened_as(&mut self, opening: u64) {
-        self.version = format!("{} opening {opening}", self.version);
+        self.version = format!("{}{OPENING}{opening}", self.version);
         for variable in &mut self.variables {
             let name = &variable.array.description().name;
             let origin = format!("{}\n{}\n{name}", self.url, self.version);

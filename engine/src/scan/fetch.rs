@@ -19,7 +19,7 @@ use crate::cache::{BlockCache, BlockKey, Lookup, block_bytes};
 use crate::cube::Cube;
 use crate::cube::block::{Block, BlockValues};
 use crate::error::{CubeError, CubeResult, ErrorKind};
-use crate::scan::assemble::needed_chunks;
+use crate::scan::assemble::{UnitValues, assemble, needed_chunks};
 use crate::scan::grid::Unit;
 use crate::scan::metrics::ScanMetrics;
 use crate::scan::queue::Claims;
@@ -147,11 +147,7 @@ impl BlockSource {
 
     /// Waits for a fetch and decodes what came: the blocks of each of `variables`, in the order of
     /// [`needed_chunks`].
-    pub(crate) async fn finish(
-        &self,
-        mut fetch: Fetch,
-        variables: &[usize],
-    ) -> Result<Vec<Vec<Arc<Block>>>> {
+    async fn finish(&self, mut fetch: Fetch, variables: &[usize]) -> Result<Vec<Vec<Arc<Block>>>> {
         let arrivals = {
             let _waiting = self.metrics.time_fetch.timer();
             match fetch.task.join_next().await {
@@ -173,6 +169,20 @@ impl BlockSource {
             }
         }
         Ok(blocks)
+    }
+
+    /// Waits for a fetch: the values of each of `variables` at the cells of `unit`.
+    pub(crate) async fn values(
+        &self,
+        fetch: Fetch,
+        unit: &Unit,
+        variables: &[usize],
+    ) -> Result<Vec<UnitValues>> {
+        let blocks = self.finish(fetch, variables).await?;
+        let _timer = self.metrics.time_rows.timer();
+        std::iter::zip(variables, &blocks)
+            .map(|(variable, blocks)| assemble(&self.cube.variables[*variable], unit, blocks))
+            .collect()
     }
 
     async fn block(&self, arrival: Arrival) -> Result<Arc<Block>> {
@@ -269,7 +279,7 @@ async fn fetch(cube: &Cube, variable: usize, index: &[u64]) -> CubeResult<Option
         .map_err(|error| error.within(&cube.name))
 }
 
-fn broken(cube: &Cube) -> CubeError {
+pub(super) fn broken(cube: &Cube) -> CubeError {
     CubeError::corrupt(
         &cube.name,
         "a library failed on a chunk in a way it should not",
@@ -279,7 +289,7 @@ fn broken(cube: &Cube) -> CubeError {
     )
 }
 
-fn interrupted(cube: &Cube) -> CubeError {
+pub(super) fn interrupted(cube: &Cube) -> CubeError {
     CubeError::new(
         ErrorKind::Unavailable,
         &cube.name,

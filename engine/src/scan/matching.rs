@@ -1,11 +1,12 @@
 //! The rows of a scan's units that its predicate leaves: what everybody who makes rows starts from.
 //!
 //! ```text
-//!  UnitReader ─▶ unit with its early variables ─▶ predicate on rows
+//!  UnitReader ─▶ unit with its early variables ─▶ predicate on values, a filter that tightens
 //!                                                     │ none: next
 //!                                                     ▼
 //!                            fetch and decode the other variables ─▶ pieces with a matching row
 //! ```
+//! The predicate is evaluated as operators on blocks evaluate it, before any row is made.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -18,8 +19,10 @@ use datafusion::execution::TaskContext;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 
+use crate::dense::expressions::Predicate;
 use crate::scan::CubeScan;
 use crate::scan::assemble::UnitValues;
+use crate::scan::grid::Unit;
 use crate::scan::predicate::{evaluate_predicate, remap_columns, true_bits};
 use crate::scan::queue::Claims;
 use crate::scan::rows::{Piece, RowMaker, UnitRows, pieces};
@@ -28,45 +31,39 @@ use crate::scan::units::{UnitCells, UnitReader};
 /// The pieces of a unit with a matching row, each with its mask unless all its rows match.
 pub(crate) type MatchingPieces = VecDeque<(Piece, Option<BooleanBuffer>)>;
 
-/// The predicate on rows, and a filter that tightens, over the columns they read.
-struct RowPredicate {
-    expression: Option<Arc<dyn PhysicalExpr>>,
-    /// Asked as late as can be, because it takes away more and more.
-    tightening: Option<Arc<dyn PhysicalExpr>>,
+/// A filter that tightens, over the columns it reads. It takes away more and more, so it is asked as late
+/// as can be.
+struct TighteningFilter {
+    filter: Arc<dyn PhysicalExpr>,
     columns: Vec<usize>,
     schema: SchemaRef,
 }
 
-impl RowPredicate {
-    /// What `scan` has of both.
+impl TighteningFilter {
+    /// What `scan` has of it.
     fn of(scan: &CubeScan) -> Result<Option<Self>> {
-        if scan.counts_all_rows() {
+        let Some(filter) = &scan.skipping.tightening else {
             return Ok(None);
-        }
-        let columns = scan.predicate_columns();
-        let remapped = |expression: &Option<Arc<dyn PhysicalExpr>>| {
-            let expression = expression.clone();
-            let remapped = expression.map(|expression| remap_columns(expression, &columns));
-            remapped.transpose()
         };
+        let mut columns = scan.skipping.columns();
+        columns.sort_unstable();
+        columns.dedup();
         Ok(Some(Self {
-            expression: remapped(&scan.predicate.rows)?,
-            tightening: remapped(&scan.skipping.tightening)?,
+            filter: remap_columns(Arc::clone(filter), &columns)?,
             schema: Arc::new(scan.cube.schema.project(&columns)?),
             columns,
         }))
     }
 
-    /// The rows of a piece for which `expression` is true.
+    /// The rows of a piece that it leaves now.
     fn matches(
         &self,
-        expression: &Arc<dyn PhysicalExpr>,
         rows: &mut RowMaker,
         unit: &UnitRows,
         piece: &Piece,
     ) -> Result<BooleanBuffer> {
         let batch = rows.batch(unit, piece, &self.columns, &self.schema)?;
-        Ok(true_bits(&evaluate_predicate(expression, &batch)?))
+        Ok(true_bits(&evaluate_predicate(&self.filter, &batch)?))
     }
 }
 
@@ -78,7 +75,8 @@ pub(crate) struct MatchingUnits {
     /// Variables read with every unit, and those read only for units with a matching row.
     early: Vec<usize>,
     late: Vec<usize>,
-    predicate: Option<RowPredicate>,
+    predicate: Option<Predicate>,
+    tightening: Option<TighteningFilter>,
     rows: RowMaker,
     batch_rows: usize,
 }
@@ -110,13 +108,13 @@ impl MatchingUnits {
             Box::new(move || order.next_unit()),
             metrics,
         )?;
-        let predicate = RowPredicate::of(scan)?;
         Ok(Self {
             reader,
             columns,
             early,
             late,
-            predicate,
+            predicate: Predicate::new(scan)?,
+            tightening: TighteningFilter::of(scan)?,
             rows: RowMaker::new(Arc::clone(&scan.cube)),
             batch_rows: context.session_config().batch_size(),
         })
@@ -130,12 +128,10 @@ impl MatchingUnits {
         else {
             return Ok(None);
         };
+        let mask = self.matching_rows(&unit, mask, &values)?;
         let cube = Arc::clone(&self.reader.scan.cube);
-        let of_predicate = self
-            .predicate
-            .iter()
-            .flat_map(|predicate| &predicate.columns);
-        let axes: BTreeSet<usize> = of_predicate
+        let of_tightening = self.tightening.iter().flat_map(|filter| &filter.columns);
+        let axes: BTreeSet<usize> = of_tightening
             .chain(&self.columns)
             .copied()
             .filter(|column| *column < cube.axes.len())
@@ -165,14 +161,10 @@ impl MatchingUnits {
         piece: &Piece,
         mask: Option<BooleanBuffer>,
     ) -> Result<Option<Option<BooleanBuffer>>> {
-        let Some(predicate) = &self.predicate else {
+        let Some(tightening) = &self.tightening else {
             return Ok(Some(mask));
         };
-        let Some(tightening) = &predicate.tightening else {
-            return Ok(Some(mask));
-        };
-        let matches = predicate.matches(tightening, &mut self.rows, unit, piece)?;
-        let left = mask.map_or(matches.clone(), |mask| &mask & &matches);
+        let left = both(mask, tightening.matches(&mut self.rows, unit, piece)?);
         Ok((left.count_set_bits() > 0).then_some(Some(left)))
     }
 
@@ -192,26 +184,42 @@ impl MatchingUnits {
         }
     }
 
+    /// The rows of a unit for which the predicate is true, of those in `mask`; `None` for all.
+    fn matching_rows(
+        &mut self,
+        unit: &Unit,
+        mask: Option<BooleanBuffer>,
+        values: &[UnitValues],
+    ) -> Result<Option<BooleanBuffer>> {
+        let Some(predicate) = &mut self.predicate else {
+            return Ok(mask);
+        };
+        let _timer = self.reader.source.metrics.time_rows.timer();
+        let mut read = vec![None; self.reader.scan.cube.variables.len()];
+        for (variable, values) in std::iter::zip(&self.early, values) {
+            read[*variable] = Some(values.clone());
+        }
+        Ok(Some(both(mask, predicate.matches(unit, &read)?)))
+    }
+
     fn matching_pieces(
         &mut self,
         unit: &UnitRows,
         mask: Option<&BooleanBuffer>,
     ) -> Result<MatchingPieces> {
         let _timer = self.reader.source.metrics.time_rows.timer();
+        // Where other variables wait to be read, all that is known decides whether they are.
+        let tightening = self.tightening.as_ref();
+        let tightening = tightening.filter(|_| !self.late.is_empty());
         let mut matching = VecDeque::new();
         for piece in pieces(unit.counts(), self.batch_rows) {
             let mut rows = mask.map(|mask| mask.slice(piece.rows.start, piece.rows.len()));
             if rows.as_ref().is_some_and(|rows| rows.count_set_bits() == 0) {
                 continue;
             }
-            if let Some(predicate) = &self.predicate {
-                // Where other variables wait to be read, all that is known decides whether they are.
-                let tightening = predicate.tightening.iter();
-                let tightening = tightening.filter(|_| !self.late.is_empty());
-                for expression in predicate.expression.iter().chain(tightening) {
-                    let matches = predicate.matches(expression, &mut self.rows, unit, &piece)?;
-                    rows = Some(rows.map_or(matches.clone(), |rows| &rows & &matches));
-                }
+            if let Some(tightening) = tightening {
+                let matches = tightening.matches(&mut self.rows, unit, &piece)?;
+                rows = Some(both(rows, matches));
             }
             match rows.as_ref().map(BooleanBuffer::count_set_bits) {
                 Some(0) => {}
@@ -220,5 +228,13 @@ impl MatchingUnits {
             }
         }
         Ok(matching)
+    }
+}
+
+/// The rows in `mask`, all where there is none, that are in `matches`.
+fn both(mask: Option<BooleanBuffer>, matches: BooleanBuffer) -> BooleanBuffer {
+    match mask {
+        Some(mask) => &mask & &matches,
+        None => matches,
     }
 }

@@ -12,7 +12,7 @@
 //!      │
 //!      ▼
 //!  stream: fetch ahead (I/O runtime) → decode → assemble (cut the unit's cells out of the chunks)
-//!          → rows (pieces of a batch's size, coordinates added last) → predicate → projection
+//!          → predicate on values → rows (pieces of a batch's size, coordinates added last) → projection
 //! ```
 //! Nothing here lists chunks: units are computed from the axes when a partition asks for the next one.
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use arrow::array::BooleanBufferBuilder;
 use arrow::buffer::BooleanBuffer;
 use datafusion::common::Result;
+use datafusion::common::runtime::JoinSet;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
@@ -19,8 +20,8 @@ use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use crate::options::CubeOptions;
 use crate::runtime::io_handle;
 use crate::scan::CubeScan;
-use crate::scan::assemble::{UnitValues, assemble, needed_chunks};
-use crate::scan::fetch::{BlockSource, Fetch, over_budget};
+use crate::scan::assemble::{UnitValues, needed_chunks};
+use crate::scan::fetch::{BlockSource, Fetch, broken, interrupted, over_budget};
 use crate::scan::grid::{ScanGrid, Unit};
 use crate::scan::knowledge::{Knowledge, Verdict, Window};
 use crate::scan::metrics::ScanMetrics;
@@ -60,8 +61,13 @@ struct Ahead {
 /// Where what is wanted of a unit comes from.
 enum Origin {
     Chunks(Fetch),
+    /// The same, decoded by a task of its own, and the memory that its values will take.
+    Decoding(JoinSet<Result<Vec<UnitValues>>>, MemoryReservation),
     Statistics(Vec<ChunkSummary>),
 }
+
+/// Units with more bytes than this are decoded by the partition that reads them: several would be held.
+const MOST_BYTES_AHEAD: usize = 32 << 20;
 
 /// What statistics say of a unit that may have a matching row.
 #[derive(Default)]
@@ -89,6 +95,8 @@ pub(crate) struct UnitReader {
     enough: Option<u64>,
     prefetch: usize,
     ahead: VecDeque<Ahead>,
+    /// Is this the only partition, and needs every unit, so that other threads may decode some ahead of it?
+    is_alone: bool,
     exhausted: bool,
     knowledge: Option<Arc<Knowledge>>,
     tightening: Option<Tightening>,
@@ -154,8 +162,12 @@ impl UnitReader {
             order,
             filter: None,
             enough: None,
-            prefetch: options.prefetch.max(1),
+            prefetch: options.prefetch,
             ahead: VecDeque::new(),
+            is_alone: scan.partitions() == 1
+                && scan.limit.is_none()
+                && scan.skipping.tightening.is_none()
+                && context.session_config().target_partitions() > 1,
             exhausted: false,
             memory: consumer.register(context.memory_pool()),
             tightening: Tightening::of(&scan.skipping),
@@ -209,7 +221,21 @@ impl UnitReader {
                 Origin::Statistics(summaries) => (Vec::new(), Some(summaries)),
                 Origin::Chunks(fetch) => {
                     self.memory.try_resize(self.unit_bytes(&unit))?;
-                    (self.finish(fetch, &unit, &self.variables).await?, None)
+                    (
+                        self.source.values(fetch, &unit, &self.variables).await?,
+                        None,
+                    )
+                }
+                Origin::Decoding(mut task, ahead) => {
+                    let values = match task.join_next().await {
+                        Some(Ok(values)) => values?,
+                        Some(Err(error)) if error.is_panic() => {
+                            return Err(broken(&self.scan.cube).into());
+                        }
+                        _ => return Err(interrupted(&self.scan.cube).into()),
+                    };
+                    self.memory = ahead;
+                    (values, None)
                 }
             };
             self.finish_share(number);
@@ -255,7 +281,7 @@ impl UnitReader {
     /// The values of further `variables` at the cells of `unit`.
     pub(crate) async fn read(&self, unit: &Unit, variables: &[usize]) -> Result<Vec<UnitValues>> {
         let fetch = self.source.start(unit, variables);
-        self.finish(fetch, unit, variables).await
+        self.source.values(fetch, unit, variables).await
     }
 
     /// The variables that are read later are not needed for `unit`.
@@ -264,18 +290,19 @@ impl UnitReader {
         self.source.metrics.chunks_pruned.add(skipped);
     }
 
-    async fn finish(
-        &self,
-        fetch: Fetch,
-        unit: &Unit,
-        variables: &[usize],
-    ) -> Result<Vec<UnitValues>> {
-        let blocks = self.source.finish(fetch, variables).await?;
-        let _timer = self.source.metrics.time_rows.timer();
-        let cube = &self.scan.cube;
-        std::iter::zip(variables, &blocks)
-            .map(|(variable, blocks)| assemble(&cube.variables[*variable], unit, blocks))
-            .collect()
+    /// Starts to fetch what is read with every unit, and to decode it where nobody else would.
+    fn start(&self, unit: &Unit) -> Origin {
+        let fetch = self.source.start(unit, &self.variables);
+        let bytes = self.unit_bytes(unit);
+        let ahead = self.memory.new_empty();
+        if !self.is_alone || bytes > MOST_BYTES_AHEAD || ahead.try_grow(bytes).is_err() {
+            return Origin::Chunks(fetch);
+        }
+        let source = self.source.clone();
+        let (unit, variables) = (unit.clone(), self.variables.clone());
+        let mut task = JoinSet::new();
+        task.spawn(async move { source.values(fetch, &unit, &variables).await });
+        Origin::Decoding(task, ahead)
     }
 
     /// Keeps `prefetch` units on their way besides the next one.
@@ -319,7 +346,7 @@ impl UnitReader {
                     self.source.metrics.chunks_pruned.add(chunks + later);
                     Origin::Statistics(summaries)
                 }
-                None => Origin::Chunks(self.source.start(&unit, &self.variables)),
+                None => self.start(&unit),
             };
             self.ahead.push_back(Ahead {
                 number,

@@ -7,7 +7,10 @@
 //! ```
 
 pub(crate) mod addresses;
+mod altering;
 mod analyze;
+mod changing;
+mod creating;
 mod depth;
 pub(crate) mod describe;
 pub(crate) mod names;
@@ -18,3 +21,4 @@ mod settings;
 pub(crate) mod statements;
 pub(crate) mod suggestions;
 pub(crate) mod traps;
+mod writing;

@@ -53,6 +53,11 @@ pub(crate) enum Command {
         /// All variables when there is none.
         variables: Vec<String>,
     },
+    /// `VACUUM [store[.table]]`: removes what dead writers and old states left.
+    Vacuum {
+        schema: Option<String>,
+        table: Option<String>,
+    },
     /// `USE schema`
     Use { schema: String },
     /// `SHOW cube.name`: one of our settings. DataFusion shows its own.
@@ -204,6 +209,24 @@ fn parse_command(parser: &mut DFParser<'_>) -> Result<Option<Command>> {
             skip_words(parser, 1);
             skip_keyword(parser, &[Keyword::TABLE]);
             parse_analyze(parser).map(Some)
+        }
+        ("VACUUM", _) => {
+            skip_words(parser, 1);
+            if matches!(
+                parser.parser.peek_token().token,
+                Token::EOF | Token::SemiColon
+            ) {
+                return Ok(Some(Command::Vacuum {
+                    schema: None,
+                    table: None,
+                }));
+            }
+            let schema = Some(parse_name(parser)?);
+            let table = match parser.parser.consume_token(&Token::Period) {
+                true => Some(parse_name(parser)?),
+                false => None,
+            };
+            Ok(Some(Command::Vacuum { schema, table }))
         }
         ("USE", _) => {
             skip_words(parser, 1);

@@ -31,8 +31,11 @@ pub(super) fn set(session: &Session, name: &str, value: &str) -> Result<()> {
         Ok(bytes) if is_size => bytes.to_string(),
         _ => value.to_string(),
     };
-    if CubeOptions::default().set(name, &value).is_err() {
+    let is_counted = name == "prefetch";
+    let is_none = is_counted && value.trim().parse() == Ok(0_u64);
+    if is_none || CubeOptions::default().set(name, &value).is_err() {
         let valid = match default.as_deref() {
+            _ if is_counted => "a whole number from 1",
             _ if is_size => "a size such as 10GB, 512MiB or a number of bytes; 0 means no limit",
             Some("true" | "false") => "true or false",
             _ => "a whole number",

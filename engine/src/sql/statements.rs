@@ -20,6 +20,7 @@ use super::addresses::{
     Signed, take_queries, take_query, with_signed, without_queries, without_query,
 };
 use super::analyze::analyze;
+use super::changing::{drop_cube, vacuum_stores};
 use super::describe::describe;
 use super::names::quoted;
 use super::parser::{Command, Statement, fold, parse};
@@ -27,6 +28,7 @@ use super::planning::plan;
 use super::settings;
 use super::suggestions::{check_schema, unknown_table};
 use super::traps::refuse_ignored_clauses;
+use super::writing::Writing;
 use crate::catalog::definition::{Definition, Made, public_name};
 use crate::catalog::system::column::{Column, batch, schema};
 use crate::configuration::StoreDefinition;
@@ -67,6 +69,23 @@ async fn run_sql(session: &Session, mut statement: SqlStatement, text: &str) -> 
         session.engine.catalog.public.create(definition).await?;
         return done();
     }
+    if let Some(writing) = Writing::of(&statement, session)? {
+        let planning = Box::pin(writing.plan(session, text));
+        return match with_signed(signed, planning).await? {
+            Some(planned) => Ok(planned.start(session)),
+            None => done(),
+        };
+    }
+    if let SqlStatement::Explain(explain) = &statement
+        && !explain.options.analyze
+        && let Some(writing) = Writing::of(&explain.statement, session)?
+    {
+        let planning = Box::pin(writing.plan(session, text));
+        return match with_signed(signed, planning).await? {
+            Some(planned) => result(planned.explain().await?),
+            None => done(),
+        };
+    }
     if let SqlStatement::Statement(inner) = &statement {
         match inner.as_ref() {
             AstStatement::Drop {
@@ -80,6 +99,9 @@ async fn run_sql(session: &Session, mut statement: SqlStatement, text: &str) -> 
                     _ => "table",
                 };
                 for name in names {
+                    if noun == "table" && drop_cube(session, name).await? {
+                        continue;
+                    }
                     let name = public_name(name)?;
                     session
                         .engine
@@ -89,7 +111,6 @@ async fn run_sql(session: &Session, mut statement: SqlStatement, text: &str) -> 
                 }
                 return done();
             }
-            AstStatement::CreateTable(_) => return Err(no_writing("CREATE TABLE")),
             AstStatement::Drop {
                 object_type: ObjectType::Schema | ObjectType::Database,
                 ..
@@ -189,6 +210,10 @@ async fn run_command(session: &Session, command: Command) -> Result<Query> {
         Command::Analyze { table, variables } => {
             let table = find_table(session, table).await?;
             analyze(session, &table, &variables)
+        }
+        Command::Vacuum { schema, table } => {
+            let schema = schema.unwrap_or_else(|| session.default_schema());
+            result(vacuum_stores(session, &schema, table.as_deref()).await?)
         }
         Command::Use { schema } => {
             check_schema(catalog, &schema)?;
@@ -317,8 +342,8 @@ fn refuse_writing(plan: &LogicalPlan) -> Result<()> {
 }
 
 fn no_writing(what: &str) -> DataFusionError {
-    CubeError::unsupported("", format!("{what}: writing cubes is not there yet"))
-        .remedy("COPY (SELECT …) TO 'file.parquet' writes a file, CREATE VIEW keeps a query")
+    CubeError::unsupported("", format!("{what} does not write cubes"))
+        .remedy("say CREATE TABLE … AS SELECT, INSERT INTO … SELECT, DELETE FROM or ALTER TABLE")
         .into()
 }
 

@@ -13,6 +13,7 @@
 
 mod arithmetic;
 mod civil;
+mod counting;
 mod error;
 mod format;
 mod text;

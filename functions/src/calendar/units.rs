@@ -9,18 +9,18 @@ use super::{Calendar, CalendarError, CalendarResult, MICROS_PER_DAY, parse_civil
 /// How time values are counted: a unit, a reference date and the calendar of both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimeUnits {
-    calendar: Calendar,
-    unit: Unit,
+    pub(super) calendar: Calendar,
+    pub(super) unit: Unit,
     /// Microseconds of the reference date in the calendar.
-    reference: i64,
+    pub(super) reference: i64,
 }
 
 /// A unit as a fraction of microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Unit {
-    micros: i64,
+pub(super) struct Unit {
+    pub(super) micros: i64,
     /// 1, but for nanoseconds.
-    divisor: i64,
+    pub(super) divisor: i64,
     /// Whether cftime sees jitter of a microsecond about a whole second as rounding noise.
     coarse: bool,
 }

@@ -11,7 +11,7 @@ use super::{Bits, Element, LANES, Needs, Rows};
 pub struct Columns<'a, E: Element> {
     /// Valid cells.
     pub count: &'a mut [u64],
-    /// What is taken off each value before it is added; empty for nothing.
+    /// What is taken off each value before it is added, finite numbers of the values' type; empty for nothing.
     pub shift: &'a [E::Sum],
     /// Sum of (value − shift), leading part.
     pub sum: &'a mut [E::Sum],
@@ -139,6 +139,7 @@ fn sixteen<
     if let Some(known) = columns.shift.get(here.clone()) {
         shift[..here.len()].copy_from_slice(known);
     }
+    let neutral = shift.map(E::neutral);
     let mut count = [0u32; LANES];
     let mut sum = [E::Sum::default(); LANES];
     let mut squares = [E::Sum::default(); LANES];
@@ -150,21 +151,21 @@ fn sixteen<
             continue;
         };
         let mask = if MASKED { valid.sixteen(start) } else { 0xffff };
-        let is_valid = |lane: usize| !MASKED || mask & (1 << lane) != 0;
         if MASKED {
             for lane in 0..LANES {
-                count[lane] += u32::from(is_valid(lane));
+                count[lane] += (mask >> lane) & 1;
             }
         }
         if SUM {
             let mut summands = [E::Sum::default(); LANES];
+            let mut counted = cells;
+            if MASKED {
+                for lane in 0..LANES {
+                    counted[lane] = cells[lane].or_else(mask, lane, neutral[lane]);
+                }
+            }
             for lane in 0..LANES {
-                let summand = cells[lane].widen(shift[lane]);
-                summands[lane] = if is_valid(lane) {
-                    summand
-                } else {
-                    E::Sum::default()
-                };
+                summands[lane] = counted[lane].widen(shift[lane]);
             }
             for lane in 0..LANES {
                 sum[lane] = E::add(sum[lane], summands[lane]);
@@ -179,18 +180,10 @@ fn sixteen<
             let (mut low, mut high) = (cells, cells);
             if MASKED {
                 for lane in 0..LANES {
-                    low[lane] = if is_valid(lane) {
-                        cells[lane]
-                    } else {
-                        E::HIGHEST
-                    };
+                    low[lane] = cells[lane].or_else(mask, lane, E::HIGHEST);
                 }
                 for lane in 0..LANES {
-                    high[lane] = if is_valid(lane) {
-                        cells[lane]
-                    } else {
-                        E::LOWEST
-                    };
+                    high[lane] = cells[lane].or_else(mask, lane, E::LOWEST);
                 }
             }
             for lane in 0..LANES {

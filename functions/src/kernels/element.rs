@@ -30,10 +30,15 @@ pub trait Element: Copy + Send + Sync + Debug + PartialEq + 'static {
     fn larger(self, other: Self) -> Self;
     /// Is it an infinity or not a number?
     fn is_finite(self) -> bool;
+    /// The value where bit `lane` of `mask` is set, `otherwise` elsewhere. With shifts, of which the compiler
+    /// makes vectors of words; of tests of single bits it does not.
+    fn or_else(self, mask: u32, lane: usize, otherwise: Self) -> Self;
+    /// The value whose summand is zero: `shift` is one of this type, widened.
+    fn neutral(shift: Self::Sum) -> Self;
 }
 
 macro_rules! float {
-    ($type:ty) => {
+    ($type:ty, $bits:ty) => {
         impl Element for $type {
             type Sum = f64;
             const LOWEST: Self = <$type>::NEG_INFINITY;
@@ -67,12 +72,21 @@ macro_rules! float {
             fn is_finite(self) -> bool {
                 <$type>::is_finite(self)
             }
+            #[inline(always)]
+            fn or_else(self, mask: u32, lane: usize, otherwise: Self) -> Self {
+                let keep = (0 as $bits).wrapping_sub((<$bits>::from(mask) >> lane) & 1);
+                Self::from_bits((self.to_bits() & keep) | (otherwise.to_bits() & !keep))
+            }
+            #[inline(always)]
+            fn neutral(shift: f64) -> Self {
+                shift as Self
+            }
         }
     };
 }
 
-float!(f32);
-float!(f64);
+float!(f32, u32);
+float!(f64, u64);
 
 impl Element for i64 {
     type Sum = i64;
@@ -106,5 +120,14 @@ impl Element for i64 {
     #[inline(always)]
     fn is_finite(self) -> bool {
         true
+    }
+    #[inline(always)]
+    fn or_else(self, mask: u32, lane: usize, otherwise: Self) -> Self {
+        let keep = 0i64.wrapping_sub((i64::from(mask) >> lane) & 1);
+        (self & keep) | (otherwise & !keep)
+    }
+    #[inline(always)]
+    fn neutral(_shift: i64) -> i64 {
+        0
     }
 }

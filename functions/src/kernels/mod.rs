@@ -34,6 +34,7 @@ pub mod program;
 pub mod runs;
 pub mod select;
 pub mod series;
+pub mod validity;
 pub mod window;
 
 pub use bits::Bits;

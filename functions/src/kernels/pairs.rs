@@ -111,8 +111,9 @@ impl Sums {
         }
     }
 
-    /// Adds the lanes to `total`.
-    #[inline(always)]
+    /// Adds the lanes to `total`. A function of its own: inlined, its sums over lanes would make the compiler
+    /// keep x and y of one lane in a vector, and not several lanes.
+    #[inline(never)]
     fn fold(self, total: &mut PairSummary, low: &mut [f64; 2]) {
         let sum = |lanes: &[f64; LANES]| lanes.iter().sum::<f64>();
         compensated::add(&mut total.x, &mut low[0], sum(&self.x));

@@ -37,7 +37,8 @@ impl<E: Element> Default for Summary<E> {
     }
 }
 
-/// Reduces all valid cells of `rows`; `shift` is taken off each value before it is added.
+/// Reduces all valid cells of `rows`; `shift`, a finite number of the values' type, is taken off each value
+/// before it is added.
 pub fn reduce<E: Element>(
     values: &[E],
     valid: Option<Bits<'_>>,
@@ -127,16 +128,16 @@ impl<E: Element> Lanes<E> {
         mask: u32,
         shift: E::Sum,
     ) {
-        let is_valid = |lane: usize| !MASKED || mask & (1 << lane) != 0;
         if SUM {
             let mut summands = [E::Sum::default(); LANES];
+            let mut counted = *values;
+            if MASKED {
+                for lane in 0..LANES {
+                    counted[lane] = values[lane].or_else(mask, lane, E::neutral(shift));
+                }
+            }
             for lane in 0..LANES {
-                let summand = values[lane].widen(shift);
-                summands[lane] = if is_valid(lane) {
-                    summand
-                } else {
-                    E::Sum::default()
-                };
+                summands[lane] = counted[lane].widen(shift);
             }
             for lane in 0..LANES {
                 self.sum[lane] = E::add(self.sum[lane], summands[lane]);
@@ -151,18 +152,10 @@ impl<E: Element> Lanes<E> {
             let (mut low, mut high) = (*values, *values);
             if MASKED {
                 for lane in 0..LANES {
-                    low[lane] = if is_valid(lane) {
-                        values[lane]
-                    } else {
-                        E::HIGHEST
-                    };
+                    low[lane] = values[lane].or_else(mask, lane, E::HIGHEST);
                 }
                 for lane in 0..LANES {
-                    high[lane] = if is_valid(lane) {
-                        values[lane]
-                    } else {
-                        E::LOWEST
-                    };
+                    high[lane] = values[lane].or_else(mask, lane, E::LOWEST);
                 }
             }
             for lane in 0..LANES {

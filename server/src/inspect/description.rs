@@ -245,6 +245,7 @@ fn type_name(data_type: &DataType) -> String {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "text".to_string(),
         DataType::Boolean => "bool".to_string(),
         DataType::FixedSizeBinary(1) => "char".to_string(),
+        DataType::List(element) => format!("list of {}", type_name(element.data_type())),
         other => other.to_string().to_lowercase(),
     }
 }

@@ -2,13 +2,17 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::AsArray;
 use arrow::datatypes::{Float64Type, Int64Type};
+use futures::TryStreamExt;
 use graticule_engine::Engine;
 use libtest_mimic::{Failed, Trial};
 
 use crate::client::{Client, Variables};
+use crate::watched::until;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -20,6 +24,9 @@ pub(crate) fn trials() -> Vec<Trial> {
         }),
         Trial::test("statistics::queries_leave_them_behind_where_asked", || {
             block_on(queries_leave_them_behind_where_asked())
+        }),
+        Trial::test("statistics::a_cancelled_analysis_leaves_nothing", || {
+            block_on(a_cancelled_analysis_leaves_nothing())
         }),
     ]
 }
@@ -201,13 +208,61 @@ async fn a_cube_that_grows_keeps_what_is_known() -> Result<(), Failed> {
     Ok(())
 }
 
+async fn a_cancelled_analysis_leaves_nothing() -> Result<(), Failed> {
+    let client = client()?;
+    let chunks: Vec<[i16; 3]> = (0..4000).map(|n| [n, n + 1, n + 2]).collect();
+    write_cube(&cube(&client), &chunks)?;
+    let statement = client.variables.to_folders("ANALYZE '$SCRATCH/c.zarr'");
+    let engine = engine(&client.variables)?;
+    let query = engine.session().run(&statement).await?;
+    let progress = Arc::clone(&query.progress);
+    let done = || progress.snapshot().chunks_done as usize;
+    let running = tokio::spawn(query.stream.try_collect::<Vec<_>>());
+    until(100, done).await?;
+    running.abort();
+    let stopped = running.await.is_err_and(|error| error.is_cancelled());
+    assert!(stopped, "the analysis was done before it was cancelled");
+    let dropped = done();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let later = done();
+    assert!(
+        later < dropped + 32,
+        "{dropped} chunks at the drop, {later} later"
+    );
+    assert!(later < chunks.len());
+    let folder = PathBuf::from(client.variables.to_folders("$SCRATCH/statistics"));
+    assert_eq!(files_below(&folder)?, 0);
+    // A later one starts again, and its statistics are right.
+    assert_eq!(analyze(&client).await?, 4000);
+    assert_eq!(files_below(&folder)?, 1);
+    assert_eq!(ask(&client).await?, (0.0, 40_010.0, 12_000, 11_970));
+    Ok(())
+}
+
+/// Files in a folder and the folders in it; none where it does not exist.
+fn files_below(folder: &Path) -> std::io::Result<usize> {
+    if !folder.exists() {
+        return Ok(0);
+    }
+    let mut count = 0;
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        count += if path.is_dir() {
+            files_below(&path)?
+        } else {
+            1
+        };
+    }
+    Ok(count)
+}
+
 async fn queries_leave_them_behind_where_asked() -> Result<(), Failed> {
     for (asked, read) in [(false, 3), (true, 1)] {
         let client = client()?;
         let folder = cube(&client);
         write_cube(&folder, &[[1, 2, 3], [4, 5, 6], [7, 8, 9]])?;
         // The clock of the file system ticks: what was just written is not recorded.
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
         client
             .run(&format!("SET cube.collect_statistics = {asked}"))
             .await?;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  cubes, faults, secrets ──▶ connector ──▶ faulty_server: a script of answers, all requests kept
-//!  s3 ──────────────────────▶ connector ──▶ s3_server: SeaweedFS, keys and an open bucket
+//!  s3, s3_writing ──────────▶ connector ──▶ s3_server: SeaweedFS, keys and an open bucket
 //!  azure ───────────────────▶ connector ──▶ azure_server: Azurite, keys, signatures, an open container
 //!  gcs ─────────────────────▶ connector ──▶ gcs_server: fake-gcs-server, open to everybody
 //! ```
@@ -19,6 +19,8 @@ mod gcs;
 mod gcs_server;
 mod s3;
 mod s3_server;
+mod s3_statistics;
+mod s3_writing;
 mod secrets;
 mod server_process;
 
@@ -36,6 +38,8 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.extend(faults::trials());
     trials.extend(secrets::trials());
     trials.extend(s3::trials());
+    trials.extend(s3_statistics::trials());
+    trials.extend(s3_writing::trials());
     trials.extend(azure::trials());
     trials.extend(gcs::trials());
     trials.push(Trial::test("stores::names_are_kept", || {

@@ -12,9 +12,9 @@ use super::cubes::{check_same, cube_file};
 use super::s3_server::{ACCESS_KEY_ID, S3Server, SECRET_ACCESS_KEY};
 use super::{connect, run};
 
-type Keys = &'static [(&'static str, &'static str)];
+pub(super) type Keys = &'static [(&'static str, &'static str)];
 
-const SIGNED: Keys = &[
+pub(super) const SIGNED: Keys = &[
     ("access_key_id", ACCESS_KEY_ID),
     ("secret_access_key", SECRET_ACCESS_KEY),
 ];
@@ -76,7 +76,7 @@ const ROWS: &[Row] = &[
     ),
 ];
 
-fn connect_s3(server: &S3Server, path: &str, keys: Keys) -> CubeResult<Location> {
+pub(super) fn connect_s3(server: &S3Server, path: &str, keys: Keys) -> CubeResult<Location> {
     let mut options = vec![
         ("endpoint", server.endpoint.as_str()),
         ("allow_http", "true"),
@@ -87,11 +87,11 @@ fn connect_s3(server: &S3Server, path: &str, keys: Keys) -> CubeResult<Location>
 }
 
 /// The server listens before it can store, and makes a bucket when the first object comes.
-async fn put(location: &Location, object: &'static [u8]) -> Result<(), Failed> {
+pub(super) async fn put(location: &Location, object: Vec<u8>) -> Result<(), Failed> {
     for _ in 0..100 {
         if location
             .store
-            .put(&location.path, object.into())
+            .put(&location.path, object.clone().into())
             .await
             .is_ok()
         {
@@ -107,13 +107,13 @@ async fn real_server() -> Result<(), Failed> {
     for (path, object) in OBJECTS {
         put(
             &connect_s3(&server, &format!("open/{path}"), SIGNED)?,
-            object,
+            object.to_vec(),
         )
         .await?;
     }
     put(
         &connect_s3(&server, "closed/cube.zarr/0.0", SIGNED)?,
-        b"0123456789",
+        b"0123456789".to_vec(),
     )
     .await?;
     for (path, keys, range, expected) in ROWS {

@@ -15,7 +15,11 @@ use zarrs::metadata::v3::MetadataV3;
 
 use super::data_type::{ByteOrder, CellType};
 use super::filters::Filter;
+use super::lists::Lists;
 use super::own::{NUMCODECS, own_codec, plain_name, register};
+
+/// What people read where there is nothing to undo.
+const NOTHING: &str = "none";
 
 /// One codec as the metadata name it.
 #[derive(Debug, Clone, PartialEq)]
@@ -216,6 +220,13 @@ impl Codec {
                 format!("{name}({kept}={value})")
             }
             "vlen" => name.to_string(),
+            "optional" => {
+                let codecs = Self::list_of_v3(self.configuration.get("data_codecs"));
+                match codecs.map(|codecs| describe(&codecs)) {
+                    Ok(codecs) if codecs != NOTHING => format!("{name}({codecs})"),
+                    _ => name.to_string(),
+                }
+            }
             _ => {
                 let settings = self.configuration.iter();
                 let settings: Vec<String> = settings
@@ -241,17 +252,16 @@ fn filters(array: &Map<String, Value>) -> Result<&[Value], String> {
 
 /// What the objects of a Zarr v2 array are, if a filter says it.
 pub(super) fn objects(array: &Map<String, Value>) -> Option<CellType> {
-    let filters = filters(array).ok()?.iter();
-    filters
-        .filter_map(|filter| filter.get("id")?.as_str())
-        .find_map(|name| match name {
-            "vlen-utf8" => Some(CellType::Text),
-            "vlen-bytes" => Some(CellType::Bytes),
-            _ => None,
-        })
+    let mut filters = filters(array).ok()?.iter().filter_map(Value::as_object);
+    filters.find_map(|filter| match filter.get("id")?.as_str()? {
+        "vlen-utf8" => Some(CellType::Text),
+        "vlen-bytes" => Some(CellType::Bytes),
+        "vlen-array" => Some(CellType::Lists(Lists::of(filter).ok()?.numbers())),
+        _ => None,
+    })
 }
 
-/// The codecs for people, in the order in which decoding undoes them; `none` where there are none.
+/// The codecs for people, in the order in which decoding undoes them; [`NOTHING`] where there are none.
 pub(super) fn describe(codecs: &[Codec]) -> String {
     let texts: Vec<String> = codecs
         .iter()
@@ -260,7 +270,7 @@ pub(super) fn describe(codecs: &[Codec]) -> String {
         .filter(|text| !text.is_empty())
         .collect();
     match texts.is_empty() {
-        true => "none".to_string(),
+        true => NOTHING.to_string(),
         false => texts.join(", "),
     }
 }
@@ -331,6 +341,10 @@ mod tests {
                 json!({"filters": [{"id": "packbits"}], "compressor": {"id": "lz4"}}),
                 "lz4, packbits",
             ),
+            (
+                json!({"filters": [{"id": "vlen-array", "dtype": "<i4"}], "compressor": {"id": "zstd"}}),
+                "zstd, vlen-array(dtype=<i4)",
+            ),
         ];
         for (array, expected) in v2 {
             let array = array.as_object().unwrap();
@@ -353,6 +367,16 @@ mod tests {
                 json!([{"name": "zarrs.squeeze"}, {"name": "zfp", "configuration": {"mode": "reversible"}},
                     {"name": "zarrs.gdeflate", "configuration": {"level": 9}}]),
                 "gdeflate:9, zfp(reversible), squeeze",
+            ),
+            (
+                json!([{"name": "zarrs.optional", "configuration": {"mask_codecs": ["packbits"],
+                    "data_codecs": ["bytes", {"name": "gzip", "configuration": {"level": 5}}]}}]),
+                "optional(gzip:5)",
+            ),
+            (
+                json!([{"name": "zarrs.optional", "configuration": {"mask_codecs": ["packbits"],
+                    "data_codecs": ["bytes"]}}, "crc32c"]),
+                "crc32c, optional",
             ),
         ];
         for (codecs, expected) in v3 {

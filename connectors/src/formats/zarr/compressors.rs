@@ -3,16 +3,9 @@
 //! A damaged zstd frame may claim any length, and zarrs allocates what it claims; a few kilobytes
 //! of gzip can hold gigabytes. These decoders stop at the length that the metadata promise.
 
-use std::borrow::Cow;
-use std::io::Read;
-use std::sync::Arc;
+use std::io::{self, Read};
 
-use zarrs::array::codec::api::{
-    ArrayBytesRaw, BytesRepresentation, BytesToBytesCodecTraits, CodecError, CodecOptions,
-    RecommendedConcurrency,
-};
-
-use super::decode_only::{decode_only, no_encoder};
+use super::decode_only::Decompress;
 use super::decoding::LARGEST_CHUNK;
 use super::gdeflate;
 
@@ -42,83 +35,50 @@ impl Compressor {
             _ => return None,
         })
     }
+}
 
-    fn decompress(self, encoded: &[u8], expected: Option<u64>) -> Result<Vec<u8>, CodecError> {
+impl Decompress for Compressor {
+    fn decompress(&self, encoded: &[u8], expected: Option<u64>) -> Result<Vec<u8>, String> {
         let limit = expected.unwrap_or(LARGEST_CHUNK).min(LARGEST_CHUNK);
-        match self {
-            Self::Zstd if expected.is_some() => {
-                Ok(zstd::bulk::decompress(encoded, limit as usize)?)
-            }
-            Self::Zstd => read_up_to(limit, expected, zstd::stream::read::Decoder::new(encoded)?),
+        let decompressed = match self {
+            Self::Zstd if expected.is_some() => zstd::bulk::decompress(encoded, limit as usize),
+            Self::Zstd => zstd::stream::read::Decoder::new(encoded)
+                .and_then(|decoder| read_up_to(limit, expected, decoder)),
             Self::Gzip => read_up_to(limit, expected, flate2::read::MultiGzDecoder::new(encoded)),
             Self::Zlib => read_up_to(limit, expected, flate2::read::ZlibDecoder::new(encoded)),
             Self::Bzip2 => read_up_to(limit, expected, bzip2::read::BzDecoder::new(encoded)),
-            Self::Lz4 => {
-                let (length, block) = encoded.split_first_chunk().ok_or_else(too_short)?;
-                let length = u64::from(u32::from_le_bytes(*length));
-                if length > limit {
-                    return Err(too_long(limit));
-                }
-                lz4_flex::block::decompress(block, length as usize)
-                    .map_err(|error| CodecError::Other(error.to_string()))
+            Self::Lz4 => return lz4(encoded, limit),
+            Self::Gdeflate => {
+                let decompressed = gdeflate::decompress(encoded, limit);
+                return decompressed.map_err(|_| "it is not GDeflate data".to_string());
             }
-            Self::Gdeflate => gdeflate::decompress(encoded, limit)
-                .map_err(|_| CodecError::Other("it is not GDeflate data".to_string())),
-        }
+        };
+        decompressed.map_err(|error| error.to_string())
     }
 }
 
-fn read_up_to(limit: u64, expected: Option<u64>, reader: impl Read) -> Result<Vec<u8>, CodecError> {
+fn lz4(encoded: &[u8], limit: u64) -> Result<Vec<u8>, String> {
+    let (length, block) = encoded
+        .split_first_chunk()
+        .ok_or("it is too short to be compressed data")?;
+    let length = u64::from(u32::from_le_bytes(*length));
+    if length > limit {
+        return Err(too_long(limit));
+    }
+    lz4_flex::block::decompress(block, length as usize).map_err(|error| error.to_string())
+}
+
+fn read_up_to(limit: u64, expected: Option<u64>, reader: impl Read) -> io::Result<Vec<u8>> {
     let mut decoded = Vec::with_capacity(expected.map_or(0, |_| limit as usize));
     reader.take(limit + 1).read_to_end(&mut decoded)?;
     match decoded.len() as u64 > limit {
-        true => Err(too_long(limit)),
+        true => Err(io::Error::other(too_long(limit))),
         false => Ok(decoded),
     }
 }
 
-fn too_long(limit: u64) -> CodecError {
-    CodecError::Other(format!("it decompresses to more than {limit} bytes"))
-}
-
-fn too_short() -> CodecError {
-    CodecError::Other("it is too short to be compressed data".to_string())
-}
-
-decode_only!(Compressor);
-
-impl BytesToBytesCodecTraits for Compressor {
-    fn into_dyn(self: Arc<Self>) -> Arc<dyn BytesToBytesCodecTraits> {
-        self
-    }
-
-    fn recommended_concurrency(
-        &self,
-        _decoded: &BytesRepresentation,
-    ) -> Result<RecommendedConcurrency, CodecError> {
-        Ok(RecommendedConcurrency::new_maximum(1))
-    }
-
-    fn encoded_representation(&self, _decoded: &BytesRepresentation) -> BytesRepresentation {
-        BytesRepresentation::UnboundedSize
-    }
-
-    fn encode<'a>(
-        &self,
-        _decoded: ArrayBytesRaw<'a>,
-        _options: &CodecOptions,
-    ) -> Result<ArrayBytesRaw<'a>, CodecError> {
-        no_encoder()
-    }
-
-    fn decode<'a>(
-        &self,
-        encoded: ArrayBytesRaw<'a>,
-        decoded: &BytesRepresentation,
-        _options: &CodecOptions,
-    ) -> Result<ArrayBytesRaw<'a>, CodecError> {
-        self.decompress(&encoded, decoded.size()).map(Cow::Owned)
-    }
+fn too_long(limit: u64) -> String {
+    format!("it decompresses to more than {limit} bytes")
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
+use super::numbers::Numbers;
+
 /// Rust's 16-bit float, by the name under which Arrow has it.
 pub(super) type Float16 = <Float16Type as ArrowPrimitiveType>::Native;
 
@@ -41,6 +43,10 @@ pub(super) enum CellType {
     Time { unit: TimeUnit, factor: i64 },
     /// NumPy's timedelta64: a count of `factor` × `unit`, the smallest number is "not a time".
     Duration { unit: &'static str, factor: i64 },
+    /// Lists of any length of numbers.
+    Lists(Numbers),
+    /// Cells of another type, which are missing where a mask says so.
+    Optional(Box<CellType>),
 }
 
 /// Which bytes of a number come first.
@@ -122,6 +128,11 @@ impl CellType {
             "null_terminated_bytes" => Self::FixedBytes {
                 bytes: length("length_bytes").filter(is_text_length)?,
             },
+            "zarrs.optional" => match Self::of_v3(data_type.get("configuration")?)? {
+                // There is one NULL only, and none inside of a text of characters.
+                Self::Optional(_) | Self::FixedBytes { bytes: 1 } => return None,
+                values => Self::Optional(Box::new(values)),
+            },
             "numpy.datetime64" | "numpy.timedelta64" => {
                 let scale = setting("scale_factor").map_or(Some(1), Value::as_i64)?;
                 let unit = format!("{scale}{}", setting("unit")?.as_str()?);
@@ -133,6 +144,14 @@ impl CellType {
             }
             _ => return None,
         })
+    }
+
+    /// The type of the cells that are not missing.
+    pub(super) fn of_values(&self) -> &Self {
+        match self {
+            Self::Optional(values) => values,
+            other => other,
+        }
     }
 
     /// The type of the decoded values.
@@ -147,10 +166,13 @@ impl CellType {
             }
             Self::Time { unit, .. } => ArrowType::Timestamp(*unit, None),
             Self::Duration { .. } => ArrowType::Int64,
+            Self::Lists(numbers) => ArrowType::new_list(numbers.arrow(), false),
+            Self::Optional(values) => values.arrow(),
         }
     }
 
-    /// The name and configuration of the type the codecs work on, as Zarr v3 writes it.
+    /// The name and configuration of the type the codecs work on, as Zarr v3 writes it. Of cells that
+    /// may be missing, that of the values.
     pub(super) fn zarrs_metadata(&self) -> Value {
         match self {
             Self::Number(number) => json!(number.to_string().to_lowercase()),
@@ -163,10 +185,12 @@ impl CellType {
             }),
             Self::Text | Self::Bytes => json!("string"),
             Self::Time { .. } | Self::Duration { .. } => json!("int64"),
+            Self::Lists(_) => json!("bytes"),
+            Self::Optional(values) => values.zarrs_metadata(),
         }
     }
 
-    /// Bytes of a decoded cell; of text of any length, those of its offset.
+    /// Bytes of a decoded cell; of texts and lists of any length, those of their offset.
     pub(super) fn cell_bytes(&self) -> u64 {
         match self {
             Self::Number(number) => number.primitive_width().unwrap_or(8) as u64,
@@ -174,7 +198,12 @@ impl CellType {
             Self::Boolean => 1,
             Self::FixedBytes { bytes } => *bytes as u64,
             Self::FixedText { characters } => *characters as u64 * 4,
-            Self::Text | Self::Bytes | Self::Time { .. } | Self::Duration { .. } => 8,
+            Self::Text
+            | Self::Bytes
+            | Self::Lists(_)
+            | Self::Time { .. }
+            | Self::Duration { .. } => 8,
+            Self::Optional(values) => values.cell_bytes() + 1,
         }
     }
 
@@ -182,7 +211,12 @@ impl CellType {
     /// written in hexadecimal as numbers. What makes no sense for the type stays as it is.
     pub(super) fn fill_value(&self, stored: &Value) -> Value {
         match (self, stored) {
-            (_, Value::Null) => Value::Null,
+            // NumPy writes a number where it has no list.
+            (_, Value::Null) | (Self::Lists(_), _) => Value::Null,
+            (Self::Optional(values), Value::Array(one)) => match one.as_slice() {
+                [value] => values.fill_value(value),
+                _ => stored.clone(),
+            },
             (Self::Time { factor, .. } | Self::Duration { factor, .. }, _) => {
                 count(stored, *factor)
             }
@@ -355,6 +389,33 @@ mod tests {
     }
 
     #[test]
+    fn cells_may_be_missing_once() {
+        let optional = |of: Value| json!({"name": "zarrs.optional", "configuration": of});
+        let plain = |name: &str| json!({"name": name, "configuration": {}});
+        let time =
+            json!({"name": "numpy.datetime64", "configuration": {"unit": "D", "scale_factor": 1}});
+        let character =
+            json!({"name": "null_terminated_bytes", "configuration": {"length_bytes": 1}});
+        let seconds = ArrowType::Timestamp(TimeUnit::Second, None);
+        let cases = [
+            (plain("int16"), Some(ArrowType::Int16)),
+            (plain("float16"), Some(ArrowType::Float32)),
+            (plain("string"), Some(ArrowType::Utf8)),
+            (time, Some(seconds)),
+            (character, None),
+            (optional(plain("int16")), None),
+            (plain("complex64"), None),
+            (json!({}), None),
+            (json!(3), None),
+        ];
+        for (of, expected) in cases {
+            let found = CellType::of_v3(&optional(of.clone()));
+            assert_eq!(found.map(|cell| cell.arrow()), expected, "{of}");
+        }
+        assert_eq!(CellType::of_v3(&json!("zarrs.optional")), None);
+    }
+
+    #[test]
     fn fill_values_are_in_the_terms_of_the_values() {
         let day = CellType::Time {
             unit: TimeUnit::Second,
@@ -363,6 +424,7 @@ mod tests {
         let single = CellType::Number(ArrowType::Float32);
         let double = CellType::Number(ArrowType::Float64);
         let bytes = CellType::FixedBytes { bytes: 4 };
+        let maybe = CellType::Optional(Box::new(single.clone()));
         let cases = [
             (&day, json!(2), json!(172_800)),
             (&day, json!("NaT"), json!(i64::MIN)),
@@ -374,6 +436,10 @@ mod tests {
             (&bytes, json!("YWIAAA=="), json!("ab")),
             (&CellType::Text, json!(0), json!("")),
             (&CellType::Boolean, json!(0), json!(false)),
+            (&CellType::Lists(Numbers::I32), json!(0), Value::Null),
+            (&maybe, json!(["0x3f800000"]), json!(1.0)),
+            (&maybe, Value::Null, Value::Null),
+            (&maybe, json!([1, 2]), json!([1, 2])),
             (&single, Value::Null, Value::Null),
         ];
         for (cell, stored, expected) in cases {

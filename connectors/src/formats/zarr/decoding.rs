@@ -1,31 +1,26 @@
 //! From the encoded bytes of a chunk to an Arrow array: the CPU half of reading.
 //!
-//! [`Decoder`] undoes the codecs on the calling thread, checks the length, and hands the buffer to
-//! Arrow without a copy where the memory is aligned. Bytes that are not what the metadata promise
-//! are an error in words, never a panic: zarrs panics on garbage in shards inside of shards, which is
-//! caught here.
+//! [`Decoder`] undoes the codecs on the calling thread and checks the length; [`values_of`] makes an
+//! Arrow array of what comes out. Bytes that are not what the metadata promise are an error in words,
+//! never a panic: zarrs panics on garbage in shards inside of shards, which is caught here.
 
 use std::borrow::Cow;
 use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-use arrow::array::{
-    Array, ArrayDataBuilder, ArrayRef, AsArray, BooleanArray, StringBuilder, make_array,
-};
-use arrow::buffer::{BooleanBuffer, Buffer};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType as ArrowType, Int64Type, UInt32Type};
+use arrow::array::{Array, ArrayRef};
 use bytes::Bytes;
 use serde_json::Value;
 use zarrs::array::{
-    ArrayBytes, ArrayBytesRaw, ArrayToBytesCodecTraits, BytesRepresentation, CodecChain,
-    CodecOptions, DataType, FillValue,
+    ArrayBytes, ArrayToBytesCodecTraits, BytesRepresentation, CodecChain, CodecOptions, DataType,
+    FillValue,
 };
 use zarrs::metadata::v3::MetadataV3;
 
 use super::codecs::{Codec, pipeline};
-use super::data_type::{CellType, NOT_A_TIME};
+use super::data_type::CellType;
+use super::values::values_of;
 
 /// The largest chunk that is decoded, in bytes.
 pub(super) const LARGEST_CHUNK: u64 = 2 << 30;
@@ -47,9 +42,7 @@ impl Decoder {
         codecs: &[Codec],
         fill_value: &Value,
     ) -> Result<Self, String> {
-        let metadata: MetadataV3 =
-            serde_json::from_value(cell.zarrs_metadata()).map_err(|error| error.to_string())?;
-        let data_type = DataType::from_metadata(&metadata).map_err(|error| error.to_string())?;
+        let data_type = type_of(cell)?;
         let chain = pipeline(codecs)?;
         Ok(Self {
             cell: cell.clone(),
@@ -81,14 +74,7 @@ impl Decoder {
         let decode = AssertUnwindSafe(|| self.decode_bytes(encoded, shape));
         let decoded = catch_unwind(decode)
             .map_err(|_| "the bytes are not a chunk of this array".to_string())??;
-        let values = match decoded {
-            ArrayBytes::Fixed(raw) => self.fixed(buffer_of(raw, encoded), cells)?,
-            ArrayBytes::Variable(texts) => {
-                let (bytes, offsets) = texts.into_parts();
-                texts_of(offsets.windows(2).map(|ends| bytes.get(ends[0]..ends[1])))?
-            }
-            ArrayBytes::Optional(_) => return Err("the values have a mask of their own".into()),
-        };
+        let values = values_of(&self.cell, decoded, encoded, cells)?;
         if values.len() != cells {
             return Err(format!(
                 "the chunk has {} cells instead of {cells}",
@@ -126,46 +112,17 @@ impl Decoder {
             )
             .map_err(|error| error.to_string())
     }
+}
 
-    /// Values of fixed size from `cells` cells in native byte order.
-    fn fixed(&self, buffer: Buffer, cells: usize) -> Result<ArrayRef, String> {
-        match &self.cell {
-            CellType::Number(number) => array_of(number, buffer, cells),
-            CellType::Half => {
-                let halves = array_of(&ArrowType::Float16, buffer, cells)?;
-                cast(&halves, &ArrowType::Float32).map_err(|error| error.to_string())
-            }
-            CellType::Boolean => {
-                let values = buffer.get(..cells).ok_or("the chunk is too short")?;
-                let bits = BooleanBuffer::from_iter(values.iter().map(|byte| *byte != 0));
-                Ok(Arc::new(BooleanArray::new(bits, None)))
-            }
-            CellType::FixedBytes { bytes: 1 } => array_of(&self.cell.arrow(), buffer, cells),
-            CellType::FixedBytes { bytes } => texts_of(buffer.chunks_exact(*bytes).map(|text| {
-                let last = text.iter().rposition(|byte| *byte != 0);
-                text.get(..last.map_or(0, |last| last + 1))
-            })),
-            CellType::FixedText { characters } => {
-                let codes = array_of(&ArrowType::UInt32, buffer, cells * characters)?;
-                let codes = codes.as_primitive::<UInt32Type>().values();
-                let mut texts = StringBuilder::new();
-                for text in codes.chunks_exact(*characters) {
-                    let last = text.iter().rposition(|code| *code != 0);
-                    let used = text.iter().take(last.map_or(0, |last| last + 1));
-                    let text: Option<String> = used.map(|code| char::from_u32(*code)).collect();
-                    texts.append_value(text.ok_or("a text is not UTF-32")?);
-                }
-                Ok(Arc::new(texts.finish()))
-            }
-            CellType::Time { factor, .. } | CellType::Duration { factor, .. } => {
-                let counts = multiplied(buffer, cells, *factor)?;
-                array_of(&self.cell.arrow(), counts, cells)
-            }
-            CellType::Text | CellType::Bytes => {
-                Err("texts of any length have no fixed size".to_string())
-            }
-        }
-    }
+/// The type that the codecs work on.
+fn type_of(cell: &CellType) -> Result<DataType, String> {
+    let metadata: MetadataV3 =
+        serde_json::from_value(cell.zarrs_metadata()).map_err(|error| error.to_string())?;
+    let data_type = DataType::from_metadata(&metadata).map_err(|error| error.to_string())?;
+    Ok(match cell {
+        CellType::Optional(_) => data_type.to_optional(),
+        _ => data_type,
+    })
 }
 
 fn positive(shape: &[u64]) -> Result<Vec<NonZeroU64>, String> {
@@ -193,59 +150,12 @@ fn codec_fill_value(data_type: &DataType, fill_value: &Value) -> FillValue {
         .unwrap_or_else(|| FillValue::new(vec![0; data_type.fixed_size().unwrap_or(0)]))
 }
 
-/// The decoded bytes as a buffer. Neither a decoder's own memory nor bytes that came as they are
-/// get copied.
-fn buffer_of(raw: ArrayBytesRaw<'_>, encoded: &Bytes) -> Buffer {
-    match raw {
-        Cow::Owned(bytes) => Buffer::from_vec(bytes),
-        Cow::Borrowed(bytes) => Buffer::from(encoded.slice_ref(bytes)),
-    }
-}
-
-/// Copies only where the memory is not aligned for the type.
-fn array_of(data_type: &ArrowType, buffer: Buffer, cells: usize) -> Result<ArrayRef, String> {
-    ArrayDataBuilder::new(data_type.clone())
-        .len(cells)
-        .add_buffer(buffer)
-        .align_buffers(true)
-        .build()
-        .map(make_array)
-        .map_err(|error| error.to_string())
-}
-
-/// Counts times `factor`, where "not a time" stays what it is.
-fn multiplied(buffer: Buffer, cells: usize, factor: i64) -> Result<Buffer, String> {
-    if factor == 1 {
-        return Ok(buffer);
-    }
-    let counts = array_of(&ArrowType::Int64, buffer, cells)?;
-    let counts = counts.as_primitive::<Int64Type>().values().iter();
-    let multiplied: Option<Vec<i64>> = counts
-        .map(|count| match *count {
-            NOT_A_TIME => Some(NOT_A_TIME),
-            count => count.checked_mul(factor),
-        })
-        .collect();
-    multiplied
-        .map(Buffer::from_vec)
-        .ok_or_else(|| "a time is too far from 1970".to_string())
-}
-
-/// Texts; bytes that are not UTF-8 show as the replacement character.
-fn texts_of<'a>(texts: impl Iterator<Item = Option<&'a [u8]>>) -> Result<ArrayRef, String> {
-    let mut builder = StringBuilder::new();
-    for text in texts {
-        let text = text.ok_or("a text reaches beyond the chunk")?;
-        builder.append_value(String::from_utf8_lossy(text));
-    }
-    Ok(Arc::new(builder.finish()))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use arrow::datatypes::Float64Type;
+    use arrow::array::AsArray;
+    use arrow::datatypes::{DataType as ArrowType, Float64Type};
     use serde_json::json;
 
     /// What is stored as it is in memory is not copied; what is not aligned is, once.

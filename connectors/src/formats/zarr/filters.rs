@@ -10,17 +10,12 @@
 //! the writer meant. In Zarr v3 the same filters are called `numcodecs.delta` and so on.
 
 use std::num::NonZeroU64;
-use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use zarrs::array::codec::api::{
-    ArrayBytes, ArrayCodecTraits, ArrayToArrayCodecTraits, CodecError, CodecOptions,
-    RecommendedConcurrency,
-};
-use zarrs::array::{DataType, FillValue};
+use zarrs::array::DataType;
 
 use super::data_type::ByteOrder;
-use super::decode_only::{decode_only, no_encoder};
+use super::decode_only::Undo;
 use super::numbers::Numbers;
 
 /// One numeric filter.
@@ -98,7 +93,7 @@ impl Filter {
         self.order
     }
 
-    fn undo(&self, stored: &[u8]) -> Vec<u8> {
+    fn decoded(&self, stored: &[u8]) -> Vec<u8> {
         use Numbers::{F32, F64};
         let Some((from, to)) = self.types else {
             return stored.to_vec();
@@ -144,63 +139,20 @@ impl Filter {
     }
 }
 
-decode_only!(Filter);
-
-impl ArrayCodecTraits for Filter {
-    fn recommended_concurrency(
-        &self,
-        _shape: &[NonZeroU64],
-        _data_type: &DataType,
-    ) -> Result<RecommendedConcurrency, CodecError> {
-        Ok(RecommendedConcurrency::new_maximum(1))
-    }
-}
-
-impl ArrayToArrayCodecTraits for Filter {
-    fn into_dyn(self: Arc<Self>) -> Arc<dyn ArrayToArrayCodecTraits> {
-        self
-    }
-
-    fn encoded_data_type(&self, decoded: &DataType) -> Result<DataType, CodecError> {
+impl Undo for Filter {
+    fn stored_type(&self, data_type: &DataType) -> Result<DataType, String> {
         match self.types {
-            None => Ok(decoded.clone()),
-            Some((stored, filtered)) if filtered.data_type() == *decoded => Ok(stored.data_type()),
-            Some((_, filtered)) => Err(CodecError::Other(format!(
+            None => Ok(data_type.clone()),
+            Some((stored, filtered)) if filtered.data_type() == *data_type => {
+                Ok(stored.data_type())
+            }
+            Some((_, filtered)) => Err(format!(
                 "a filter gives numbers of type {filtered:?}, which the array does not have"
-            ))),
+            )),
         }
     }
 
-    /// Zero: no codec that follows looks at it.
-    fn encoded_fill_value(
-        &self,
-        decoded: &DataType,
-        _fill_value: &FillValue,
-    ) -> Result<FillValue, CodecError> {
-        let size = self.encoded_data_type(decoded)?.fixed_size().unwrap_or(0);
-        Ok(FillValue::new(vec![0; size]))
-    }
-
-    fn encode<'a>(
-        &self,
-        _bytes: ArrayBytes<'a>,
-        _shape: &[NonZeroU64],
-        _data_type: &DataType,
-        _fill_value: &FillValue,
-        _options: &CodecOptions,
-    ) -> Result<ArrayBytes<'a>, CodecError> {
-        no_encoder()
-    }
-
-    fn decode<'a>(
-        &self,
-        bytes: ArrayBytes<'a>,
-        _shape: &[NonZeroU64],
-        _data_type: &DataType,
-        _fill_value: &FillValue,
-        _options: &CodecOptions,
-    ) -> Result<ArrayBytes<'a>, CodecError> {
-        let stored = bytes.into_fixed()?;
-        Ok(ArrayBytes::new_flen(self.undo(&stored)))
+    fn undo(&self, stored: &[u8], _shape: &[NonZeroU64]) -> Result<Vec<u8>, String> {
+        Ok(self.decoded(stored))
     }
 }

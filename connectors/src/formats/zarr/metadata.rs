@@ -96,7 +96,7 @@ impl ArrayMetadata {
             dimensions: dimension_names(array.get("dimension_names"), shape.len())?,
             grid: Grid::of_v3(&shape, chunk_grid)?,
             cell,
-            data_type: text_of(&data_type),
+            data_type: type_text(&data_type),
             fill_value: array.get("fill_value").cloned().unwrap_or(Value::Null),
             codecs: Codec::list_of_v3(array.get("codecs"))?,
             keys: key_encoding(&keys.unwrap_or_else(|| json!("default")))?,
@@ -166,6 +166,7 @@ fn add_fill_value_of_v2(cell: Option<&CellType>, stored: &Value, attributes: &mu
 
 /// NumPy's times have a "not a time", and its durations have units.
 fn describe_times(cell: Option<&CellType>, attributes: &mut Attributes) {
+    let cell = cell.map(CellType::of_values);
     let (Some(CellType::Time { .. }) | Some(CellType::Duration { .. })) = cell else {
         return;
     };
@@ -211,6 +212,16 @@ fn not_understood(array: &Map<String, Value>) -> Option<String> {
                 && !may_be_ignored(value)
         })
         .map(|(key, _)| format!("the extension {key:?}"))
+}
+
+/// A type of Zarr v3 for people, with the type that it wraps, if it does.
+fn type_text(data_type: &Value) -> String {
+    let name = text_of(data_type);
+    let wrapped = data_type.get("configuration");
+    match wrapped.filter(|wrapped| wrapped.get("name").is_some()) {
+        Some(wrapped) => format!("{name} of {}", type_text(wrapped)),
+        None => name,
+    }
 }
 
 /// A name, or the name of an object, or the JSON itself.

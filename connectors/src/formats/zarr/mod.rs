@@ -3,8 +3,10 @@
 //! ```text
 //!  hierarchy  which groups and arrays there are      few requests, JSON as it is
 //!  metadata   what the JSON of an array says         grid, data_type, codecs
-//!  array      ArrayReader: fetch and decode          objects, shards, decoding
+//!  array      ArrayReader: fetch and decode          objects, shards, decoding, values
 //! ```
+//!
+//! Writing is in [`writing`].
 //!
 //! The crate zarrs decodes chunks and makes their keys; requests, metadata, shards and errors are
 //! ours. So are the codecs that zarrs lacks, gets wrong, or decodes trusting the data: those in `own`.
@@ -23,11 +25,12 @@
 //! | `vlen-utf8`, `vlen-bytes`, `zarrs.vlen_v2` | `texts` | zarr-python, numcodecs |
 //! | `zarrs.vlen` | `texts` | NumPy by the documentation of zarrs |
 //! | `reshape`, `zarrs.squeeze` | zarrs | NumPy by the specification |
-//! | `vlen-array`, `zarrs.optional` | nobody: their types, lists and masked values, cannot be read | |
+//! | `vlen-array` of v2 | `lists` | numcodecs |
+//! | `zarrs.optional` | `masked` | zarrs; NumPy by its documentation |
 //!
 //! An array whose codecs are not known is described like any other and fails when it is read. An
-//! array whose values have no Arrow type (complex numbers, structures) is left out, and the
-//! attribute [`UNREADABLE`] of its group says why.
+//! array whose values have no Arrow type (complex numbers, structures, cells that may be missing in
+//! two ways) is left out, and the attribute [`UNREADABLE`] of its group says why.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -52,6 +55,8 @@ mod gdeflate;
 mod grid;
 mod hierarchy;
 pub(crate) mod json;
+mod lists;
+mod masked;
 mod metadata;
 mod numbers;
 pub(crate) mod objects;
@@ -60,7 +65,12 @@ mod packbits;
 mod pcodec;
 mod shards;
 mod texts;
+mod values;
+pub mod writing;
 mod zfp;
+
+/// The folder in a cube for notes about writing it.
+const NOTES: &str = ".graticule";
 
 /// The attribute of a group that lists the arrays that were left out, with the reasons.
 pub const UNREADABLE: &str = "unreadable_arrays";

@@ -85,20 +85,28 @@ impl Numbers {
             false => format!("={dtype}"),
         };
         let (cell, order) = CellType::of_v2(&json!(dtype), None)?;
-        let numbers = match cell {
-            CellType::Number(ArrowType::Int8) => Self::I8,
-            CellType::Number(ArrowType::Int16) => Self::I16,
-            CellType::Number(ArrowType::Int32) => Self::I32,
-            CellType::Number(ArrowType::Int64) => Self::I64,
-            CellType::Number(ArrowType::UInt8) => Self::U8,
-            CellType::Number(ArrowType::UInt16) => Self::U16,
-            CellType::Number(ArrowType::UInt32) => Self::U32,
-            CellType::Number(ArrowType::UInt64) => Self::U64,
-            CellType::Number(ArrowType::Float32) => Self::F32,
-            CellType::Number(ArrowType::Float64) => Self::F64,
-            _ => return None,
+        let CellType::Number(number) = cell else {
+            return None;
         };
+        let mut all = Self::ALL.into_iter();
+        let numbers = all.find(|numbers| numbers.arrow() == number)?;
         Some((numbers, order))
+    }
+
+    /// The type as Arrow has it.
+    pub(super) fn arrow(self) -> ArrowType {
+        match self {
+            Self::I8 => ArrowType::Int8,
+            Self::I16 => ArrowType::Int16,
+            Self::I32 => ArrowType::Int32,
+            Self::I64 => ArrowType::Int64,
+            Self::U8 => ArrowType::UInt8,
+            Self::U16 => ArrowType::UInt16,
+            Self::U32 => ArrowType::UInt32,
+            Self::U64 => ArrowType::UInt64,
+            Self::F32 => ArrowType::Float32,
+            Self::F64 => ArrowType::Float64,
+        }
     }
 
     /// The type as zarrs has it.

@@ -13,8 +13,10 @@ use zarrs::array::codec::{Crc32cCodec, Crc32cCodecConfiguration};
 use zarrs::metadata::v3::MetadataV3;
 
 use super::compressors::Compressor;
-use super::decode_only::{Unpack, Unpacker};
+use super::decode_only::{Decompressor, Undo, Undoer, Unpack, Unpacker};
 use super::filters::Filter;
+use super::lists::Lists;
+use super::masked::Masked;
 use super::packbits::{PackBits, PackedBooleans};
 use super::pcodec::Pcodec;
 use super::texts::{Texts, TextsApart};
@@ -41,7 +43,7 @@ pub(super) fn own_codec(
 ) -> Option<Result<ZarrsCodec, String>> {
     let name = plain_name(name);
     Some(match name {
-        "packbits" if is_numcodecs => Ok(ZarrsCodec::ArrayToArray(Arc::new(PackedBooleans))),
+        "packbits" if is_numcodecs => Ok(undoer(PackedBooleans)),
         "packbits" => PackBits::of(configuration).map(unpacker),
         // Everything that decoding needs stands in the header of each chunk.
         "blosc" if is_numcodecs => blosc(),
@@ -51,9 +53,14 @@ pub(super) fn own_codec(
         "pcodec" => Ok(unpacker(Pcodec)),
         "vlen-utf8" | "vlen-bytes" | "vlen_v2" => Ok(unpacker(Texts)),
         "vlen" => TextsApart::of(configuration).map(unpacker),
+        "vlen-array" => Lists::of(configuration).map(unpacker),
+        "optional" => Masked::of(configuration).map(unpacker),
         _ => match (Filter::of(name, configuration), Compressor::of(name)) {
-            (Some(filter), _) => filter.map(|filter| ZarrsCodec::ArrayToArray(Arc::new(filter))),
-            (_, Some(compressor)) => Ok(ZarrsCodec::BytesToBytes(Arc::new(compressor))),
+            (Some(filter), _) => filter.map(undoer),
+            (_, Some(compressor)) => {
+                let decompressor = Arc::new(Decompressor(compressor));
+                Ok(ZarrsCodec::BytesToBytes(decompressor))
+            }
             (None, None) => return None,
         },
     })
@@ -69,6 +76,10 @@ pub(super) fn plain_name(name: &str) -> &str {
 
 fn unpacker(codec: impl Unpack) -> ZarrsCodec {
     ZarrsCodec::ArrayToBytes(Arc::new(Unpacker(codec)))
+}
+
+fn undoer(codec: impl Undo) -> ZarrsCodec {
+    ZarrsCodec::ArrayToArray(Arc::new(Undoer(codec)))
 }
 
 /// Everything that decoding needs stands in the header of each chunk.

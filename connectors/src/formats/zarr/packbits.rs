@@ -11,18 +11,14 @@
 //! not know the layout of v2, which in v3 is called `numcodecs.packbits`.
 
 use std::num::NonZeroU64;
-use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use zarrs::array::codec::api::{
-    ArrayBytes, ArrayCodecTraits, ArrayToArrayCodecTraits, CodecError, CodecOptions,
-    RecommendedConcurrency,
-};
+use zarrs::array::codec::api::ArrayBytes;
 use zarrs::array::data_type as types;
-use zarrs::array::{ChunkShape, DataType, FillValue};
+use zarrs::array::{ChunkShape, DataType};
 
-use super::decode_only::{Unpack, cells, cells_of, decode_only, no_encoder};
+use super::decode_only::{Undo, Unpack, cells, cells_of};
 use super::numbers::Numbers;
 
 /// The codec `packbits` of Zarr v3.
@@ -168,8 +164,6 @@ impl Unpack for PackBits {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PackedBooleans;
 
-decode_only!(PackedBooleans);
-
 impl PackedBooleans {
     fn unpack(stored: &[u8], count: u64) -> Option<Vec<u8>> {
         let (padding, packed) = stored.split_first()?;
@@ -183,71 +177,22 @@ impl PackedBooleans {
     }
 }
 
-impl ArrayCodecTraits for PackedBooleans {
-    fn recommended_concurrency(
-        &self,
-        _shape: &[NonZeroU64],
-        _data_type: &DataType,
-    ) -> Result<RecommendedConcurrency, CodecError> {
-        Ok(RecommendedConcurrency::new_maximum(1))
-    }
-}
-
-impl ArrayToArrayCodecTraits for PackedBooleans {
-    fn into_dyn(self: Arc<Self>) -> Arc<dyn ArrayToArrayCodecTraits> {
-        self
-    }
-
-    fn encoded_data_type(&self, decoded: &DataType) -> Result<DataType, CodecError> {
-        match *decoded == types::bool() {
+impl Undo for PackedBooleans {
+    fn stored_type(&self, data_type: &DataType) -> Result<DataType, String> {
+        match *data_type == types::bool() {
             true => Ok(types::uint8()),
-            false => Err(CodecError::Other("only booleans are packed".to_string())),
+            false => Err("only booleans are packed".to_string()),
         }
     }
 
-    /// Zero: no codec that follows looks at it.
-    fn encoded_fill_value(
-        &self,
-        _decoded: &DataType,
-        _fill_value: &FillValue,
-    ) -> Result<FillValue, CodecError> {
-        Ok(FillValue::new(vec![0]))
+    fn stored_shape(&self, shape: &[NonZeroU64]) -> Option<ChunkShape> {
+        let bytes = cells_of(shape).div_ceil(8);
+        Some(vec![NonZeroU64::MIN.saturating_add(bytes)])
     }
 
-    fn encoded_shape(&self, decoded: &[NonZeroU64]) -> Result<ChunkShape, CodecError> {
-        let bytes = cells_of(decoded).div_ceil(8);
-        Ok(vec![NonZeroU64::MIN.saturating_add(bytes)])
-    }
-
-    fn decoded_shape(&self, _encoded: &[NonZeroU64]) -> Result<Option<ChunkShape>, CodecError> {
-        Ok(None)
-    }
-
-    fn encode<'a>(
-        &self,
-        _bytes: ArrayBytes<'a>,
-        _shape: &[NonZeroU64],
-        _data_type: &DataType,
-        _fill_value: &FillValue,
-        _options: &CodecOptions,
-    ) -> Result<ArrayBytes<'a>, CodecError> {
-        no_encoder()
-    }
-
-    fn decode<'a>(
-        &self,
-        bytes: ArrayBytes<'a>,
-        shape: &[NonZeroU64],
-        _data_type: &DataType,
-        _fill_value: &FillValue,
-        _options: &CodecOptions,
-    ) -> Result<ArrayBytes<'a>, CodecError> {
-        let stored = bytes.into_fixed()?;
-        Self::unpack(&stored, cells_of(shape))
-            .map(cells)
-            .ok_or_else(|| {
-                CodecError::Other("the packed booleans do not fit the chunk".to_string())
-            })
+    fn undo(&self, stored: &[u8], shape: &[NonZeroU64]) -> Result<Vec<u8>, String> {
+        let unpacked = Self::unpack(stored, cells_of(shape));
+        unpacked.ok_or_else(|| "the packed booleans do not fit the chunk".to_string())
     }
 }
 

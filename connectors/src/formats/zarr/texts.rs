@@ -9,16 +9,15 @@
 //!
 //! Numbers are little-endian.
 
-use std::borrow::Cow;
 use std::num::NonZeroU64;
 
 use serde_json::{Map, Value};
 use zarrs::array::codec::api::{ArrayBytes, ArrayBytesOffsets};
-use zarrs::array::{ArrayToBytesCodecTraits, CodecChain, DataType, FillValue, data_type};
+use zarrs::array::{CodecChain, DataType, data_type};
 
 use super::codecs::{Codec, pipeline};
-use super::decode_only::{Unpack, cells_of};
-use super::decoding::{CODEC_OPTIONS, LARGEST_CHUNK};
+use super::decode_only::{Unpack, cells_of, decode_part};
+use super::decoding::LARGEST_CHUNK;
 use super::numbers::Numbers;
 
 /// Reads texts of any length.
@@ -26,7 +25,7 @@ use super::numbers::Numbers;
 pub(super) struct Texts;
 
 /// The texts in `encoded` one behind the other, and where each begins and the last one ends.
-fn split(encoded: &[u8], cells: u64) -> Option<(Vec<u8>, Vec<usize>)> {
+pub(super) fn split(encoded: &[u8], cells: u64) -> Option<(Vec<u8>, Vec<usize>)> {
     let (count, mut rest) = number(encoded)?;
     // Each text takes 4 bytes at least, so that no count leads to an allocation it does not fill.
     if count as u64 != cells || rest.len() / 4 < count {
@@ -54,8 +53,8 @@ fn do_not_fit() -> String {
     "the texts do not fit the chunk".to_string()
 }
 
-/// Texts one behind the other, and where each begins and the last one ends.
-fn variable(texts: Vec<u8>, offsets: Vec<usize>) -> Result<ArrayBytes<'static>, String> {
+/// Cells of any length one behind the other, and where each begins and the last one ends.
+pub(super) fn variable(texts: Vec<u8>, offsets: Vec<usize>) -> Result<ArrayBytes<'static>, String> {
     let offsets = ArrayBytesOffsets::new(offsets).map_err(|error| error.to_string())?;
     ArrayBytes::new_vlen(texts, offsets).map_err(|error| error.to_string())
 }
@@ -113,7 +112,7 @@ impl TextsApart {
 
 /// Decodes `count` numbers to their bytes.
 fn decoded(
-    chain: &CodecChain,
+    codecs: &CodecChain,
     encoded: &[u8],
     count: u64,
     data_type: &DataType,
@@ -121,17 +120,9 @@ fn decoded(
     let Some(count) = NonZeroU64::new(count) else {
         return Ok(Vec::new());
     };
-    let zero = FillValue::new(vec![0; data_type.fixed_size().unwrap_or(0)]);
-    let bytes = chain
-        .decode(
-            Cow::Borrowed(encoded),
-            &[count],
-            data_type,
-            &zero,
-            &CODEC_OPTIONS,
-        )
-        .and_then(|bytes| Ok(bytes.into_fixed()?.into_owned()));
-    bytes.map_err(|error| error.to_string())
+    let numbers = decode_part(codecs, encoded, &[count], data_type)?;
+    let numbers = numbers.into_fixed().map_err(|error| error.to_string())?;
+    Ok(numbers.into_owned())
 }
 
 impl Unpack for TextsApart {

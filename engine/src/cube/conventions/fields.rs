@@ -39,6 +39,12 @@ const OF_STRUCTURE: [&str; 10] = [
 /// Attributes whose lists are kept.
 const LISTS: [&str; 2] = ["flag_values", "flag_masks"];
 
+/// Does the attribute describe how values are stored or which arrays belong together, rather than the
+/// values?
+pub(crate) fn is_of_storage_or_structure(name: &str) -> bool {
+    OF_STORAGE.contains(&name) || OF_STRUCTURE.contains(&name)
+}
+
 /// The field of a column with `attributes`.
 pub(super) fn field(
     name: &str,

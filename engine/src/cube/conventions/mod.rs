@@ -36,6 +36,7 @@ use crate::error::CubeResult;
 use crate::source::{Group, Options};
 
 pub(super) use self::axes::order_of;
+pub(crate) use self::fields::is_of_storage_or_structure;
 pub use self::options::INTERPRET_OPTIONS;
 
 /// Reads the cubes of a group: one per set of dimensions, the main one first under the name `table`,

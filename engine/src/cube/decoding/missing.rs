@@ -1,9 +1,7 @@
-//! Which stored numbers mean "missing", and the kernels that find them.
-//!
-//! A kernel reads 64 cells, writes one word of the validity bitmap, and has no branch per cell, so
-//! that the compiler vectorises it for every stored type.
+//! Which stored numbers mean "missing", and the bitmap of those that do not.
 
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
+use graticule_functions::kernels::validity;
 
 use super::number::{Number, Stored};
 
@@ -51,46 +49,9 @@ impl Missing {
 
 /// The validity bitmap of `values`, one bit per cell; `None` when all are valid.
 pub(super) fn pack<T: Copy>(values: &[T], is_valid: impl Fn(T) -> bool) -> Option<NullBuffer> {
-    let (blocks, rest) = values.as_chunks::<64>();
-    let mut words = Vec::with_capacity(blocks.len() + 1);
-    let mut all = u64::MAX;
-    for block in blocks {
-        let word = word(block, &is_valid);
-        all &= word;
-        words.push(word);
-    }
-    if let Some(first) = rest.first() {
-        let mut block = [*first; 64];
-        block[..rest.len()].copy_from_slice(rest);
-        let word = word(&block, &is_valid);
-        all &= word | (u64::MAX << rest.len());
-        words.push(word);
-    }
-    (all != u64::MAX)
-        .then(|| NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(words), 0, values.len())))
-}
-
-/// Bit `i` tells whether cell `i` is valid. Most blocks have no gap and need one comparison each.
-fn word<T: Copy>(block: &[T; 64], is_valid: &impl Fn(T) -> bool) -> u64 {
-    if block
-        .iter()
-        .fold(true, |valid, value| valid & is_valid(*value))
-    {
-        return u64::MAX;
-    }
-    let mut flags = [0_u8; 64];
-    for (flag, value) in flags.iter_mut().zip(block) {
-        *flag = u8::from(is_valid(*value));
-    }
-    let (eights, _) = flags.as_chunks::<8>();
-    eights
-        .iter()
-        .enumerate()
-        .fold(0, |word, (position, eight)| {
-            // The product moves the lowest bit of byte k to bit 56 + k.
-            let byte = u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-            word | byte << (8 * position)
-        })
+    let words = validity::pack(values, is_valid)?;
+    let bits = BooleanBuffer::new(Buffer::from_vec(words), 0, values.len());
+    Some(NullBuffer::new(bits))
 }
 
 #[cfg(test)]

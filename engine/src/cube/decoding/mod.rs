@@ -13,16 +13,13 @@
 
 pub(super) mod characters;
 mod missing;
-mod number;
+pub(super) mod number;
 mod recipe;
 mod time;
 
 use std::sync::Arc;
 
-use arrow::array::types::{
-    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type,
-    UInt32Type, UInt64Type,
-};
+use arrow::array::types::{Float32Type, Float64Type, Int64Type};
 use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, PrimitiveArray, make_array,
 };
@@ -33,7 +30,7 @@ use datafusion::common::ScalarValue;
 use graticule_functions::calendar::{Calendar, TimeUnits};
 
 use self::missing::Missing;
-use self::number::Stored;
+use self::number::{Stored, with_number_type};
 use crate::error::{CubeError, CubeResult};
 use crate::source::RawChunk;
 
@@ -81,24 +78,11 @@ enum Transform {
 /// Runs `$body` with `$array` as the primitive array that `$values` is.
 macro_rules! with_numbers {
     ($values:expr, $array:ident => $body:expr, otherwise $other:expr) => {
-        match $values.data_type() {
-            DataType::Int8 => with_numbers!(@ Int8Type, $values, $array => $body),
-            DataType::Int16 => with_numbers!(@ Int16Type, $values, $array => $body),
-            DataType::Int32 => with_numbers!(@ Int32Type, $values, $array => $body),
-            DataType::Int64 => with_numbers!(@ Int64Type, $values, $array => $body),
-            DataType::UInt8 => with_numbers!(@ UInt8Type, $values, $array => $body),
-            DataType::UInt16 => with_numbers!(@ UInt16Type, $values, $array => $body),
-            DataType::UInt32 => with_numbers!(@ UInt32Type, $values, $array => $body),
-            DataType::UInt64 => with_numbers!(@ UInt64Type, $values, $array => $body),
-            DataType::Float32 => with_numbers!(@ Float32Type, $values, $array => $body),
-            DataType::Float64 => with_numbers!(@ Float64Type, $values, $array => $body),
-            _ => $other,
-        }
+        with_number_type!($values.data_type(), NumberType => {
+            let $array = $values.as_primitive::<NumberType>();
+            $body
+        }, otherwise $other)
     };
-    (@ $type:ty, $values:expr, $array:ident => $body:expr) => {{
-        let $array = $values.as_primitive::<$type>();
-        $body
-    }};
 }
 
 impl Decoding {
@@ -192,6 +176,15 @@ impl Decoding {
         }
     }
 
+    /// The cells that have a value: the format says so, and their numbers do not mean "missing".
+    fn validity<T: ArrowPrimitiveType>(&self, stored: &PrimitiveArray<T>) -> Option<NullBuffer>
+    where
+        T::Native: Stored,
+    {
+        let nulls = self.missing.validity(stored.values());
+        NullBuffer::union(stored.nulls(), nulls.as_ref())
+    }
+
     /// The same buffer of values with a mask.
     fn masked(&self, stored: &ArrayRef) -> CubeResult<ArrayRef> {
         let nulls = with_numbers!(stored, array => self.missing.validity(array.values()),
@@ -214,7 +207,7 @@ impl Decoding {
 
     fn scaled(&self, stored: &ArrayRef, scale: f64, offset: f64) -> CubeResult<ArrayRef> {
         with_numbers!(stored, array => {
-            let nulls = self.missing.validity(array.values());
+            let nulls = self.validity(array);
             let values = array.values().iter().map(|value| value.to_f64() * scale + offset);
             if self.data_type == DataType::Float32 {
                 let values: Vec<f32> = values.map(|value| value as f32).collect();
@@ -233,7 +226,7 @@ impl Decoding {
         offset: f64,
     ) -> CubeResult<ArrayRef> {
         with_numbers!(stored, array => {
-            let nulls = self.missing.validity(array.values());
+            let nulls = self.validity(array);
             let times = time::decode(units, array.values(), nulls.as_ref(), scale, offset);
             let times = PrimitiveArray::<Int64Type>::from(times);
             reinterpret(&(Arc::new(times) as ArrayRef), &self.data_type)
@@ -242,7 +235,7 @@ impl Decoding {
 
     fn truths(&self, stored: &ArrayRef) -> CubeResult<ArrayRef> {
         with_numbers!(stored, array => {
-            let nulls = self.missing.validity(array.values());
+            let nulls = self.validity(array);
             let truths = array.values().iter().map(|value| value.to_f64() != 0.0);
             let truths = BooleanArray::new(truths.collect(), nulls);
             Ok(Arc::new(truths) as ArrayRef)
@@ -285,4 +278,60 @@ fn with_nulls(values: &ArrayRef, nulls: Option<NullBuffer>) -> CubeResult<ArrayR
 
 fn undecodable(error: impl std::fmt::Display) -> CubeError {
     CubeError::corrupt("", error)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use arrow::array::{Int16Array, TimestampNanosecondArray};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::cube::memory::MemoryArray;
+
+    /// What a format marks as missing stays missing, beside the numbers that mean it, whatever becomes
+    /// of the others.
+    #[test]
+    fn cells_that_are_missing_as_stored_stay_missing() {
+        let numbers = || Arc::new(Int16Array::from(vec![Some(1), None, Some(-1), Some(2)]));
+        let nanoseconds = vec![Some(1_000), None, Some(i64::MIN), Some(2_000)];
+        let cases: [(ArrayRef, Value, DataType); 5] = [
+            (numbers(), json!({}), DataType::Int16),
+            (
+                numbers(),
+                json!({"scale_factor": 0.5, "add_offset": 3}),
+                DataType::Float64,
+            ),
+            (
+                numbers(),
+                json!({"units": "days since 2000-01-01"}),
+                DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None),
+            ),
+            (numbers(), json!({"dtype": "bool"}), DataType::Boolean),
+            (
+                Arc::new(TimestampNanosecondArray::from(nanoseconds)),
+                json!({}),
+                DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None),
+            ),
+        ];
+        for (stored, mut attributes, data_type) in cases {
+            attributes["_FillValue"] = json!(-1);
+            let array = MemoryArray::new("v", &["x"], &[4], Arc::clone(&stored));
+            let array = array.with_attributes(attributes.clone()).shared();
+            let rules = DecodingRules {
+                mask_and_scale: true,
+                times: true,
+            };
+            let decoding = Decoding::new(array.description(), rules).unwrap();
+            let shape = vec![4];
+            let raw = RawChunk {
+                values: stored,
+                shape,
+            };
+            let (values, _) = decoding.apply(raw).unwrap();
+            assert_eq!(values.data_type(), &data_type, "{attributes}");
+            let valid: Vec<bool> = (0..4).map(|cell| values.is_valid(cell)).collect();
+            assert_eq!(valid, [true, false, false, true], "{attributes}");
+        }
+    }
 }

@@ -8,11 +8,35 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
+/// Runs `$body` with `$type` as Arrow's type of the numbers that `$data_type` names.
+macro_rules! with_number_type {
+    ($data_type:expr, $type:ident => $body:expr, otherwise $other:expr) => {
+        match $data_type {
+            DataType::Int8 => with_number_type!(@ Int8Type, $type => $body),
+            DataType::Int16 => with_number_type!(@ Int16Type, $type => $body),
+            DataType::Int32 => with_number_type!(@ Int32Type, $type => $body),
+            DataType::Int64 => with_number_type!(@ Int64Type, $type => $body),
+            DataType::UInt8 => with_number_type!(@ UInt8Type, $type => $body),
+            DataType::UInt16 => with_number_type!(@ UInt16Type, $type => $body),
+            DataType::UInt32 => with_number_type!(@ UInt32Type, $type => $body),
+            DataType::UInt64 => with_number_type!(@ UInt64Type, $type => $body),
+            DataType::Float32 => with_number_type!(@ Float32Type, $type => $body),
+            DataType::Float64 => with_number_type!(@ Float64Type, $type => $body),
+            _ => $other,
+        }
+    };
+    (@ $known:ident, $type:ident => $body:expr) => {{
+        type $type = arrow::array::types::$known;
+        $body
+    }};
+}
+pub(in crate::cube) use with_number_type;
+
 type Half = <Float16Type as ArrowPrimitiveType>::Native;
 
 /// A number of an attribute, before its array's type is known.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Number {
+pub(in crate::cube) enum Number {
     /// Written without a fraction.
     Integer(i128),
     /// Written with a fraction or an exponent, or as one of the texts above.
@@ -21,7 +45,7 @@ pub(super) enum Number {
 
 impl Number {
     /// Reads a JSON number or one of the texts that stand for a float.
-    pub(super) fn parse(value: &Value) -> Option<Number> {
+    pub(in crate::cube) fn parse(value: &Value) -> Option<Number> {
         match value {
             Value::Number(number) => {
                 let integer = number.as_i64().map(i128::from);
@@ -38,14 +62,14 @@ impl Number {
     }
 
     /// All numbers of an attribute: one, or a list.
-    pub(super) fn parse_all(value: &Value) -> Vec<Number> {
+    pub(in crate::cube) fn parse_all(value: &Value) -> Vec<Number> {
         match value {
             Value::Array(list) => list.iter().filter_map(Number::parse).collect(),
             one => Number::parse(one).into_iter().collect(),
         }
     }
 
-    pub(super) fn to_f64(self) -> f64 {
+    pub(in crate::cube) fn to_f64(self) -> f64 {
         match self {
             Number::Integer(integer) => integer as f64,
             Number::Float(float) => float,
@@ -78,7 +102,7 @@ fn float_text(text: &str) -> Option<f64> {
 }
 
 /// A type in which arrays are stored.
-pub(super) trait Stored: Copy + PartialOrd + 'static {
+pub(in crate::cube) trait Stored: Copy + PartialOrd + 'static {
     /// The lowest value, minus infinity for floats.
     const LOWEST: Self;
     /// The highest value, infinity for floats.

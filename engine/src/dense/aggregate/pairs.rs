@@ -142,15 +142,18 @@ impl PairState {
         rows: Rows<'_>,
         first: usize,
     ) {
-        for position in 0..rows.length {
-            let column = Rows {
-                shift: rows.shift + position,
-                length: 1,
-                ..rows
-            };
-            self.choose_shift(first + position, values, valid, column);
-        }
         let groups = first..first + rows.length;
+        // Nearly always all have theirs.
+        if self.count[groups.clone()].contains(&0) {
+            for position in 0..rows.length {
+                let column = Rows {
+                    shift: rows.shift + position,
+                    length: 1,
+                    ..rows
+                };
+                self.choose_shift(first + position, values, valid, column);
+            }
+        }
         let [shift_x, shift_y] = &self.shift;
         let mut columns = PairColumns {
             count: &mut self.count[groups.clone()],

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  visit: 48 rows of 180 cells, one group         piece: 5 rows, side by side in a register
-//!         a group per position                    piece: 32 positions of 32 rows
+//!         a group per position                    piece: 64 positions of 16 rows
 //! ```
 
 use datafusion::common::Result;
@@ -10,8 +10,8 @@ use graticule_functions::kernels::Rows;
 
 use crate::dense::aggregate::layout::{Groups, Visit};
 
-/// Positions of a piece where each one is a group: a few vectors of them.
-const NARROW: usize = 32;
+/// Positions of a piece where each one is a group: enough neighbours to be fetched from memory in one go.
+const NARROW: usize = 64;
 
 /// Calls `reduce` for pieces of at most `most` cells that cover `visit`, each with where its rows start
 /// in the unit, their length, and the visit of the same cells once they lie side by side.

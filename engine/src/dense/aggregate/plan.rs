@@ -32,8 +32,41 @@ pub(crate) enum Mode {
     Shared,
 }
 
-/// From this many groups on, workers own tiles.
+/// From this many groups on, workers may own tiles.
 const MANY_GROUPS: usize = 4096;
+
+/// Tiles per worker from which on the work is even enough, however the last ones fall.
+const EVEN_TILES: u64 = 16;
+
+/// As long as the states of all workers are not larger than this, each keeps all groups rather than a few
+/// tiles: units are smaller pieces of work than tiles, and adding up so few groups takes milliseconds.
+const FEW_BYTES: usize = 32 << 20;
+
+/// What is held of one group.
+#[derive(Debug, Clone, Copy)]
+enum Holding {
+    Bytes(usize),
+    /// Accumulators of DataFusion, of unknown size.
+    Accumulators,
+    /// All values.
+    Values,
+}
+
+impl Holding {
+    fn of(
+        inputs: &[Input],
+        pairs: &[Pair],
+        edges: &[Edge],
+        series: &[Series],
+        general: &[General],
+    ) -> Self {
+        match (series.is_empty(), general.is_empty()) {
+            (false, _) => Self::Values,
+            (true, false) => Self::Accumulators,
+            (true, true) => Self::Bytes(bytes_per_group(inputs, pairs, edges)),
+        }
+    }
+}
 
 /// The type in which kernels read an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -329,12 +362,8 @@ impl GridAggregatePlan {
             scan.skipping.summarised = summarised(&inputs, &keys);
         }
         let scan = Arc::new(scan);
-        let many_groups = match series.is_empty() {
-            true => MANY_GROUPS,
-            // Values are kept for one tile instead of all.
-            false => 1,
-        };
-        let (mode, tiling) = Self::divide(&keys, &scan, partitions, many_groups);
+        let holding = Holding::of(&inputs, &pairs, &edges, &series, &general);
+        let (mode, tiling) = Self::divide(&keys, &scan, partitions, holding);
         // One accumulator object per group, all of which are visited for every unit.
         let slow = general
             .iter()
@@ -375,12 +404,22 @@ impl GridAggregatePlan {
         keys: &GroupKeys,
         scan: &CubeScan,
         partitions: usize,
-        many_groups: usize,
+        holding: Holding,
     ) -> (Mode, Tiling) {
         let tiling = Tiling::new(keys, &scan.grid());
-        let owns_tiles =
-            keys.groups() >= many_groups && tiling.grid.tiles() >= partitions.max(2) as u64;
-        let mode = match owns_tiles {
+        let (tiles, workers) = (tiling.grid.tiles(), partitions.max(2) as u64);
+        let has_many_groups = keys.groups() >= MANY_GROUPS;
+        let is_cheaper = match holding {
+            // Values are kept of one tile instead of all.
+            Holding::Values => true,
+            Holding::Accumulators => has_many_groups,
+            Holding::Bytes(bytes) => {
+                let of_worker = keys.groups().saturating_mul(bytes);
+                let is_even = tiles >= workers.saturating_mul(EVEN_TILES);
+                has_many_groups && (is_even || of_worker.saturating_mul(partitions) > FEW_BYTES)
+            }
+        };
+        let mode = match tiles >= workers && is_cheaper {
             true => Mode::Tiles,
             false => Mode::Shared,
         };
@@ -394,7 +433,14 @@ impl GridAggregatePlan {
     pub(crate) fn with_regions(&self, regions: Regions) -> Result<Self> {
         let scan = Arc::new(self.scan.narrowed(regions.selections.clone()));
         let keys = self.keys.with_regions(regions, &scan.grid())?;
-        let (mode, tiling) = Self::divide(&keys, &scan, self.partitions, MANY_GROUPS);
+        let holding = Holding::of(
+            &self.inputs,
+            &self.pairs,
+            &self.edges,
+            &self.series,
+            &self.general,
+        );
+        let (mode, tiling) = Self::divide(&keys, &scan, self.partitions, holding);
         Ok(Self {
             scan,
             keys,
@@ -414,11 +460,15 @@ impl GridAggregatePlan {
 
     /// Bytes of state for the groups that a worker holds at a time, at most.
     pub(crate) fn state_bytes(&self) -> usize {
-        let inputs: usize = self.inputs.iter().map(Input::bytes_per_group).sum();
-        let edges = self.edges.len() * EdgeState::BYTES_PER_GROUP;
-        let per_group = inputs + self.pairs.len() * PairState::BYTES_PER_GROUP + edges;
+        let per_group = bytes_per_group(&self.inputs, &self.pairs, &self.edges);
         self.held_groups().saturating_mul(per_group)
     }
+}
+
+/// Bytes of state of one group.
+fn bytes_per_group(inputs: &[Input], pairs: &[Pair], edges: &[Edge]) -> usize {
+    let inputs: usize = inputs.iter().map(Input::bytes_per_group).sum();
+    inputs + pairs.len() * PairState::BYTES_PER_GROUP + edges.len() * EdgeState::BYTES_PER_GROUP
 }
 
 /// NULL of the type of `expression`, or its value where it is a literal: one row that a general

@@ -119,7 +119,7 @@ impl<E: Element> State<E> {
         rows: Rows<'_>,
         groups: Range<usize>,
     ) {
-        if self.needs.squares {
+        if self.needs.squares && self.count[groups.clone()].contains(&0) {
             for (position, group) in groups.clone().enumerate() {
                 if self.count[group] == 0 {
                     let column = Rows {

@@ -1,7 +1,7 @@
 //! The operator that DataFusion sees: first the build, then the grid with its results.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -14,7 +14,7 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
 };
 use datafusion_datasource::source::DataSourceExec;
-use futures::future::{BoxFuture, FutureExt, Shared};
+use futures::future::{BoxFuture, FutureExt, Shared, WeakShared};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::build::{Results, collect};
@@ -43,11 +43,32 @@ struct Filled {
     _memory: MemoryReservation,
 }
 
-type Filling = Shared<BoxFuture<'static, std::result::Result<Arc<Filled>, Arc<DataFusionError>>>>;
+type Fill = BoxFuture<'static, std::result::Result<Arc<Filled>, Arc<DataFusionError>>>;
+type Filling = Shared<Fill>;
+type WeakFilling = WeakShared<Fill>;
 
 /// What the partitions of one execution share.
+#[derive(Default)]
 struct Execution {
-    filling: Filling,
+    /// The build under way: it ends with the last partition that waits for it, also where the plan is kept.
+    under_way: Mutex<Option<WeakFilling>>,
+    /// The build that is done: what partitions opened later read on from.
+    done: OnceLock<Filling>,
+}
+
+impl Execution {
+    /// The build, begun by the first partition that asks for it.
+    fn filling(&self, begin: impl FnOnce() -> Filling) -> Filling {
+        if let Some(done) = self.done.get() {
+            return done.clone();
+        }
+        let under_way = self.under_way.lock();
+        let mut under_way = under_way.unwrap_or_else(PoisonError::into_inner);
+        let begun = under_way.as_ref().and_then(WeakShared::upgrade);
+        let filling = begun.unwrap_or_else(begin);
+        *under_way = filling.downgrade();
+        filling
+    }
 }
 
 impl fmt::Debug for Execution {
@@ -246,11 +267,13 @@ impl ExecutionPlan for GridLookupExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let execution = self.executions.join(partition, &context, || Execution {
-            filling: self.fill(&context),
-        });
+        let begin = Execution::default;
+        let execution = self.executions.join(partition, &context, begin);
+        let filling = execution.filling(|| self.fill(&context));
         let rows = async move {
-            let filled = execution.filling.clone().await;
+            let filled = filling.clone().await;
+            // Another partition may have kept it before.
+            let _ = execution.done.set(filling);
             let filled = filled.map_err(DataFusionError::Shared)?;
             let rows = filled.grid.execute(partition, context)?;
             // The results stay in memory as long as rows may come.

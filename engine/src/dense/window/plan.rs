@@ -16,8 +16,8 @@ use datafusion::physical_expr_common::physical_expr::is_volatile;
 use graticule_functions::gaps::{Counted, fill_ranges};
 
 use crate::cube::Cube;
-use crate::dense::keys::GroupKeys;
 use crate::dense::cuts::MOST_PASSES;
+use crate::dense::keys::GroupKeys;
 use crate::dense::window::cuts::lane_passes;
 use crate::dense::window::function::{Chosen, Function, Rows, choose};
 use crate::dense::window::sequence::{Gaps, OrderKey, Sequence, move_forward};

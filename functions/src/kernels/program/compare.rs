@@ -3,9 +3,7 @@
 use super::Comparison;
 use super::elementwise::Number;
 use crate::kernels::dispatch::vectorised;
-
-/// Eight cells' bits from eight bytes of 0 or 1: the product moves byte `i` to bit 56 + `i`.
-const GATHER_BITS: u64 = 0x0102_0408_1020_4080;
+use crate::kernels::validity::GATHER_BITS;
 
 #[inline(always)]
 fn pack<T: Copy>(left: &[T], right: &[T], bits: &mut [u8], holds: impl Fn(T, T) -> bool) {

@@ -15,9 +15,23 @@ pub(super) trait Number: Copy + PartialOrd + 'static {
     fn key(self) -> Self::Key;
     /// The same with one zero: −0 compares as 0 does.
     fn compared(self) -> Self::Key;
-    /// `then` where bit `lane` of `bits` is set, `otherwise` elsewhere. With shifts and masks, of which
-    /// the compiler makes vectors of words; of tests of single bits it does not.
-    fn blend(bits: u8, lane: usize, then: Self, otherwise: Self) -> Self;
+    /// `then` where `keep` is all ones, `otherwise` where it is zero, see [`SPREAD`].
+    fn blend(keep: i8, then: Self, otherwise: Self) -> Self;
+}
+
+/// For eight bits, a byte for each: all ones where it is set. Widening bytes fills vectors with masks, which
+/// neither tests nor shifts of single bits do.
+static SPREAD: [[i8; 8]; 256] = spread();
+
+const fn spread() -> [[i8; 8]; 256] {
+    let mut table = [[0; 8]; 256];
+    let mut place = 0;
+    while place < 256 * 8 {
+        let (bits, lane) = (place / 8, place % 8);
+        table[bits][lane] = -((bits >> lane & 1) as i8);
+        place += 1;
+    }
+    table
 }
 
 macro_rules! float {
@@ -52,8 +66,8 @@ macro_rules! float {
                 (self + 0.0).key()
             }
             #[inline(always)]
-            fn blend(bits: u8, lane: usize, then: Self, otherwise: Self) -> Self {
-                let mask = (0 as $bits).wrapping_sub((<$bits>::from(bits) >> lane) & 1);
+            fn blend(keep: i8, then: Self, otherwise: Self) -> Self {
+                let mask = <$key>::from(keep) as $bits;
                 Self::from_bits((then.to_bits() & mask) | (otherwise.to_bits() & !mask))
             }
         }
@@ -92,8 +106,8 @@ impl Number for i64 {
         self
     }
     #[inline(always)]
-    fn blend(bits: u8, lane: usize, then: Self, otherwise: Self) -> Self {
-        let mask = 0i64.wrapping_sub((i64::from(bits) >> lane) & 1);
+    fn blend(keep: i8, then: Self, otherwise: Self) -> Self {
+        let mask = i64::from(keep);
         (then & mask) | (otherwise & !mask)
     }
 }
@@ -128,28 +142,61 @@ pub(super) fn choose [<T: Number>] [T] (larger: bool, left: &[T], right: &[T], o
 }
 }
 
+/// A byte for each of 64 bits, see [`SPREAD`].
+#[inline(always)]
+fn spread_bits(bits: &[u8; 8]) -> [i8; 64] {
+    let mut keep = [0; 64];
+    let (eights, _) = keep.as_chunks_mut::<8>();
+    for (eight, bits) in eights.iter_mut().zip(bits) {
+        *eight = SPREAD[usize::from(*bits)];
+    }
+    keep
+}
+
 vectorised! {
-/// The values of `then` where a bit is set, those of `otherwise` elsewhere. Slices are whole bytes long.
+/// The values of `then` where a bit is set, those of `otherwise` elsewhere. Slices are whole multiples of 64
+/// cells long: with fewer in a loop, the compiler makes vectors of every eighth cell.
 pub(super) fn select [<T: Number>] [T] (when: &[u8], then: &[T], otherwise: &[T], out: &mut [T]) {
-    let (then, _) = then.as_chunks::<8>();
-    let (otherwise, _) = otherwise.as_chunks::<8>();
-    let (out, _) = out.as_chunks_mut::<8>();
+    let (when, _) = when.as_chunks::<8>();
+    let (then, _) = then.as_chunks::<64>();
+    let (otherwise, _) = otherwise.as_chunks::<64>();
+    let (out, _) = out.as_chunks_mut::<64>();
     for (((when, then), otherwise), out) in when.iter().zip(then).zip(otherwise).zip(out) {
-        for lane in 0..8 {
-            out[lane] = T::blend(*when, lane, then[lane], otherwise[lane]);
+        let when = spread_bits(when);
+        for cell in 0..64 {
+            out[cell] = T::blend(when[cell], then[cell], otherwise[cell]);
         }
     }
 }
 }
 
 vectorised! {
-/// Puts the values of `other` where a bit is not set. Slices are whole bytes long.
-pub(super) fn replace [<T: Number>] [T] (keep: &[u8], other: &[T], out: &mut [T]) {
-    let (other, _) = other.as_chunks::<8>();
-    let (out, _) = out.as_chunks_mut::<8>();
-    for ((keep, other), out) in keep.iter().zip(other).zip(out) {
-        for lane in 0..8 {
-            out[lane] = T::blend(*keep, lane, out[lane], other[lane]);
+/// As `choose`, where values may be missing: the valid one where the other is not. Slices are whole multiples
+/// of 64 cells long.
+pub(super) fn choose_valid [<T: Number>] [T] (
+    larger: bool,
+    left: &[T],
+    right: &[T],
+    left_valid: &[u8],
+    right_valid: &[u8],
+    out: &mut [T],
+) {
+    choose(larger, left, right, out);
+    let (left, _) = left.as_chunks::<64>();
+    let (right, _) = right.as_chunks::<64>();
+    let (out, _) = out.as_chunks_mut::<64>();
+    let (left_valid, _) = left_valid.as_chunks::<8>();
+    let (right_valid, _) = right_valid.as_chunks::<8>();
+    let valid = left_valid.iter().zip(right_valid);
+    for (((left, right), (left_valid, right_valid)), out) in left.iter().zip(right).zip(valid).zip(out) {
+        let (left_valid, right_valid) = (spread_bits(left_valid), spread_bits(right_valid));
+        // A copy, because a choice between a value and what replaces it becomes a masked store, which takes
+        // a dozen times as long on some processors.
+        let chosen = *out;
+        for cell in 0..64 {
+            let other = T::blend(left_valid[cell], left[cell], right[cell]);
+            let are_both = left_valid[cell] & right_valid[cell];
+            out[cell] = T::blend(are_both, chosen[cell], other);
         }
     }
 }

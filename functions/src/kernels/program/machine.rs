@@ -386,6 +386,16 @@ impl BitWriter<'_> {
     fn copy(&mut self, from: &BooleanBuffer, first: usize, count: usize) {
         let bits = Bits::new(from);
         let mut done = 0;
+        // Whole words at a time, as long as nothing waits for the rest of its byte.
+        while self.count == 0
+            && count - done >= 64
+            && let Some(word) = bits.sixty_four(first + done)
+            && let Some(eight) = self.to.get_mut(self.byte..self.byte + 8)
+        {
+            eight.copy_from_slice(&word.to_le_bytes());
+            self.byte += 8;
+            done += 64;
+        }
         while done < count {
             let width = (count - done).min(16);
             self.push(bits.sixteen(first + done) & ((1 << width) - 1), width);
@@ -439,13 +449,18 @@ fn choose(
     out: &mut Cells,
     length: usize,
 ) {
+    let all = [0xff; PIECE / 8];
+    let bits = [a, b].map(|of| match validity[of].all {
+        true => all.as_slice(),
+        false => &*validity[of].bits,
+    });
+    let are_valid = validity[a].all && validity[b].all;
     macro_rules! apply {
         ($a:expr, $b:expr, $out:expr) => {{
-            elementwise::choose(larger, &$a[..length], &$b[..length], &mut $out[..length]);
-            for (valid, other) in [(&validity[a], &$b), (&validity[b], &$a)] {
-                if !valid.all {
-                    elementwise::replace(&valid.bits, &other[..length], &mut $out[..length]);
-                }
+            let (a, b, out) = (&$a[..length], &$b[..length], &mut $out[..length]);
+            match are_valid {
+                true => elementwise::choose(larger, a, b, out),
+                false => elementwise::choose_valid(larger, a, b, bits[0], bits[1], out),
             }
         }};
     }

@@ -1,0 +1,230 @@
+//! Files of this machine, written so that a failure of power loses nothing: the local half of
+//! [`CubeFolder`](super::folder::CubeFolder).
+//!
+//! ```text
+//!  write  sst/c/0/0#7 ─▶ bytes ─▶ sync ─▶ rename to sst/c/0/0 ─▶ sync the folder
+//! ```
+//!
+//! All of it blocks. Names that end in `#` and a number are files in the making; object_store, which
+//! reads these files, leaves them out of listings.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Folders whose own names have reached the disk.
+#[derive(Debug, Default)]
+pub(super) struct Durable {
+    folders: Mutex<HashSet<PathBuf>>,
+}
+
+/// Writes `file` below `root`, which need not exist, and waits for the disk. Readers see the file as
+/// it was before, or as it is now.
+///
+/// # Errors
+/// `AlreadyExists` when the file `must_be_new` and is not.
+pub(super) fn write(
+    file: &Path,
+    bytes: &[u8],
+    must_be_new: bool,
+    root: &Path,
+    durable: &Durable,
+) -> io::Result<()> {
+    let (mut opened, staged) = stage(file)?;
+    let written = opened
+        .write_all(bytes)
+        .and_then(|()| opened.sync_all())
+        .and_then(|()| match must_be_new {
+            true => rename_to_new(&staged, file),
+            false => fs::rename(&staged, file),
+        });
+    if let Err(error) = written {
+        // It may never have come to be, and a leftover is swept later.
+        let _ = fs::remove_file(&staged);
+        return Err(error);
+    }
+    durable.sync(file, root)
+}
+
+fn rename_to_new(staged: &Path, file: &Path) -> io::Result<()> {
+    match fs::hard_link(staged, file) {
+        Ok(()) => fs::remove_file(staged),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+        // Not every file system has hard links.
+        Err(_) if !file.try_exists()? => fs::rename(staged, file),
+        Err(_) => Err(io::ErrorKind::AlreadyExists.into()),
+    }
+}
+
+/// A new file beside `file`, and its name.
+fn stage(file: &Path) -> io::Result<(File, PathBuf)> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    loop {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let mut staged = file.as_os_str().to_owned();
+        staged.push(format!("#{number}"));
+        let staged = PathBuf::from(staged);
+        match File::create_new(&staged) {
+            Ok(opened) => return Ok((opened, staged)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let Some(folder) = file.parent() else {
+                    return Err(error);
+                };
+                fs::create_dir_all(folder)?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+impl Durable {
+    /// Waits until the names of `file` and of the folders above it up to `root` are on the disk.
+    pub(super) fn sync(&self, file: &Path, root: &Path) -> io::Result<()> {
+        let Some(folder) = file.parent() else {
+            return Ok(());
+        };
+        sync_folder(folder)?;
+        let mut below = folder;
+        while below.starts_with(root) {
+            let is_known = |folders: &HashSet<PathBuf>| folders.contains(below);
+            if is_known(&self.folders.lock().unwrap_or_else(PoisonError::into_inner)) {
+                break;
+            }
+            let Some(above) = below.parent() else {
+                break;
+            };
+            sync_folder(above)?;
+            below = above;
+        }
+        let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        let above = folder
+            .ancestors()
+            .take_while(|above| above.starts_with(root));
+        folders.extend(above.map(Path::to_path_buf));
+        Ok(())
+    }
+
+    /// Forgets what is known, because folders may have been removed.
+    pub(super) fn forget(&self) {
+        self.folders
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+}
+
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Only Unix opens folders as files.
+#[cfg(not(unix))]
+fn sync_folder(_folder: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Keeps others who ask for it away from the metadata in `folder`, until it is dropped. `None` where the
+/// file system has no locks.
+pub(super) fn lock(folder: &Path) -> Option<File> {
+    let opened = File::open(folder).ok()?;
+    opened.lock().ok().map(|()| opened)
+}
+
+/// Removes files in the making and empty folders below `folder`, but for what is in `kept`, and tells how
+/// many files and bytes that were.
+pub(super) fn remove_leftovers(folder: &Path, kept: &Path) -> io::Result<(u64, u64)> {
+    let mut removed = (0, 0);
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(removed),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let path = entry.path();
+        if path == kept {
+            continue;
+        }
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            let below = remove_leftovers(&path, kept)?;
+            removed = (removed.0 + below.0, removed.1 + below.1);
+            // It fails when the folder is not empty.
+            let _ = fs::remove_dir(&path);
+        } else if is_in_the_making(&path) {
+            let bytes = entry.metadata().map_or(0, |metadata| metadata.len());
+            fs::remove_file(&path)?;
+            removed = (removed.0 + 1, removed.1 + bytes);
+        }
+    }
+    Ok(removed)
+}
+
+fn is_in_the_making(file: &Path) -> bool {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    name.rsplit_once('#').is_some_and(|(_, number)| {
+        !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit())
+    })
+}
+
+/// Removes `folder` and all in it. It need not exist.
+pub(super) fn remove_folder(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }?;
+    folder.parent().map_or(Ok(()), sync_folder)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn files_come_to_be_whole_and_leave_nothing_beside_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("x.zarr");
+        let file = root.join("a/c/0/0");
+        let durable = Durable::default();
+        write(&file, b"one", true, &root, &durable).unwrap();
+        let again = write(&file, b"two", true, &root, &durable).unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&file).unwrap(), b"one");
+        write(&file, b"two", false, &root, &durable).unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"two");
+        assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 1);
+        assert!(durable.folders.lock().unwrap().contains(&root));
+        assert!(!durable.folders.lock().unwrap().contains(folder.path()));
+    }
+
+    #[test]
+    fn leftovers_are_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        for name in ["a/c/0/0", "a/c/0/1#3", "b#x", "notes/n#1", "e/f/g#12", "c#"] {
+            let file = root.join(name);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, "12").unwrap();
+        }
+        let removed = remove_leftovers(root, &root.join("notes")).unwrap();
+        assert_eq!(removed, (2, 4));
+        for (name, expected) in [
+            ("a/c/0/0", true),
+            ("a/c/0/1#3", false),
+            ("b#x", true),
+            ("c#", true),
+            ("notes/n#1", true),
+            ("e", false),
+        ] {
+            assert_eq!(root.join(name).exists(), expected, "{name}");
+        }
+        remove_folder(&root.join("a")).unwrap();
+        remove_folder(&root.join("a")).unwrap();
+        assert!(!root.join("a").exists());
+    }
+}

@@ -1,0 +1,502 @@
+//! Makes a cube: computes box after box, and writes each as it comes.
+//!
+//! ```text
+//!  worker   query of a box ─▶ rows ─▶ cells ─▶ stored numbers ─▶ encoded objects      as many as threads
+//!                                                                   │ put, while the next is encoded
+//!                                                                   ▼
+//!  when all objects of the box are in the store: a note that it is done
+//!  when all boxes are done: commit, and everybody sees the cube
+//! ```
+//! The boxes in work are all that is in memory. Dropping the future stops the work; the notes stay, and
+//! the same statement run again goes on with the boxes that are missing.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use arrow::array::ArrayData;
+use arrow::array::{Array, ArrayRef, UInt64Array, make_array};
+use arrow::buffer::MutableBuffer;
+use arrow::compute::take;
+use datafusion::common::runtime::JoinSet;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::memory_pool::MemoryConsumer;
+use datafusion::execution::{SessionState, TaskContext};
+use datafusion::physical_plan::execute_stream;
+use futures::StreamExt;
+use tokio::runtime::Handle;
+
+use super::boxes::query_of_box;
+use super::carry::Object;
+use super::claim::Claim;
+use super::notes::{Build, BuildNotes};
+use super::place::BoxCells;
+use super::plan::WritePlan;
+use crate::error::{CubeError, CubeResult, ErrorKind};
+use crate::progress::QueryProgress;
+use crate::runtime::{io_handle, run_on};
+use crate::sink::CubeWriter;
+
+/// Encoded objects of a box on their way to the store.
+const PUTS_AT_ONCE: usize = 4;
+
+/// What making a cube came to.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Built {
+    /// Cells of all variables.
+    pub(crate) cells: u64,
+    /// Objects written now.
+    pub(crate) objects: u64,
+    /// Objects of the cube before that were taken over as they are, now.
+    pub(crate) carried: u64,
+    /// Bytes written now.
+    pub(crate) bytes: u64,
+    /// Values that were stored as missing because their type cannot hold them.
+    pub(crate) out_of_range: u64,
+    /// Boxes of the cube.
+    pub(crate) boxes: u64,
+    /// Boxes that an earlier run of the statement had finished.
+    pub(crate) kept: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    carried: AtomicU64,
+    objects: AtomicU64,
+    bytes: AtomicU64,
+    out_of_range: AtomicU64,
+}
+
+/// What all workers share.
+struct Work {
+    plan: WritePlan,
+    writer: Arc<dyn CubeWriter>,
+    notes: BuildNotes,
+    state: SessionState,
+    io: Handle,
+    counters: Counters,
+    next: AtomicU64,
+    /// Numbers of the boxes to compute.
+    boxes: Vec<u64>,
+    progress: Arc<QueryProgress>,
+}
+
+/// Makes the cube of `plan`.
+///
+/// # Errors
+/// The query fails, gives cells twice or values that cannot be stored, someone else writes the cube,
+/// or the store fails. Readers then see what they saw before.
+pub(crate) async fn build(mut plan: WritePlan, progress: Arc<QueryProgress>) -> Result<Built> {
+    let io = io_handle(plan.state.config());
+    let target = &plan.target;
+    let notes = BuildNotes::new(target.sink.notes(&target.location));
+    let claim = Claim::take(notes.folder(), &io).await?;
+    let begun = notes.begun().await?;
+    let resumed = begun.filter(|begun| {
+        begun.fingerprint == plan.fingerprint
+            && begun.over == target.over
+            && plan.accepts(&begun.box_shape)
+    });
+    let writer = {
+        let (sink, location, over) = (
+            Arc::clone(&target.sink),
+            target.location.clone(),
+            target.over.clone(),
+        );
+        let (cube, options) = (plan.cube.clone(), plan.format_options.clone());
+        let opened = run_on(&io, async move {
+            sink.open(&location, &cube, &options, over.as_deref()).await
+        });
+        opened.await?
+    };
+    let done = match &resumed {
+        Some(begun) => {
+            plan.boxes.shape.clone_from(&begun.box_shape);
+            notes.done().await?
+        }
+        None => {
+            notes.forget().await?;
+            writer.discard().await?;
+            notes
+                .begin(&Build {
+                    fingerprint: plan.fingerprint.clone(),
+                    statement: plan.statement.clone(),
+                    box_shape: plan.boxes.shape.clone(),
+                    over: plan.target.over.clone(),
+                })
+                .await?;
+            Default::default()
+        }
+    };
+    let count = plan.boxes.count();
+    let boxes: Vec<u64> = (0..count).filter(|number| !done.contains(number)).collect();
+    let workers = plan.workers.min(boxes.len()).max(1);
+    let mut state = plan.state.clone();
+    // Boxes beside each other use all threads; a single one needs them itself.
+    let threads = state.config().target_partitions();
+    state.config_mut().options_mut().execution.target_partitions = (threads / workers).max(1);
+    state.config_mut().set_extension(Arc::clone(&progress));
+    let kept = count - boxes.len() as u64;
+    progress.expect_boxes(count);
+    progress.finish_boxes(kept);
+    let work = Arc::new(Work {
+        plan,
+        writer,
+        notes,
+        state,
+        io,
+        counters: Counters::default(),
+        next: AtomicU64::default(),
+        boxes,
+        progress,
+    });
+    work.write_small_arrays().await?;
+    let mut running = JoinSet::new();
+    for _ in 0..workers {
+        let work = Arc::clone(&work);
+        running.spawn(async move { work.run().await });
+    }
+    while let Some(ended) = running.join_next().await {
+        ended.map_err(|error| DataFusionError::External(Box::new(error)))??;
+    }
+    claim.check().await?;
+    {
+        let writer = Arc::clone(&work.writer);
+        run_on(&work.io, async move { writer.commit().await }).await?;
+    }
+    work.notes.forget().await?;
+    claim.release().await?;
+    let counters = &work.counters;
+    Ok(Built {
+        cells: work.plan.cells(),
+        carried: counters.carried.load(Relaxed),
+        objects: counters.objects.load(Relaxed),
+        bytes: counters.bytes.load(Relaxed),
+        out_of_range: counters.out_of_range.load(Relaxed),
+        boxes: count,
+        kept,
+    })
+}
+
+impl Work {
+    /// Coordinates, bounds, the grid mapping.
+    async fn write_small_arrays(self: &Arc<Self>) -> Result<()> {
+        for (array, values) in &self.plan.small {
+            let target = &self.plan.cube.arrays[*array];
+            let extent: Vec<usize> = target.shape.iter().map(|length| *length as usize).collect();
+            let whole: Vec<Range<u64>> = target.shape.iter().map(|length| 0..*length).collect();
+            let mut puts = JoinSet::new();
+            self.write_objects(*array, values, &whole, &extent, &mut puts)
+                .await?;
+            finish(&mut puts, 0).await?;
+        }
+        Ok(())
+    }
+
+    async fn run(self: Arc<Self>) -> Result<()> {
+        loop {
+            let at = self.next.fetch_add(1, Relaxed) as usize;
+            let Some(number) = self.boxes.get(at) else {
+                return Ok(());
+            };
+            self.write_box(*number).await?;
+        }
+    }
+
+    async fn write_box(self: &Arc<Self>, number: u64) -> Result<()> {
+        let plan = &self.plan;
+        let ranges = plan.boxes.ranges(number);
+        if !self.carry_box(&ranges).await? {
+            self.compute_and_write(&ranges).await?;
+        }
+        let notes = self.notes.clone();
+        run_on(&self.io, async move { notes.finish_box(number).await }).await?;
+        self.progress.finish_boxes(1);
+        Ok(())
+    }
+
+    /// Does what there is to do for a box that stays as it was. False when it does not.
+    async fn carry_box(self: &Arc<Self>, ranges: &[Range<u64>]) -> Result<bool> {
+        let plan = &self.plan;
+        let Some(carry) = &plan.carry else {
+            return Ok(false);
+        };
+        let mut layers = plan.layers.iter().enumerate();
+        if layers.any(|(at, layer)| at != carry.base && layer.touches(ranges)) {
+            return Ok(false);
+        }
+        let shape: Vec<u64> = plan
+            .dimensions
+            .iter()
+            .map(|dimension| dimension.object)
+            .collect();
+        let objects = objects_in(&shape, ranges);
+        let before: Vec<Object> = objects
+            .iter()
+            .map(|(_, cells)| carry.object(&shape, cells))
+            .collect();
+        if before.contains(&Object::Mixed) {
+            return Ok(false);
+        }
+        for ((index, _), before) in objects.into_iter().zip(before) {
+            let Object::Carried(from) = before else {
+                continue;
+            };
+            for variable in &plan.variables {
+                let (writer, array) = (Arc::clone(&self.writer), variable.array);
+                let (from, to) = (from.clone(), index.clone());
+                run_on(
+                    &self.io,
+                    async move { writer.carry(array, &from, &to).await },
+                )
+                .await?;
+                self.counters.carried.fetch_add(1, Relaxed);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn compute_and_write(self: &Arc<Self>, ranges: &[Range<u64>]) -> Result<()> {
+        let plan = &self.plan;
+        let cells: u64 = ranges.iter().map(|range| range.end - range.start).product();
+        let context = Arc::new(TaskContext::from(&self.state));
+        let memory = MemoryConsumer::new(format!("writing {}", plan.target.name))
+            .register(context.memory_pool());
+        memory.try_grow(
+            usize::try_from(cells.saturating_mul(plan.bytes_per_cell())).unwrap_or(usize::MAX),
+        )?;
+        let extent: Vec<usize> = ranges
+            .iter()
+            .map(|range| (range.end - range.start) as usize)
+            .collect();
+        let arrays = self.compute(ranges, context).await?;
+        let mut puts = JoinSet::new();
+        for (variable, values) in plan.variables.iter().zip(arrays) {
+            let (stored, counts) = variable.encoding.encode(&values)?;
+            self.counters
+                .out_of_range
+                .fetch_add(counts.out_of_range, Relaxed);
+            drop(values);
+            self.write_objects(variable.array, &stored, ranges, &extent, &mut puts)
+                .await?;
+            tokio::task::yield_now().await;
+        }
+        finish(&mut puts, 0).await
+    }
+
+    /// The variables of a box.
+    async fn compute(
+        &self,
+        ranges: &[Range<u64>],
+        context: Arc<TaskContext>,
+    ) -> Result<Vec<ArrayRef>> {
+        let plan = &self.plan;
+        let coordinates: Vec<(&str, ArrayRef)> = plan
+            .dimensions
+            .iter()
+            .zip(ranges)
+            .map(|(dimension, range)| {
+                let length = (range.end - range.start) as usize;
+                let along = dimension.coordinates.slice(range.start as usize, length);
+                (dimension.name.as_str(), along)
+            })
+            .collect();
+        let types: Vec<_> = plan
+            .variables
+            .iter()
+            .map(|variable| variable.data_type.clone())
+            .collect();
+        let mut cells = BoxCells::new(&coordinates, &types)?;
+        for layer in plan.layers.iter().filter(|layer| layer.touches(ranges)) {
+            let query = query_of_box(&layer.query, &plan.dimensions, ranges)?;
+            let physical = self.state.create_physical_plan(&query).await?;
+            let mut rows = execute_stream(physical, Arc::clone(&context))?;
+            cells.next_layer();
+            while let Some(batch) = rows.next().await {
+                cells.add(&batch?)?;
+                tokio::task::yield_now().await;
+            }
+        }
+        cells.finish()
+    }
+
+    /// Encodes and puts the objects of `array` whose cells are `values` in `ranges`.
+    async fn write_objects(
+        self: &Arc<Self>,
+        array: usize,
+        values: &ArrayRef,
+        ranges: &[Range<u64>],
+        extent: &[usize],
+        puts: &mut JoinSet<CubeResult<()>>,
+    ) -> Result<()> {
+        let target = &self.plan.cube.arrays[array];
+        for (index, cells) in objects_in(target.object_shape(), ranges) {
+            let within: Vec<Range<usize>> = cells
+                .iter()
+                .zip(ranges)
+                .map(|(cells, range)| {
+                    (cells.start - range.start) as usize..(cells.end - range.start) as usize
+                })
+                .collect();
+            let part = cut(values, extent, &within)?;
+            let part_extent: Vec<usize> = within.iter().map(ExactSizeIterator::len).collect();
+            let bytes = self.writer.encode(array, &index, &part, &part_extent)?;
+            let Some(bytes) = bytes else {
+                continue;
+            };
+            self.counters.objects.fetch_add(1, Relaxed);
+            self.counters.bytes.fetch_add(bytes.len() as u64, Relaxed);
+            self.progress.add_written(bytes.len() as u64);
+            finish(puts, PUTS_AT_ONCE - 1).await?;
+            let writer = Arc::clone(&self.writer);
+            puts.spawn_on(
+                async move { writer.put(array, &index, bytes).await },
+                &self.io,
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Waits until at most `left` puts are on their way.
+async fn finish(puts: &mut JoinSet<CubeResult<()>>, left: usize) -> Result<()> {
+    while puts.len() > left {
+        match puts.join_next().await {
+            Some(Ok(ended)) => ended?,
+            Some(Err(error)) => {
+                return Err(CubeError::new(ErrorKind::Unavailable, "", error)
+                    .remedy("run the statement again: it goes on where it stopped")
+                    .into());
+            }
+            None => return Ok(()),
+        }
+    }
+    Ok(())
+}
+
+/// The objects of `shape` cells that lie in a box, and their cells.
+fn objects_in(shape: &[u64], ranges: &[Range<u64>]) -> Vec<(Vec<u64>, Vec<Range<u64>>)> {
+    let mut objects = vec![(Vec::new(), Vec::new())];
+    for (size, range) in shape.iter().zip(ranges) {
+        let along: Vec<(u64, Range<u64>)> = (range.start / size..range.end.div_ceil(*size))
+            .map(|at| {
+                (
+                    at,
+                    (at * size).max(range.start)..((at + 1) * size).min(range.end),
+                )
+            })
+            .collect();
+        objects = objects
+            .into_iter()
+            .flat_map(|(index, cells): (Vec<u64>, Vec<Range<u64>>)| {
+                along.iter().map(move |(at, range)| {
+                    let (mut index, mut cells) = (index.clone(), cells.clone());
+                    index.push(*at);
+                    cells.push(range.clone());
+                    (index, cells)
+                })
+            })
+            .collect();
+    }
+    objects
+}
+
+/// The cells `within` of an array of `extent` cells per dimension, in C order.
+fn cut(values: &ArrayRef, extent: &[usize], within: &[Range<usize>]) -> Result<ArrayRef> {
+    if within
+        .iter()
+        .zip(extent)
+        .all(|(range, length)| range.len() == *length)
+    {
+        return Ok(Arc::clone(values));
+    }
+    // Runs of cells that lie side by side. Runs of whole dimensions stay runs.
+    let mut runs = vec![0..1];
+    for (range, length) in within.iter().zip(extent) {
+        let is_whole = range.len() == *length;
+        runs = match is_whole {
+            true => runs
+                .into_iter()
+                .map(|run: Range<usize>| run.start * length..run.end * length)
+                .collect(),
+            false => runs
+                .into_iter()
+                .flatten()
+                .map(|at| at * length + range.start..at * length + range.end)
+                .collect(),
+        };
+    }
+    let count: usize = runs.iter().map(ExactSizeIterator::len).sum();
+    match values.data_type().primitive_width() {
+        Some(width) => {
+            let data = values.to_data();
+            let Some(buffer) = data.buffers().first() else {
+                return Ok(values.slice(0, 0));
+            };
+            let source = &buffer.as_slice()[data.offset() * width..];
+            let mut part = MutableBuffer::with_capacity(count * width);
+            for run in runs {
+                part.extend_from_slice(&source[run.start * width..run.end * width]);
+            }
+            let data = ArrayData::builder(values.data_type().clone())
+                .len(count)
+                .add_buffer(part.into())
+                .build()?;
+            Ok(make_array(data))
+        }
+        None => {
+            let cells =
+                UInt64Array::from_iter_values(runs.into_iter().flatten().map(|cell| cell as u64));
+            Ok(take(values, &cells, None)?)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use arrow::array::{AsArray, Int32Array, types::Int32Type};
+
+    use super::*;
+
+    #[test]
+    fn parts_of_a_box_are_cut_in_order() {
+        let values: ArrayRef = Arc::new(Int32Array::from_iter_values(0..60));
+        let extent = [3, 4, 5];
+        for within in [
+            [0..3, 0..4, 0..5],
+            [1..2, 0..4, 0..5],
+            [0..3, 1..3, 0..5],
+            [1..3, 2..4, 1..4],
+        ] {
+            let part = cut(&values, &extent, &within).unwrap();
+            let expected: Vec<i32> = within[0]
+                .clone()
+                .flat_map(|z| {
+                    let within = &within;
+                    within[1].clone().flat_map(move |y| {
+                        within[2].clone().map(move |x| (z * 20 + y * 5 + x) as i32)
+                    })
+                })
+                .collect();
+            assert_eq!(
+                part.as_primitive::<Int32Type>().values(),
+                &expected[..],
+                "{within:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn objects_of_a_box_are_those_that_it_holds() {
+        let objects = objects_in(&[4, 3], &[4..10, 0..3]);
+        assert_eq!(
+            objects,
+            [
+                (vec![1, 0], vec![4..8, 0..3]),
+                (vec![2, 0], vec![8..10, 0..3]),
+            ]
+        );
+    }
+}

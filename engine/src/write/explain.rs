@@ -1,0 +1,101 @@
+//! What a plan of writing shows in `EXPLAIN`: the target, then the query of its middle box.
+
+use datafusion::common::Result;
+use datafusion::physical_plan::displayable;
+
+use super::boxes::query_of_box;
+use super::plan::WritePlan;
+use crate::bytes::format_bytes;
+
+impl WritePlan {
+    /// Rows of a kind of plan and its text.
+    ///
+    /// # Errors
+    /// The query of a box cannot be planned.
+    pub(crate) async fn explain(&self) -> Result<Vec<(String, String)>> {
+        let ranges = self.boxes.ranges(self.boxes.middle());
+        let mut rows = vec![("cube".to_string(), self.describe())];
+        for layer in &self.layers {
+            let query = query_of_box(&layer.query, &self.dimensions, &ranges)?;
+            let physical = self.state.create_physical_plan(&query).await?;
+            let text = displayable(physical.as_ref()).indent(false).to_string();
+            rows.push((
+                "physical_plan of a box".to_string(),
+                text.trim_end().to_string(),
+            ));
+        }
+        Ok(rows)
+    }
+
+    fn describe(&self) -> String {
+        let names: Vec<&str> = self
+            .dimensions
+            .iter()
+            .map(|dimension| dimension.name.as_str())
+            .collect();
+        let along = |lengths: &[u64]| {
+            let along = names.iter().zip(lengths);
+            let along: Vec<String> = along
+                .map(|(name, length)| format!("{name}={length}"))
+                .collect();
+            along.join(", ")
+        };
+        let lengths: Vec<u64> = self
+            .dimensions
+            .iter()
+            .map(|dimension| dimension.coordinates.len() as u64)
+            .collect();
+        let mut lines = vec![
+            format!(
+                "WriteCube: {}, {}",
+                self.target.name,
+                self.target.sink.name().to_lowercase()
+            ),
+            format!("  grid: {}", along(&lengths)),
+        ];
+        let mut decoded = 0;
+        for variable in &self.variables {
+            let array = &self.cube.arrays[variable.array];
+            let objects: u64 = array.object_counts().iter().product();
+            let chunks: u64 = array
+                .shape
+                .iter()
+                .zip(&array.chunks)
+                .map(|(length, chunk)| length.div_ceil(*chunk))
+                .product();
+            let width = array.data_type.primitive_width().unwrap_or(1) as u64;
+            decoded += array.shape.iter().product::<u64>() * width;
+            let shards = match &array.shards {
+                Some(shards) => format!(", {objects} shards of {}", along(shards)),
+                None => String::new(),
+            };
+            lines.push(format!(
+                "  {}: {}, {chunks} chunks of {}{shards}, codec={}",
+                array.name,
+                array.data_type.to_string().to_lowercase(),
+                along(&array.chunks),
+                array.codec.as_deref().unwrap_or("default"),
+            ));
+        }
+        lines.push(format!(
+            "  boxes: {} of {}, {} at a time, {} each",
+            self.boxes.count(),
+            along(&self.boxes.shape),
+            self.workers
+                .min(usize::try_from(self.boxes.count()).unwrap_or(usize::MAX)),
+            format_bytes(self.box_bytes()),
+        ));
+        lines.push(format!(
+            "  reads: {} chunks, {} decoded; writes: {} before compression",
+            self.read.chunks,
+            format_bytes(self.read.bytes),
+            format_bytes(decoded),
+        ));
+        lines.join("\n")
+    }
+
+    /// Memory for the cells of a box.
+    fn box_bytes(&self) -> u64 {
+        self.boxes.largest() * self.bytes_per_cell()
+    }
+}

@@ -1,0 +1,247 @@
+//! The shape of chunks and shards of a new cube, where nobody chose it.
+//!
+//! ```text
+//!  map     time  1 · y 512 · x 512       a chunk is about a mebibyte of decoded values: it fits into
+//!  series  time all · y 16 · x 16        a core's cache, and is worth a request
+//!  both    time 32 · y 90 · x 90
+//! ```
+//! Large cubes are sharded: an object holds about 64 MiB of decoded values.
+
+use super::options::{Purpose, Shards, WriteOptions};
+use crate::cube::AxisRole;
+use crate::error::{CubeError, CubeResult};
+
+/// Decoded bytes of a chunk, about.
+const CHUNK_BYTES: u64 = 1 << 20;
+
+/// Decoded bytes of a shard, about.
+const SHARD_BYTES: u64 = 64 << 20;
+
+/// A variable with more decoded bytes than this is sharded.
+const SHARDED_FROM: u64 = 256 << 20;
+
+/// Steps along time in a chunk that serves maps and series.
+const STEPS_OF_BOTH: u64 = 32;
+
+/// Cells along each horizontal axis in a chunk for series, at least.
+const PLACES_OF_SERIES: u64 = 16;
+
+/// A dimension of the cube.
+#[derive(Debug, Clone)]
+pub(crate) struct Dimension {
+    pub(crate) name: String,
+    /// In cells.
+    pub(crate) length: u64,
+    pub(crate) role: AxisRole,
+}
+
+impl Dimension {
+    fn is_horizontal(&self) -> bool {
+        matches!(
+            self.role,
+            AxisRole::Latitude | AxisRole::Longitude | AxisRole::X | AxisRole::Y
+        )
+    }
+}
+
+/// The shape of chunks and, if there are any, shards, in cells per dimension.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Layout {
+    pub(crate) chunks: Vec<u64>,
+    pub(crate) shards: Option<Vec<u64>>,
+}
+
+impl Layout {
+    /// The layout that `options` ask for; what they leave open is chosen for variables of `width`
+    /// bytes a value. `can_shard`: does the format have shards?
+    ///
+    /// # Errors
+    /// Shards that are no multiple of chunks.
+    pub(crate) fn choose(
+        dimensions: &[Dimension],
+        width: u64,
+        options: &WriteOptions,
+        can_shard: bool,
+    ) -> CubeResult<Self> {
+        let chosen = chunks(dimensions, width, options.purpose);
+        let chunks: Vec<u64> = dimensions
+            .iter()
+            .zip(chosen)
+            .map(|(dimension, chosen)| {
+                let asked = options.chunks.get(&dimension.name);
+                asked.copied().unwrap_or(chosen).max(1)
+            })
+            .collect();
+        let shards = match &options.shards {
+            Shards::None => None,
+            Shards::Automatic => shards(dimensions, &chunks, width).filter(|_| can_shard),
+            Shards::Of(asked) => {
+                let along = dimensions.iter().zip(&chunks);
+                let shards = along.map(|(dimension, chunk)| {
+                    let shard = *asked.get(&dimension.name).unwrap_or(chunk);
+                    match shard % chunk {
+                        0 => Ok(shard),
+                        _ => Err(no_multiple(&dimension.name, shard, *chunk)),
+                    }
+                });
+                Some(shards.collect::<CubeResult<Vec<u64>>>()?)
+            }
+        };
+        let shards = shards.filter(|shards| *shards != chunks);
+        Ok(Self { chunks, shards })
+    }
+}
+
+fn no_multiple(name: &str, shard: u64, chunk: u64) -> CubeError {
+    let cause = format!("shards of {shard} cells along {name} do not hold chunks of {chunk} whole");
+    let near = shard.div_ceil(chunk) * chunk;
+    CubeError::invalid("", cause).remedy(format!("say shards = '{name}={near}'"))
+}
+
+fn chunks(dimensions: &[Dimension], width: u64, purpose: Purpose) -> Vec<u64> {
+    let cells = (CHUNK_BYTES / width.max(1)).max(1);
+    let horizontal = dimensions.iter().filter(|d| d.is_horizontal()).count() as u32;
+    let mut sizes: Vec<u64> = vec![1; dimensions.len()];
+    let others = |sizes: &mut Vec<u64>, most: u64| {
+        let mut room = most;
+        for (size, dimension) in sizes.iter_mut().zip(dimensions) {
+            if !dimension.is_horizontal() {
+                *size = dimension.length.clamp(1, room.max(1));
+                room /= *size;
+            }
+        }
+    };
+    match (purpose, horizontal) {
+        (_, 0) => others(&mut sizes, cells),
+        (Purpose::Map, _) => {}
+        (Purpose::Series, axes) => {
+            others(&mut sizes, (cells / PLACES_OF_SERIES.pow(axes)).max(1));
+        }
+        (Purpose::Both, _) => others(&mut sizes, STEPS_OF_BOTH),
+    }
+    // Horizontal axes share what is left, the shorter ones first: what they leave the others take.
+    let mut order: Vec<usize> = (0..dimensions.len())
+        .filter(|at| dimensions[*at].is_horizontal())
+        .collect();
+    order.sort_by_key(|at| dimensions[*at].length);
+    let mut room = (cells / sizes.iter().product::<u64>().max(1)).max(1);
+    let mut left = order.len() as u32;
+    for at in order {
+        let share = (room as f64).powf(1.0 / f64::from(left)).round().max(1.0) as u64;
+        sizes[at] = even(dimensions[at].length, share);
+        room = (room / sizes[at].max(1)).max(1);
+        left -= 1;
+    }
+    for (size, dimension) in sizes.iter_mut().zip(dimensions) {
+        if !dimension.is_horizontal() {
+            *size = even(dimension.length, *size);
+        }
+    }
+    sizes
+}
+
+/// The length of pieces, of at most about `most` cells, that cut `length` without a short last one.
+fn even(length: u64, most: u64) -> u64 {
+    let pieces = length.div_ceil(most.max(1)).max(1);
+    length.div_ceil(pieces).max(1)
+}
+
+fn shards(dimensions: &[Dimension], chunks: &[u64], width: u64) -> Option<Vec<u64>> {
+    let bytes = dimensions.iter().fold(width, |bytes, dimension| {
+        bytes.saturating_mul(dimension.length)
+    });
+    if bytes <= SHARDED_FROM {
+        return None;
+    }
+    let mut counts: Vec<u64> = vec![1; chunks.len()];
+    let size = |counts: &[u64]| {
+        let along = chunks.iter().zip(counts);
+        along.fold(width, |bytes, (chunk, count)| {
+            bytes.saturating_mul(chunk * count)
+        })
+    };
+    // Doubles along the axis that has most chunks outside of the shard.
+    loop {
+        let outside = |at: usize| {
+            dimensions[at]
+                .length
+                .div_ceil(chunks[at])
+                .div_ceil(counts[at])
+        };
+        let longest = (0..chunks.len()).max_by_key(|at| outside(*at))?;
+        if outside(longest) <= 1 || size(&counts) * 2 > SHARD_BYTES {
+            break;
+        }
+        counts[longest] *= 2;
+    }
+    Some(
+        chunks
+            .iter()
+            .zip(counts)
+            .map(|(chunk, count)| chunk * count)
+            .collect(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn dimensions() -> Vec<Dimension> {
+        [
+            ("time", 1000, AxisRole::Time),
+            ("lat", 720, AxisRole::Latitude),
+            ("lon", 1440, AxisRole::Longitude),
+        ]
+        .map(|(name, length, role)| Dimension {
+            name: name.to_string(),
+            length,
+            role,
+        })
+        .to_vec()
+    }
+
+    fn layout(purpose: Purpose) -> Layout {
+        let options = WriteOptions {
+            purpose,
+            ..WriteOptions::default()
+        };
+        Layout::choose(&dimensions(), 4, &options, true).unwrap()
+    }
+
+    #[test]
+    fn chunks_suit_their_purpose_and_weigh_about_a_mebibyte() {
+        for (purpose, chunks) in [
+            (Purpose::Map, vec![1, 360, 720]),
+            (Purpose::Series, vec![1000, 16, 16]),
+            (Purpose::Both, vec![32, 90, 90]),
+        ] {
+            let layout = layout(purpose);
+            assert_eq!(layout.chunks, chunks, "{purpose}");
+            let shards = layout.shards.unwrap();
+            assert!(
+                shards
+                    .iter()
+                    .zip(&chunks)
+                    .all(|(shard, chunk)| shard % chunk == 0)
+            );
+            let bytes = shards.iter().product::<u64>() * 4;
+            assert!((SHARD_BYTES / 4..=SHARD_BYTES).contains(&bytes), "{bytes}");
+        }
+    }
+
+    #[test]
+    fn shards_hold_whole_chunks() {
+        let asked = |chunk: u64, shard: u64| WriteOptions {
+            chunks: [("lat".to_string(), chunk)].into(),
+            shards: Shards::Of([("lat".to_string(), shard)].into()),
+            ..WriteOptions::default()
+        };
+        let layout = Layout::choose(&dimensions(), 4, &asked(100, 200), true).unwrap();
+        assert_eq!(layout.shards.unwrap()[1], 200);
+        let error = Layout::choose(&dimensions(), 4, &asked(100, 250), true).unwrap_err();
+        assert!(error.to_string().contains("shards = 'lat=300'"), "{error}");
+    }
+}

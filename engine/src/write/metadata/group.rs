@@ -1,0 +1,341 @@
+//! The attributes of a cube as a whole: which conventions it follows, where it comes from, what it
+//! covers.
+
+use arrow::datatypes::FieldRef;
+use graticule_functions::calendar::Calendar;
+use serde_json::{Value, json};
+
+use super::extents::extents;
+use super::{Provenance, TargetAxis};
+use crate::cube::crs::Crs;
+use crate::error::CubeResult;
+use crate::source::Attributes;
+
+/// The conventions that the attributes follow.
+const CONVENTIONS: &str = "CF-1.11 ACDD-1.3";
+
+/// Attributes of the data that are true of what is computed from them: who made them and how, and what
+/// one may do with them. Names that end with `_` stand for all that start so.
+const LASTING: [&str; 36] = [
+    "acknowledgement",
+    "acknowledgment",
+    "activity_id",
+    "comment",
+    "contact",
+    "contributor_",
+    "creator_",
+    "credits",
+    "disclaimer",
+    "experiment",
+    "experiment_id",
+    "funding",
+    "institute_id",
+    "institution",
+    "institution_id",
+    "instrument",
+    "instrument_",
+    "keywords",
+    "keywords_vocabulary",
+    "licence",
+    "license",
+    "mip_era",
+    "mission",
+    "model_id",
+    "platform",
+    "platform_",
+    "program",
+    "project",
+    "project_id",
+    "publisher_",
+    "references",
+    "sensor",
+    "source",
+    "source_id",
+    "standard_name_vocabulary",
+    "variant_label",
+];
+
+/// Texts about the data as a whole, which one cube computed from one other keeps.
+const DESCRIPTIONS: [&str; 2] = ["title", "summary"];
+
+/// The attributes of a cube with `axes` and `variables`, computed from cubes with the attributes
+/// `sources`.
+///
+/// What the sources say of themselves survives where all of them say the same and it stays true: not
+/// extents, dates, identifiers.
+///
+/// # Errors
+/// A time of an axis is no date of its calendar.
+pub(crate) fn group_attributes(
+    axes: &[TargetAxis],
+    variables: &[FieldRef],
+    crs: Option<&Crs>,
+    provenance: &Provenance,
+    sources: &[&Attributes],
+) -> CubeResult<Attributes> {
+    let date = date(provenance.date);
+    let mut attributes = Attributes::new();
+    let mut add = |name: &str, value: Value| {
+        attributes.insert(name.to_string(), value);
+    };
+    add("Conventions", json!(CONVENTIONS));
+    add("title", json!(title(axes, variables)));
+    let shared = sources.split_first().map(|(first, others)| {
+        let is_shared =
+            |name: &str, value: &Value| others.iter().all(|other| other.get(name) == Some(value));
+        first.iter().filter(move |(name, value)| {
+            (lasts(name) || DESCRIPTIONS.contains(&name.as_str())) && is_shared(name, value)
+        })
+    });
+    for (name, value) in shared.into_iter().flatten() {
+        add(name, value.clone());
+    }
+    let addresses: Vec<String> = provenance.sources.iter().map(source).collect();
+    if !attributes.contains_key("source") {
+        let source = format!("computed by {}", program());
+        attributes.insert("source".to_string(), json!(source));
+    }
+    let mut add = |name: &str, value: Value| {
+        attributes.insert(name.to_string(), value);
+    };
+    add("history", json!(history(&date, provenance, sources)));
+    add(
+        "graticule_sql",
+        json!(without_secrets(&provenance.statement)),
+    );
+    add("graticule_sources", json!(addresses));
+    add("date_created", json!(date));
+    add("date_modified", json!(date));
+    if let Some(code) = crs.and_then(code) {
+        add("proj:code", json!(code));
+    }
+    attributes.extend(extents(axes)?);
+    Ok(attributes)
+}
+
+fn program() -> String {
+    format!("Graticule {}", env!("CARGO_PKG_VERSION"))
+}
+
+/// Seconds since 1970 in UTC, as ISO 8601.
+fn date(micros: i64) -> String {
+    let seconds = micros - micros.rem_euclid(1_000_000);
+    format!("{}Z", Calendar::ProlepticGregorian.civil(seconds))
+}
+
+/// `analysed sea surface temperature over time, lat, lon`.
+fn title(axes: &[TargetAxis], variables: &[FieldRef]) -> String {
+    let names = variables.iter().map(|variable| {
+        let long_name = variable.metadata().get("long_name");
+        long_name.unwrap_or_else(|| variable.name()).as_str()
+    });
+    let names: Vec<&str> = names.collect();
+    let axes: Vec<&str> = axes.iter().map(|axis| axis.field.name().as_str()).collect();
+    format!("{} over {}", names.join(", "), axes.join(", "))
+}
+
+fn lasts(name: &str) -> bool {
+    LASTING
+        .iter()
+        .any(|lasting| match lasting.strip_suffix('_') {
+            Some(_) => name.starts_with(lasting),
+            None => name == *lasting,
+        })
+}
+
+/// A line about this statement, in front of the history of the one source.
+fn history(date: &str, provenance: &Provenance, sources: &[&Attributes]) -> String {
+    let statement = without_secrets(&provenance.statement);
+    // An entry of the history is one line.
+    let statement = statement.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = format!("{date} {}: {statement}", program());
+    let before = match sources {
+        [only] => only.get("history").and_then(Value::as_str),
+        _ => None,
+    };
+    match before.map(str::trim).filter(|before| !before.is_empty()) {
+        Some(before) => format!("{line}\n{before}"),
+        None => line,
+    }
+}
+
+/// Address and version of a source: `s3://lake/sst.zarr (version …)`.
+fn source((address, version): &(String, String)) -> String {
+    let address = without_secrets(address);
+    match version.is_empty() {
+        true => address,
+        false => format!("{address} (version {version})"),
+    }
+}
+
+/// The code of a system as GeoZarr has it, `EPSG:3035`.
+fn code(crs: &Crs) -> Option<&str> {
+    let (authority, code) = crs.name.split_once(':')?;
+    let is_plain = |text: &str| {
+        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    (is_plain(authority) && is_plain(code)).then_some(crs.name.as_str())
+}
+
+/// A text without what addresses in it say to the server alone: names, passwords, query strings.
+///
+/// ```text
+///  FROM 'https://me:secret@host/x.zarr?sig=…'  ──▶  FROM 'https://host/x.zarr'
+/// ```
+fn without_secrets(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("://") {
+        let (before, address) = rest.split_at(start + 3);
+        let end = address.find(|c: char| c.is_whitespace() || "'\"`;)".contains(c));
+        let (address, after) = address.split_at(end.unwrap_or(address.len()));
+        let is_web = ["http://", "https://"].iter().any(|scheme| {
+            let start = before.len().checked_sub(scheme.len());
+            let found = start.and_then(|start| before.get(start..));
+            found.is_some_and(|found| found.eq_ignore_ascii_case(scheme))
+        });
+        let host_end = address.find('/').unwrap_or(address.len());
+        let (host, path) = address.split_at(host_end);
+        let host = host.rsplit('@').next().unwrap_or_default();
+        clean.push_str(before);
+        // In the paths of other stores `?` stands for any character.
+        let visible = |part: &'_ str| match part.split_once('?') {
+            Some((visible, _)) if is_web => visible.to_string(),
+            _ => part.to_string(),
+        };
+        clean.push_str(&visible(host));
+        if !(is_web && host.contains('?')) {
+            clean.push_str(&visible(path));
+        }
+        rest = after;
+    }
+    clean.push_str(rest);
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
+    use arrow::array::Float64Array;
+    use arrow::datatypes::{DataType, Field};
+
+    use super::*;
+    use crate::cube::AxisRole;
+    use crate::cube::encoding::EncodingOptions;
+
+    fn of(sources: &[Value], crs: &str) -> Attributes {
+        let axis = TargetAxis {
+            field: Arc::new(Field::new("lat", DataType::Float64, false)),
+            coordinates: Arc::new(Float64Array::from(vec![1.0, 2.0])),
+            role: AxisRole::Latitude,
+            bounds: None,
+            encoding: EncodingOptions::default(),
+        };
+        let variables = [Arc::new(Field::new("sst", DataType::Float32, true))];
+        let provenance = Provenance {
+            statement: "CREATE TABLE a AS\n  SELECT * FROM 'https://h/b.zarr?sig=s3cr3t'"
+                .to_string(),
+            sources: vec![
+                (
+                    "https://me:s3cr3t@h/b.zarr?sig=s3cr3t".to_string(),
+                    "7".to_string(),
+                ),
+                ("data/?.nc".to_string(), String::new()),
+            ],
+            date: 1_262_304_000_123_456,
+        };
+        let sources: Vec<Attributes> = sources
+            .iter()
+            .map(|source| source.as_object().unwrap().clone())
+            .collect();
+        let sources: Vec<&Attributes> = sources.iter().collect();
+        let crs = Crs::of_definition(crs.to_string());
+        group_attributes(&[axis], &variables, Some(&crs), &provenance, &sources).unwrap()
+    }
+
+    #[test]
+    fn a_cube_says_where_it_comes_from() {
+        let attributes = of(&[json!({})], "EPSG:4326");
+        let program = format!("Graticule {}", env!("CARGO_PKG_VERSION"));
+        let expected = json!({
+            "Conventions": "CF-1.11 ACDD-1.3",
+            "title": "sst over lat",
+            "source": format!("computed by {program}"),
+            "history": format!("2010-01-01T00:00:00Z {program}: CREATE TABLE a AS SELECT * FROM 'https://h/b.zarr'"),
+            "graticule_sql": "CREATE TABLE a AS\n  SELECT * FROM 'https://h/b.zarr'",
+            "graticule_sources": ["https://h/b.zarr (version 7)", "data/?.nc"],
+            "date_created": "2010-01-01T00:00:00Z",
+            "date_modified": "2010-01-01T00:00:00Z",
+            "proj:code": "EPSG:4326",
+            "geospatial_lat_min": 1.0,
+            "geospatial_lat_max": 2.0,
+            "geospatial_lat_units": "degrees_north",
+            "geospatial_lat_resolution": 1.0,
+        });
+        assert_eq!(Value::Object(attributes), expected);
+        assert!(!of(&[], "My own system").contains_key("proj:code"));
+    }
+
+    #[test]
+    fn what_lasts_and_what_does_not() {
+        let one = json!({
+            "title": "Daily temperatures", "institution": "Met", "license": "CC-BY-4.0",
+            "creator_name": "Ada", "history": "made\nlong ago", "Conventions": "CF-1.6",
+            "geospatial_lat_min": -90.0, "time_coverage_start": "1900", "date_created": "1900",
+            "id": "x", "tracking_id": "y", "frequency": "day", "creatorship": "none",
+        });
+        let attributes = of(std::slice::from_ref(&one), "EPSG:3035");
+        for (name, expected) in [
+            ("title", json!("Daily temperatures")),
+            ("institution", json!("Met")),
+            ("license", json!("CC-BY-4.0")),
+            ("creator_name", json!("Ada")),
+            ("Conventions", json!("CF-1.11 ACDD-1.3")),
+            ("geospatial_lat_min", json!(1.0)),
+        ] {
+            assert_eq!(attributes[name], expected, "{name}");
+        }
+        for name in [
+            "id",
+            "tracking_id",
+            "frequency",
+            "creatorship",
+            "time_coverage_start",
+        ] {
+            assert!(!attributes.contains_key(name), "{name}");
+        }
+        let history = attributes["history"].as_str().unwrap();
+        assert!(
+            history.ends_with("'https://h/b.zarr'\nmade\nlong ago"),
+            "{history}"
+        );
+        let mut other = one.clone();
+        other["institution"] = json!("Sea");
+        let both = of(&[one, other], "EPSG:3035");
+        assert_eq!(both["license"], "CC-BY-4.0");
+        assert!(!both.contains_key("institution"));
+        assert!(!both["history"].as_str().unwrap().contains('\n'));
+    }
+
+    #[test]
+    fn secrets_stay_out() {
+        let cases = [
+            ("FROM 'https://u:p@h/a?sig=1' x", "FROM 'https://h/a' x"),
+            ("HTTPS://h?sig=1", "HTTPS://h"),
+            (
+                "s3://bucket/a?.zarr, http://h:80/b",
+                "s3://bucket/a?.zarr, http://h:80/b",
+            ),
+            ("s3://key:secret@bucket/a", "s3://bucket/a"),
+            ("('https://h/a?x=/b/c')", "('https://h/a')"),
+            ("a ? b", "a ? b"),
+            ("https://h/a@v1?q", "https://h/a@v1"),
+            ("://", "://"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(without_secrets(text), expected);
+        }
+    }
+}

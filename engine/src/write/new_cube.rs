@@ -1,0 +1,392 @@
+//! Plans a cube that is made of a query: `CREATE TABLE … AS SELECT`, `COPY … TO`.
+//!
+//! ```text
+//!  query ─▶ derivations: which columns are dimensions ─▶ coordinates ─▶ layout ─▶ arrays
+//!                                                         (no chunk is read)
+//! ```
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use arrow::array::Array;
+use arrow::datatypes::{FieldRef, Schema};
+use datafusion::common::Result;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+
+use super::boxes::TargetDimension;
+use super::coordinates::coordinates;
+use super::derivation::{Derivation, Derivations};
+use super::layout::{Dimension, Layout};
+use super::metadata::{
+    CellMethod, GridMapping, Lineage, Method, Provenance, References, TargetAxis, TimeCells,
+    coordinate_arrays, group_attributes, time_bounds, variable_attributes,
+};
+use super::options::WriteOptions;
+use super::plan::{Draft, Layer, Target, TargetVariable, WritePlan, width_of};
+use crate::cube::encoding::{Encoding, EncodingOptions};
+use crate::cube::{AxisOrder, AxisRole, Cube};
+use crate::error::{CubeError, CubeResult};
+use crate::sink::{TargetArray, TargetCube};
+use crate::sql::suggestions::nearest;
+
+/// Decides how the result of `query` is written to `target`.
+///
+/// # Errors
+/// The query has no grid, an option is wrong, or the cube cannot be written like this.
+pub(crate) async fn plan_new(
+    state: SessionState,
+    query: LogicalPlan,
+    target: Target,
+    options: &WriteOptions,
+    statement: &str,
+) -> Result<WritePlan> {
+    let derivations = Derivations::of(&query);
+    let schema = Arc::clone(query.schema().inner());
+    let dims = dims(&derivations, &schema, options)?;
+    let mut dimensions = Vec::new();
+    for column in dims.iter().copied() {
+        let derivation = &derivations.columns[column];
+        let order = derivations.order(derivation);
+        let coordinates = coordinates(&state, &query, column, order).await?;
+        dimensions.push(TargetDimension {
+            name: schema.field(column).name().clone(),
+            column,
+            order: match order {
+                Some(AxisOrder::Descending) => AxisOrder::Descending,
+                _ => AxisOrder::Ascending,
+            },
+            object: coordinates.len() as u64,
+            coordinates,
+        });
+    }
+    let names: Vec<String> = dimensions
+        .iter()
+        .map(|dimension| dimension.name.clone())
+        .collect();
+    let columns: Vec<usize> = (0..schema.fields().len())
+        .filter(|column| {
+            !dimensions
+                .iter()
+                .any(|dimension| dimension.column == *column)
+        })
+        .collect();
+    let variable_names: Vec<String> = columns
+        .iter()
+        .map(|column| schema.field(*column).name().clone())
+        .collect();
+    check_names(&schema)?;
+    options.check(&names, &variable_names, target.sink.options())?;
+    if variable_names.is_empty() {
+        return Err(
+            CubeError::invalid(&target.name, "the query has dimensions and no variable")
+                .remedy("select a value, such as avg(v) AS v")
+                .into(),
+        );
+    }
+    let axes: Vec<TargetAxis> = dimensions
+        .iter()
+        .map(|dimension| axis_of(dimension, &derivations, &schema))
+        .collect::<CubeResult<_>>()?;
+    let encodings = columns
+        .iter()
+        .map(|column| {
+            let field = described(&schema, *column, &derivations.columns[*column]);
+            let options = EncodingOptions::parse(&options.of_variable(field.name()))?;
+            Ok(Encoding::plan(&field, &options)?)
+        })
+        .collect::<Result<Vec<Encoding>>>()?;
+    let width = encodings
+        .iter()
+        .map(|encoding| width_of(encoding.stored_type()))
+        .max();
+    let extents: Vec<Dimension> = dimensions
+        .iter()
+        .zip(&axes)
+        .map(|(dimension, axis)| Dimension {
+            name: dimension.name.clone(),
+            length: dimension.coordinates.len() as u64,
+            role: axis.role,
+        })
+        .collect();
+    let can_shard = target.sink.has_shards(&options.others);
+    let layout = Layout::choose(&extents, width.unwrap_or(8), options, can_shard)?;
+    for (axis, dimension) in dimensions.iter_mut().enumerate() {
+        dimension.object = layout.shards.as_ref().unwrap_or(&layout.chunks)[axis];
+    }
+    let crs = derivations.cubes.iter().find_map(|cube| cube.crs.clone());
+    let horizontal = extents.iter().filter(|extent| is_horizontal(extent.role));
+    let crs = crs.filter(|_| horizontal.count() == 2);
+    let is_taken = |name: &str| schema.index_of(name).is_ok();
+    let mapping = crs.as_ref().map(|crs| GridMapping::of(crs, is_taken));
+    let small = coordinate_arrays(&axes, mapping.as_ref())?;
+    let mut arrays: Vec<TargetArray> = small.iter().map(|small| small.target.clone()).collect();
+    let values = small
+        .into_iter()
+        .map(|small| small.values)
+        .enumerate()
+        .collect();
+    let all_names: Vec<&str> = schema
+        .fields()
+        .iter()
+        .map(|field| field.name().as_str())
+        .collect();
+    let mut variables = Vec::new();
+    for (column, encoding) in columns.iter().zip(encodings) {
+        let field = described(&schema, *column, &derivations.columns[*column]);
+        let lineage = lineage(&derivations, *column);
+        let references = References {
+            grid_mapping: mapping.as_ref().map(GridMapping::name),
+            names: &all_names,
+        };
+        let mut attributes = variable_attributes(&field, &encoding, &lineage, references);
+        if let Some(asked) = options.variable_attributes.get(field.name()) {
+            attributes.extend(asked.clone());
+        }
+        let asked = options.of_variable(field.name());
+        arrays.push(TargetArray {
+            name: field.name().clone(),
+            dimensions: names.clone(),
+            shape: extents.iter().map(|extent| extent.length).collect(),
+            chunks: layout.chunks.clone(),
+            shards: layout.shards.clone(),
+            data_type: encoding.stored_type().clone(),
+            fill_value: encoding.fill_value(),
+            codec: asked.get("codec").cloned(),
+            attributes,
+        });
+        variables.push(TargetVariable {
+            data_type: schema.field(*column).data_type().clone(),
+            encoding,
+            array: arrays.len() - 1,
+        });
+    }
+    let of_sources: Vec<_> = derivations
+        .cubes
+        .iter()
+        .map(|cube| &cube.attributes)
+        .collect();
+    let provenance = Provenance {
+        statement: statement.to_string(),
+        sources: sources(&derivations.cubes),
+        date: now(),
+    };
+    let fields: Vec<FieldRef> = columns
+        .iter()
+        .map(|column| described(&schema, *column, &derivations.columns[*column]))
+        .collect();
+    let mut attributes = group_attributes(&axes, &fields, crs.as_ref(), &provenance, &of_sources)?;
+    attributes.extend(options.attributes.clone());
+    let cube = TargetCube { arrays, attributes };
+    for (axis, dimension) in dimensions.iter_mut().enumerate() {
+        dimension.column = axis;
+    }
+    Draft {
+        statement: statement.to_string(),
+        layers: vec![Layer {
+            query: canonical(&query, dims.iter().chain(&columns))?,
+            cells: None,
+        }],
+        carry: None,
+        state,
+        target,
+        dimensions,
+        variables,
+        cube,
+        small: values,
+        format_options: options.others.clone(),
+        sources: derivations.cubes,
+        reads_tables: derivations.reads_tables,
+        memory: options.memory,
+    }
+    .finish()
+    .await
+}
+
+/// The query with these columns, in this order.
+fn canonical<'a>(
+    query: &LogicalPlan,
+    columns: impl Iterator<Item = &'a usize>,
+) -> Result<LogicalPlan> {
+    let columns: Vec<Expr> = columns
+        .map(|column| Expr::from(query.schema().qualified_field(*column)))
+        .collect();
+    LogicalPlanBuilder::from(query.clone())
+        .project(columns)?
+        .build()
+}
+
+pub(super) fn is_horizontal(role: AxisRole) -> bool {
+    matches!(
+        role,
+        AxisRole::Latitude | AxisRole::Longitude | AxisRole::X | AxisRole::Y
+    )
+}
+
+/// The columns that are dimensions, in the order of storage.
+fn dims(derivations: &Derivations, schema: &Schema, options: &WriteOptions) -> Result<Vec<usize>> {
+    let names: Vec<&str> = schema
+        .fields()
+        .iter()
+        .map(|field| field.name().as_str())
+        .collect();
+    if let Some(asked) = &options.dims {
+        let mut columns = Vec::new();
+        for name in asked {
+            match names.iter().position(|known| known == name) {
+                Some(column) if !columns.contains(&column) => columns.push(column),
+                Some(_) => {
+                    return Err(CubeError::invalid("", format!("dims names {name} twice"))
+                        .remedy("name each dimension once")
+                        .into());
+                }
+                None => {
+                    let error = CubeError::invalid(
+                        "",
+                        format!("the query has no column {name} to be a dimension"),
+                    );
+                    return Err(match nearest(name, names.iter().copied()).first() {
+                        Some(near) => error.remedy(format!("did you mean {near}?")),
+                        None => error.remedy(format!("it has {}", names.join(", "))),
+                    }
+                    .into());
+                }
+            }
+        }
+        return Ok(columns);
+    }
+    let has_keys = derivations.columns.iter().any(|column| column.is_key);
+    let mut read: BTreeSet<(usize, usize)> = BTreeSet::new();
+    let mut columns = Vec::new();
+    for (at, column) in derivations.columns.iter().enumerate() {
+        let is_dimension = match has_keys {
+            true => column.is_key,
+            // The first column of each axis; what else is computed from it is a variable.
+            false => column.is_axis_like() && !column.axes.iter().any(|axis| read.contains(axis)),
+        };
+        if is_dimension {
+            read.extend(column.axes.iter().copied());
+            columns.push(at);
+        }
+    }
+    match columns.is_empty() {
+        false => Ok(columns),
+        true => Err(
+            CubeError::invalid("", "no column of the query is known to be a dimension")
+                .remedy(format!(
+                    "name them: WITH (dims = '{}')",
+                    names.iter().take(3).copied().collect::<Vec<_>>().join(",")
+                ))
+                .into(),
+        ),
+    }
+}
+
+fn check_names(schema: &Schema) -> CubeResult<()> {
+    let mut seen = BTreeSet::new();
+    for field in schema.fields() {
+        let name = field.name();
+        if !seen.insert(name) {
+            return Err(
+                CubeError::invalid("", format!("two columns are called {name}"))
+                    .remedy("rename one with AS"),
+            );
+        }
+        let is_plain = name
+            .chars()
+            .all(|c| c.is_alphanumeric() || "_-.".contains(c));
+        if !is_plain || name.starts_with('.') || name.is_empty() {
+            return Err(CubeError::invalid(
+                "",
+                format!("a column cannot be stored under the name {name}"),
+            )
+            .remedy("give it one of letters, digits and _ with AS"));
+        }
+    }
+    Ok(())
+}
+
+/// The column, with what is known of the quantity in it.
+fn described(schema: &Schema, column: usize, derivation: &Derivation) -> FieldRef {
+    let field = schema.field(column);
+    let kept = derivation
+        .source
+        .as_ref()
+        .filter(|source| field.metadata().is_empty() && source.data_type() == field.data_type());
+    let metadata = match kept {
+        Some(source) => source.metadata().clone(),
+        None => field.metadata().clone(),
+    };
+    Arc::new(field.clone().with_metadata(metadata))
+}
+
+fn lineage(derivations: &Derivations, column: usize) -> Lineage {
+    let derivation = &derivations.columns[column];
+    let function = derivation.reduced_by.as_ref();
+    Lineage {
+        source: derivation.source.clone(),
+        method: function.map(|function| CellMethod {
+            method: Method::of_function(function),
+            over: derivations.reduced_axes.clone(),
+        }),
+    }
+}
+
+/// In microseconds since 1970.
+pub(super) fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    i64::try_from(since.unwrap_or_default().as_micros()).unwrap_or(i64::MAX)
+}
+
+/// # Errors
+/// The cells that a key stands for end beyond all times.
+fn axis_of(
+    dimension: &TargetDimension,
+    derivations: &Derivations,
+    schema: &Schema,
+) -> CubeResult<TargetAxis> {
+    let derivation = &derivations.columns[dimension.column];
+    let of_cube = derivation
+        .axes
+        .iter()
+        .next()
+        .filter(|_| derivation.axes.len() == 1);
+    let axis = of_cube.and_then(|(cube, axis)| derivations.cubes.get(*cube)?.axes.get(*axis));
+    let data_type = dimension.coordinates.data_type();
+    // A month or a decade of an axis is another quantity: only values of the axis' own type are places on it.
+    let role = match axis {
+        Some(axis)
+            if axis.coordinates.data_type() == data_type
+                && (derivation.source.is_some()
+                    || data_type.is_temporal()
+                    || derivation.key.is_none()) =>
+        {
+            axis.role
+        }
+        Some(axis) if is_horizontal(axis.role) && data_type.is_floating() => axis.role,
+        _ if data_type.is_temporal() => AxisRole::Time,
+        _ => AxisRole::Other,
+    };
+    let field = described(schema, dimension.column, derivation);
+    let key = derivation.key.as_ref();
+    let cells = key.and_then(|key| TimeCells::of_key(key, &field));
+    let bounds = cells.map(|cells| time_bounds(&field, &dimension.coordinates, cells));
+    Ok(TargetAxis {
+        bounds: bounds.transpose()?,
+        field,
+        coordinates: Arc::clone(&dimension.coordinates),
+        role,
+        encoding: EncodingOptions::default(),
+    })
+}
+
+pub(super) fn sources(cubes: &[Arc<Cube>]) -> Vec<(String, String)> {
+    let mut sources: Vec<(String, String)> = cubes
+        .iter()
+        .map(|cube| (cube.url.clone(), cube.stored_version().to_string()))
+        .collect();
+    sources.sort();
+    sources.dedup();
+    sources
+}

@@ -1,0 +1,360 @@
+//! How a cube shall be written, as `WITH (…)` and `OPTIONS (…)` say it: [`WriteOptions`].
+//!
+//! ```text
+//!  chunks = 'time=8,lat=256,lon=256'     of all variables
+//!  dtype = 'int16'                       of all variables
+//!  "chl.dtype" = 'int16'                 of one
+//!  "attribute.title" = '…'               of the cube
+//!  "chl.attribute.units" = 'mg m-3'      of one variable
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::error::{CubeError, CubeResult};
+use crate::source::{Attributes, Options};
+use crate::sql::suggestions::nearest;
+
+/// Options of the whole cube.
+const OF_CUBE: [(&str, &str); 8] = [
+    (
+        "format",
+        "Format, such as zarr; the suffix of the location decides otherwise",
+    ),
+    (
+        "location",
+        "Where the cube is written, for a table outside of a store",
+    ),
+    (
+        "dims",
+        "Dimensions in storage order, such as 'time,lat,lon'",
+    ),
+    (
+        "chunks",
+        "Cells of a chunk along the dimensions, such as 'time=8,lat=256,lon=256'",
+    ),
+    (
+        "shards",
+        "Cells of a shard, a multiple of a chunk's; 'none' for an object per chunk",
+    ),
+    (
+        "optimize_for",
+        "What chunks are chosen for: map, series, or both",
+    ),
+    (
+        "memory",
+        "Memory for the cells being written at a time, such as 512MB",
+    ),
+    ("overwrite", "COPY only: true replaces a cube that is there"),
+];
+
+/// Options of variables: for all of them, or with a name in front for one.
+const OF_VARIABLE: [(&str, &str); 6] = [
+    (
+        "codec",
+        "Compression, such as zstd:3, blosc:lz4:5:shuffle, gzip:6, none",
+    ),
+    ("dtype", "Type of the stored numbers, such as int16"),
+    (
+        "scale_factor",
+        "Values are stored numbers times this, plus add_offset",
+    ),
+    ("add_offset", "See scale_factor"),
+    ("fill_value", "The stored number that means missing"),
+    (
+        "out_of_range",
+        "Values that the type cannot hold: 'error', or 'null' to store them as missing",
+    ),
+];
+
+/// Marks an option that is an attribute.
+const ATTRIBUTE: &str = "attribute";
+
+/// What the chunks of a cube are good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Purpose {
+    /// All of the map at one time.
+    Map,
+    /// All of the time at one place.
+    Series,
+    /// Either.
+    #[default]
+    Both,
+}
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Map => "map",
+            Self::Series => "series",
+            Self::Both => "both",
+        })
+    }
+}
+
+/// How a cube shall be written.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct WriteOptions {
+    pub(crate) format: Option<String>,
+    pub(crate) location: Option<String>,
+    pub(crate) dims: Option<Vec<String>>,
+    pub(crate) chunks: BTreeMap<String, u64>,
+    pub(crate) shards: Shards,
+    pub(crate) purpose: Purpose,
+    /// In bytes.
+    pub(crate) memory: Option<u64>,
+    pub(crate) overwrite: bool,
+    /// Attributes of the cube.
+    pub(crate) attributes: Attributes,
+    /// Attributes of variables.
+    pub(crate) variable_attributes: BTreeMap<String, Attributes>,
+    /// Options that the format or the store may know.
+    pub(crate) others: Options,
+    /// Options of variables that have none of their own.
+    pub(super) of_all: Options,
+    pub(super) of_one: BTreeMap<String, Options>,
+}
+
+/// Whether chunks share objects.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) enum Shards {
+    /// When the cube is large.
+    #[default]
+    Automatic,
+    /// Each chunk is an object.
+    None,
+    /// Cells along dimensions.
+    Of(BTreeMap<String, u64>),
+}
+
+impl WriteOptions {
+    /// Reads options; names are in lower case.
+    ///
+    /// # Errors
+    /// A value that makes no sense. Names that are not known are left to [`WriteOptions::others`].
+    pub(crate) fn parse(options: &Options) -> CubeResult<Self> {
+        let mut parsed = Self::default();
+        for (name, value) in options {
+            parsed.read(name, value)?;
+        }
+        Ok(parsed)
+    }
+
+    fn read(&mut self, name: &str, value: &str) -> CubeResult<()> {
+        match name {
+            "format" => self.format = Some(value.to_string()),
+            "location" => self.location = Some(value.to_string()),
+            "dims" => {
+                self.dims = Some(value.split(',').map(|dim| dim.trim().to_string()).collect())
+            }
+            "chunks" => self.chunks = lengths(name, value)?,
+            "shards" if value.eq_ignore_ascii_case("none") => self.shards = Shards::None,
+            "shards" => self.shards = Shards::Of(lengths(name, value)?),
+            "optimize_for" => {
+                self.purpose = match value.to_lowercase().as_str() {
+                    "map" => Purpose::Map,
+                    "series" => Purpose::Series,
+                    "both" => Purpose::Both,
+                    _ => return Err(wrong(name, value, "say map, series or both")),
+                }
+            }
+            "memory" => {
+                let bytes = crate::bytes::parse_bytes(value);
+                self.memory = Some(bytes.map_err(|cause| CubeError::invalid("", cause))?);
+            }
+            "overwrite" => {
+                self.overwrite = match value.to_lowercase().as_str() {
+                    "true" => true,
+                    "false" => false,
+                    _ => return Err(wrong(name, value, "say true or false")),
+                }
+            }
+            _ => self.read_compound(name, value)?,
+        }
+        Ok(())
+    }
+
+    fn read_compound(&mut self, name: &str, value: &str) -> CubeResult<()> {
+        let is_of_variable = |name: &str| OF_VARIABLE.iter().any(|(known, _)| *known == name);
+        if is_of_variable(name) {
+            self.of_all.insert(name.to_string(), value.to_string());
+            return Ok(());
+        }
+        if let Some(attribute) = name.strip_prefix("attribute.") {
+            self.attributes
+                .insert(attribute.to_string(), attribute_value(value));
+            return Ok(());
+        }
+        if let Some((variable, option)) = name.rsplit_once('.')
+            && is_of_variable(option)
+        {
+            let options = self.of_one.entry(variable.to_string()).or_default();
+            options.insert(option.to_string(), value.to_string());
+            return Ok(());
+        }
+        if let Some((variable, attribute)) = name.split_once(&format!(".{ATTRIBUTE}.")) {
+            let attributes = self.variable_attributes.entry(variable.to_string());
+            attributes
+                .or_default()
+                .insert(attribute.to_string(), attribute_value(value));
+            return Ok(());
+        }
+        self.others.insert(name.to_string(), value.to_string());
+        Ok(())
+    }
+
+    /// The options of a variable: its own, else those of all.
+    pub(crate) fn of_variable(&self, variable: &str) -> Options {
+        let mut options = self.of_all.clone();
+        options.extend(self.of_one.get(variable).cloned().unwrap_or_default());
+        options
+    }
+
+    /// Checks that every option that names a dimension or a variable names one of the cube, and that
+    /// no option is left over that neither the format (`known`) nor anyone else knows.
+    ///
+    /// # Errors
+    /// The first name that is unknown, and the nearest one that is not.
+    pub(crate) fn check(
+        &self,
+        dims: &[String],
+        variables: &[String],
+        known: &[(&'static str, &'static str)],
+    ) -> CubeResult<()> {
+        if let Some(name) = self
+            .others
+            .keys()
+            .find(|name| !known.iter().any(|(known, _)| known == name))
+        {
+            let of_cube = OF_CUBE.iter().chain(&OF_VARIABLE).chain(known);
+            let names: Vec<&str> = of_cube.map(|(name, _)| *name).collect();
+            return Err(unknown("option", name, &names));
+        }
+        let shards = match &self.shards {
+            Shards::Of(shards) => shards.keys().collect::<Vec<_>>(),
+            _ => vec![],
+        };
+        let dims: Vec<&str> = dims.iter().map(String::as_str).collect();
+        for name in self.chunks.keys().chain(shards) {
+            if !dims.contains(&name.as_str()) {
+                return Err(unknown("dimension", name, &dims));
+            }
+        }
+        let variables: Vec<&str> = variables.iter().map(String::as_str).collect();
+        for name in self.of_one.keys().chain(self.variable_attributes.keys()) {
+            if !variables.contains(&name.as_str()) {
+                return Err(unknown("variable", name, &variables));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `time=8,lat=256`
+fn lengths(name: &str, text: &str) -> CubeResult<BTreeMap<String, u64>> {
+    let mut lengths = BTreeMap::new();
+    for part in text.split(',') {
+        let length = part.split_once('=').and_then(|(dim, length)| {
+            let length: u64 = length.trim().parse().ok()?;
+            (length > 0 && !dim.trim().is_empty()).then(|| (dim.trim().to_string(), length))
+        });
+        let Some((dim, length)) = length else {
+            return Err(wrong(
+                name,
+                text,
+                &format!("write {name} = 'time=8,lat=256,lon=256'"),
+            ));
+        };
+        if lengths.insert(dim.clone(), length).is_some() {
+            return Err(wrong(name, text, &format!("name {dim} once")));
+        }
+    }
+    Ok(lengths)
+}
+
+/// Numbers, lists and objects as they are written in JSON, everything else as text.
+fn attribute_value(text: &str) -> Value {
+    match serde_json::from_str(text) {
+        Ok(value @ (Value::Number(_) | Value::Array(_) | Value::Object(_))) => value,
+        _ => Value::String(text.to_string()),
+    }
+}
+
+fn wrong(name: &str, value: &str, remedy: &str) -> CubeError {
+    CubeError::invalid("", format!("option {name} = '{value}' makes no sense")).remedy(remedy)
+}
+
+fn unknown(what: &str, name: &str, known: &[&str]) -> CubeError {
+    let error = CubeError::invalid("", format!("there is no {what} {name}"));
+    match nearest(name, known.iter().copied()).first() {
+        Some(near) => error.remedy(format!("did you mean {near}?")),
+        None => error.remedy(format!("there are {}", known.join(", "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn options(pairs: &[(&str, &str)]) -> Options {
+        let pairs = pairs.iter();
+        pairs
+            .map(|(name, value)| (name.to_string(), value.to_string()))
+            .collect()
+    }
+
+    #[test]
+    fn options_of_one_variable_come_before_those_of_all() {
+        let parsed = WriteOptions::parse(&options(&[
+            ("dtype", "int16"),
+            ("n.dtype", "uint8"),
+            ("chunks", "time=8, lat=256"),
+            ("attribute.title", "Chlorophyll"),
+            ("chl.attribute.valid_min", "0.5"),
+        ]))
+        .unwrap();
+        assert_eq!(parsed.of_variable("chl")["dtype"], "int16");
+        assert_eq!(parsed.of_variable("n")["dtype"], "uint8");
+        assert_eq!(parsed.chunks["lat"], 256);
+        assert_eq!(parsed.attributes["title"], "Chlorophyll");
+        assert_eq!(parsed.variable_attributes["chl"]["valid_min"], 0.5);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let dims = ["time".to_string(), "lat".to_string()];
+        let variables = ["chl".to_string()];
+        for (name, value, expected) in [
+            ("chunks", "time", "option chunks = 'time' makes no sense"),
+            ("chunks", "time=0", "makes no sense"),
+            ("chunks", "time=1,time=2", "name time once"),
+            (
+                "chunks",
+                "tine=1",
+                "there is no dimension tine; did you mean time?",
+            ),
+            ("shards", "lon=1", "there is no dimension lon"),
+            ("optimize_for", "maps", "say map, series or both"),
+            ("memory", "lots", "no amount of memory"),
+            (
+                "chnuks",
+                "time=1",
+                "there is no option chnuks; did you mean chunks?",
+            ),
+            (
+                "chlo.dtype",
+                "int8",
+                "there is no variable chlo; did you mean chl?",
+            ),
+        ] {
+            let parsed = WriteOptions::parse(&options(&[(name, value)]));
+            let checked = parsed.and_then(|parsed| parsed.check(&dims, &variables, &[]));
+            let error = checked.unwrap_err().to_string();
+            assert!(error.contains(expected), "{name} = {value}: {error}");
+        }
+    }
+}

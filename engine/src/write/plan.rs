@@ -1,0 +1,268 @@
+//! What a statement that writes a cube will do, decided before any of it is done: [`WritePlan`].
+//!
+//! ```text
+//!  new_cube: query ─▶ dimensions, coordinates, layout, arrays ┐
+//!                                                             ├─▶ Draft ─▶ boxes, costs ─▶ WritePlan
+//!  amend:    cube that is there, query ─▶ layers, what stays  ┘
+//! ```
+//! A cube is made of *layers*, queries whose rows are laid over each other: of a new cube there is one, of
+//! an insertion there are two, the cube as it was and the rows that are inserted.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef};
+use arrow::datatypes::DataType;
+use datafusion::common::Result;
+use datafusion::execution::SessionState;
+use datafusion::execution::memory_pool::MemoryLimit;
+use datafusion::logical_expr::LogicalPlan;
+
+use super::boxes::{Boxes, Cutter, ReadCost, TargetDimension};
+use super::carry::Carry;
+use super::fingerprint::fingerprint;
+use crate::bytes::format_bytes;
+use crate::cube::Cube;
+use crate::cube::encoding::Encoding;
+use crate::error::{CubeError, ErrorKind};
+use crate::options::CubeOptions;
+use crate::sink::{CubeSink, TargetCube};
+use crate::source::{Location, Options};
+
+/// Memory for the boxes in work unless the engine or the statement limits it, in bytes.
+const BOX_MEMORY: u64 = 1 << 30;
+
+/// Where a cube is written.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    /// For people: the table, or the address.
+    pub(crate) name: String,
+    pub(crate) location: Location,
+    pub(crate) sink: Arc<dyn CubeSink>,
+    /// The version of the cube that is there and will be replaced.
+    pub(crate) over: Option<String>,
+}
+
+/// A variable of the cube.
+#[derive(Debug, Clone)]
+pub(super) struct TargetVariable {
+    /// Type of the query's values.
+    pub(super) data_type: DataType,
+    pub(super) encoding: Encoding,
+    /// Its array among those of the cube.
+    pub(super) array: usize,
+}
+
+/// A query whose rows are laid over those of the layers before it. Its columns are the dimensions,
+/// then the variables.
+#[derive(Debug, Clone)]
+pub(super) struct Layer {
+    pub(super) query: LogicalPlan,
+    /// Per dimension and cell of the cube: has the query rows there? `None` when it may have them
+    /// everywhere.
+    pub(super) cells: Option<Vec<Vec<bool>>>,
+}
+
+impl Layer {
+    /// May it have rows in these cells?
+    pub(super) fn touches(&self, ranges: &[Range<u64>]) -> bool {
+        let Some(cells) = &self.cells else {
+            return true;
+        };
+        cells.iter().zip(ranges).all(|(cells, range)| {
+            let range = range.start as usize..range.end as usize;
+            cells.get(range).is_some_and(|cells| cells.contains(&true))
+        })
+    }
+}
+
+/// What is decided about a cube before it is cut into boxes.
+pub(super) struct Draft {
+    pub(super) statement: String,
+    pub(super) state: SessionState,
+    pub(super) target: Target,
+    pub(super) layers: Vec<Layer>,
+    /// What of the state before this one stays as it is.
+    pub(super) carry: Option<Carry>,
+    pub(super) dimensions: Vec<TargetDimension>,
+    pub(super) variables: Vec<TargetVariable>,
+    pub(super) cube: TargetCube,
+    /// Arrays that are written whole: number and stored values.
+    pub(super) small: Vec<(usize, ArrayRef)>,
+    pub(super) format_options: Options,
+    /// The cubes that the layers read.
+    pub(super) sources: Vec<Arc<Cube>>,
+    /// Do they read tables that are no cubes?
+    pub(super) reads_tables: bool,
+    /// Memory for the boxes in work, in bytes.
+    pub(super) memory: Option<u64>,
+}
+
+/// What will be done.
+#[derive(Debug, Clone)]
+pub(crate) struct WritePlan {
+    pub(super) statement: String,
+    pub(super) state: SessionState,
+    pub(super) target: Target,
+    pub(super) layers: Vec<Layer>,
+    pub(super) carry: Option<Carry>,
+    pub(super) dimensions: Vec<TargetDimension>,
+    pub(super) variables: Vec<TargetVariable>,
+    pub(super) cube: TargetCube,
+    /// Arrays that are written whole: number and stored values.
+    pub(super) small: Vec<(usize, ArrayRef)>,
+    pub(super) format_options: Options,
+    pub(super) boxes: Boxes,
+    pub(super) read: ReadCost,
+    pub(super) workers: usize,
+    pub(super) fingerprint: String,
+    most_cells: u64,
+}
+
+impl Draft {
+    /// Cuts the cube into boxes.
+    ///
+    /// # Errors
+    /// The format cannot write the cube, memory is too small for a box, or the queries would read more
+    /// than `cube.max_scan_bytes`.
+    pub(super) async fn finish(self) -> Result<WritePlan> {
+        self.target
+            .sink
+            .check(&self.cube, &self.format_options)
+            .map_err(|error| error.within(&self.target.name))?;
+        let workers = self.state.config().target_partitions().max(1);
+        let memory = self.memory.unwrap_or_else(|| default_memory(&self.state));
+        let most_cells = memory / workers as u64 / bytes_per_cell(&self.variables);
+        let as_rows = rows_only(&self.state)?;
+        let mut boxes = None;
+        let mut read = ReadCost::default();
+        for layer in &self.layers {
+            let cutter = Cutter {
+                query: &layer.query,
+                dimensions: &self.dimensions,
+                reads_tables: self.reads_tables,
+                state: &as_rows,
+            };
+            // What of an amended cube is computed again is a few objects, each by itself.
+            let (cut, cost) = match self.carry.is_some() {
+                true => cutter.by_object(most_cells).await?,
+                false => cutter.cut(most_cells).await?,
+            };
+            boxes = Some(cut);
+            read.bytes = read.bytes.saturating_add(cost.bytes);
+            read.chunks = read.chunks.saturating_add(cost.chunks);
+        }
+        let boxes = boxes
+            .ok_or_else(|| CubeError::invalid(&self.target.name, "there is nothing to write"))?;
+        check_budget(&self.state, &self.target.name, read)?;
+        Ok(WritePlan {
+            fingerprint: fingerprint(
+                &self.layers,
+                &self.cube,
+                &self.sources,
+                &self.format_options,
+            ),
+            statement: self.statement,
+            state: self.state,
+            target: self.target,
+            layers: self.layers,
+            carry: self.carry,
+            dimensions: self.dimensions,
+            variables: self.variables,
+            cube: self.cube,
+            small: self.small,
+            format_options: self.format_options,
+            boxes,
+            read,
+            workers,
+            most_cells,
+        })
+    }
+}
+
+impl WritePlan {
+    /// What is made, for people.
+    pub(crate) fn name(&self) -> &str {
+        &self.target.name
+    }
+
+    /// Cells of all variables.
+    pub(super) fn cells(&self) -> u64 {
+        let of_one: u64 = self
+            .dimensions
+            .iter()
+            .map(|dimension| dimension.coordinates.len() as u64)
+            .product();
+        of_one * self.variables.len() as u64
+    }
+
+    /// Memory that a cell of a box takes while it is computed and written, in bytes.
+    pub(super) fn bytes_per_cell(&self) -> u64 {
+        bytes_per_cell(&self.variables)
+    }
+
+    /// Can boxes of this shape, of an earlier run, be used?
+    pub(super) fn accepts(&self, shape: &[u64]) -> bool {
+        let cells: u64 = shape
+            .iter()
+            .zip(&self.dimensions)
+            .map(|(size, dimension)| (*size).min(dimension.coordinates.len() as u64))
+            .product();
+        shape.len() == self.dimensions.len() && cells <= self.most_cells
+    }
+}
+
+/// Values, stored numbers, and what encoding them takes.
+fn bytes_per_cell(variables: &[TargetVariable]) -> u64 {
+    let widths = variables.iter().map(|variable| {
+        width_of(&variable.data_type) + 2 * width_of(variable.encoding.stored_type())
+    });
+    widths.sum::<u64>().max(1)
+}
+
+/// Bytes of a value, about.
+pub(super) fn width_of(data_type: &DataType) -> u64 {
+    match data_type {
+        DataType::Boolean => 1,
+        other => other.primitive_width().unwrap_or(32) as u64,
+    }
+}
+
+fn default_memory(state: &SessionState) -> u64 {
+    match state.runtime_env().memory_pool.memory_limit() {
+        MemoryLimit::Finite(bytes) => bytes as u64 / 2,
+        _ => BOX_MEMORY,
+    }
+}
+
+/// A state whose plans show their scans.
+fn rows_only(state: &SessionState) -> Result<SessionState> {
+    let mut state = state.clone();
+    let options = state.config_mut().options_mut();
+    for setting in [
+        "grid_aggregate",
+        "grid_window",
+        "grid_zip",
+        "region_join",
+        "chunk_statistics",
+        "distinct_axes",
+    ] {
+        options.set(&format!("cube.{setting}"), "false")?;
+    }
+    Ok(state)
+}
+
+fn check_budget(state: &SessionState, place: &str, read: ReadCost) -> Result<()> {
+    let limit = CubeOptions::of(state.config_options()).max_scan_bytes;
+    if limit == 0 || read.bytes <= limit {
+        return Ok(());
+    }
+    let cause = format!(
+        "making the cube would decode about {}, more than the {} of cube.max_scan_bytes",
+        format_bytes(read.bytes),
+        format_bytes(limit)
+    );
+    Err(CubeError::new(ErrorKind::Limit, place, cause)
+        .remedy("select less, or SET cube.max_scan_bytes = 0")
+        .into())
+}
