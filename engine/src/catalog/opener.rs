@@ -21,7 +21,7 @@ use crate::scan::CubeTable;
 use crate::sink::CubeSink;
 use crate::source::{CubeFormat, Group, Location, Options, StoreConnector, TableFormat};
 use crate::sql::addresses::without_query;
-use crate::sql::suggestions::nearest;
+use crate::sql::suggestions::with_nearest;
 use crate::statistics::StatisticsStore;
 
 use super::listing::store_error;
@@ -504,8 +504,5 @@ fn check_cube_options<'a>(
     names.extend(of_store.chain(of_any_store));
     names.sort_unstable();
     let error = CubeError::new(ErrorKind::Invalid, "", format!("unknown option {unknown}"));
-    Err(match nearest(unknown, names.iter().copied()).first() {
-        Some(name) => error.remedy(format!("did you mean {name}?")),
-        None => error.remedy(format!("known are {}", names.join(", "))),
-    })
+    Err(with_nearest(error, unknown, names, "known are"))
 }

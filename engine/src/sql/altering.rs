@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::ast::{AlterTable, AlterTableOperation};
 use super::changing::{Found, before};
 use super::creating::{Planned, with_options};
 use super::parser::fold;
-use super::suggestions::nearest;
+use super::suggestions::with_nearest;
 use crate::error::CubeError;
 use crate::session::Session;
 use crate::sink::StoredCube;
@@ -82,13 +82,8 @@ fn rename(names: &mut [(String, String)], old: &str, new: String) -> Result<()> 
         }
         None => {
             let error = CubeError::invalid("", format!("the cube has no column {old}"));
-            Err(
-                match nearest(old, known.iter().map(String::as_str)).first() {
-                    Some(near) => error.remedy(format!("did you mean {near}?")),
-                    None => error.remedy(format!("it has {}", known.join(", "))),
-                }
-                .into(),
-            )
+            let known = known.iter().map(String::as_str);
+            Err(with_nearest(error, old, known, "it has").into())
         }
     }
 }

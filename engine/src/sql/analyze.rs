@@ -10,7 +10,7 @@ use datafusion::execution::TaskContext;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::StreamExt;
 
-use super::suggestions::nearest;
+use super::suggestions::with_nearest;
 use crate::catalog::system::column::{Column, batch, schema};
 use crate::cube::Cube;
 use crate::engine::Query;
@@ -82,11 +82,11 @@ fn variables(cube: &Cube, names: &[String]) -> Result<Vec<usize>> {
             let error = match is_axis {
                 true => CubeError::invalid(&cube.name, format!("{name} is an axis"))
                     .remedy("axes need no statistics: name variables"),
-                false => CubeError::invalid(&cube.name, format!("there is no variable {name}"))
-                    .remedy(match nearest(name, known()).first() {
-                        Some(near) => format!("did you mean {near}?"),
-                        None => format!("there are {}", known().collect::<Vec<_>>().join(", ")),
-                    }),
+                false => {
+                    let error =
+                        CubeError::invalid(&cube.name, format!("there is no variable {name}"));
+                    with_nearest(error, name, known(), "there are")
+                }
             };
             DataFusionError::from(error)
         })

@@ -39,6 +39,21 @@ pub(crate) fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>
         .collect()
 }
 
+/// The error with the nearest of the `known` names as its remedy; where none is near, all of them after
+/// `otherwise`, such as `there are`.
+pub(crate) fn with_nearest<'a>(
+    error: CubeError,
+    wanted: &str,
+    known: impl IntoIterator<Item = &'a str>,
+    otherwise: &str,
+) -> CubeError {
+    let known: Vec<&str> = known.into_iter().collect();
+    match nearest(wanted, known.iter().copied()).first() {
+        Some(near) => error.remedy(format!("did you mean {near}?")),
+        None => error.remedy(format!("{otherwise} {}", known.join(", "))),
+    }
+}
+
 /// The error for a column that does not exist. Leaves every other error as it is.
 pub(crate) fn explain_column(error: DataFusionError) -> DataFusionError {
     let DataFusionError::SchemaError(schema_error, _) = error.find_root() else {

@@ -87,9 +87,22 @@ struct Work {
 /// The query fails, gives cells twice or values that cannot be stored, someone else writes the cube,
 /// or the store fails. Readers then see what they saw before.
 pub(crate) async fn build(mut plan: WritePlan, progress: Arc<QueryProgress>) -> Result<Built> {
-    let io = io_handle(plan.state.config());
-    let target = &plan.target;
+    let io = io_handle(plan.draft.state.config());
+    let target = &plan.draft.target;
     let notes = BuildNotes::new(target.sink.notes(&target.location));
+    // Before anything is written: what is there and is no cube is not touched.
+    let writer = {
+        let (sink, location, over) = (
+            Arc::clone(&target.sink),
+            target.location.clone(),
+            target.over.clone(),
+        );
+        let (cube, options) = (plan.draft.cube.clone(), plan.draft.format_options.clone());
+        let opened = run_on(&io, async move {
+            sink.open(&location, &cube, &options, over.as_deref()).await
+        });
+        opened.await?
+    };
     let claim = Claim::take(notes.folder(), &io).await?;
     let begun = notes.begun().await?;
     let resumed = begun.filter(|begun| {
@@ -97,18 +110,6 @@ pub(crate) async fn build(mut plan: WritePlan, progress: Arc<QueryProgress>) -> 
             && begun.over == target.over
             && plan.accepts(&begun.box_shape)
     });
-    let writer = {
-        let (sink, location, over) = (
-            Arc::clone(&target.sink),
-            target.location.clone(),
-            target.over.clone(),
-        );
-        let (cube, options) = (plan.cube.clone(), plan.format_options.clone());
-        let opened = run_on(&io, async move {
-            sink.open(&location, &cube, &options, over.as_deref()).await
-        });
-        opened.await?
-    };
     let done = match &resumed {
         Some(begun) => {
             plan.boxes.shape.clone_from(&begun.box_shape);
@@ -120,9 +121,9 @@ pub(crate) async fn build(mut plan: WritePlan, progress: Arc<QueryProgress>) -> 
             notes
                 .begin(&Build {
                     fingerprint: plan.fingerprint.clone(),
-                    statement: plan.statement.clone(),
+                    statement: plan.draft.statement.clone(),
                     box_shape: plan.boxes.shape.clone(),
-                    over: plan.target.over.clone(),
+                    over: plan.draft.target.over.clone(),
                 })
                 .await?;
             Default::default()
@@ -131,7 +132,7 @@ pub(crate) async fn build(mut plan: WritePlan, progress: Arc<QueryProgress>) -> 
     let count = plan.boxes.count();
     let boxes: Vec<u64> = (0..count).filter(|number| !done.contains(number)).collect();
     let workers = plan.workers.min(boxes.len()).max(1);
-    let mut state = plan.state.clone();
+    let mut state = plan.draft.state.clone();
     // Boxes beside each other use all threads; a single one needs them itself.
     let threads = state.config().target_partitions();
     state.config_mut().options_mut().execution.target_partitions = (threads / workers).max(1);
@@ -181,8 +182,8 @@ pub(crate) async fn build(mut plan: WritePlan, progress: Arc<QueryProgress>) -> 
 impl Work {
     /// Coordinates, bounds, the grid mapping.
     async fn write_small_arrays(self: &Arc<Self>) -> Result<()> {
-        for (array, values) in &self.plan.small {
-            let target = &self.plan.cube.arrays[*array];
+        for (array, values) in &self.plan.draft.small {
+            let target = &self.plan.draft.cube.arrays[*array];
             let extent: Vec<usize> = target.shape.iter().map(|length| *length as usize).collect();
             let whole: Vec<Range<u64>> = target.shape.iter().map(|length| 0..*length).collect();
             let mut puts = JoinSet::new();
@@ -218,14 +219,15 @@ impl Work {
     /// Does what there is to do for a box that stays as it was. False when it does not.
     async fn carry_box(self: &Arc<Self>, ranges: &[Range<u64>]) -> Result<bool> {
         let plan = &self.plan;
-        let Some(carry) = &plan.carry else {
+        let Some(carry) = &plan.draft.carry else {
             return Ok(false);
         };
-        let mut layers = plan.layers.iter().enumerate();
+        let mut layers = plan.draft.layers.iter().enumerate();
         if layers.any(|(at, layer)| at != carry.base && layer.touches(ranges)) {
             return Ok(false);
         }
         let shape: Vec<u64> = plan
+            .draft
             .dimensions
             .iter()
             .map(|dimension| dimension.object)
@@ -242,7 +244,7 @@ impl Work {
             let Object::Carried(from) = before else {
                 continue;
             };
-            for variable in &plan.variables {
+            for variable in &plan.draft.variables {
                 let (writer, array) = (Arc::clone(&self.writer), variable.array);
                 let (from, to) = (from.clone(), index.clone());
                 run_on(
@@ -260,7 +262,7 @@ impl Work {
         let plan = &self.plan;
         let cells: u64 = ranges.iter().map(|range| range.end - range.start).product();
         let context = Arc::new(TaskContext::from(&self.state));
-        let memory = MemoryConsumer::new(format!("writing {}", plan.target.name))
+        let memory = MemoryConsumer::new(format!("writing {}", plan.draft.target.name))
             .register(context.memory_pool());
         memory.try_grow(
             usize::try_from(cells.saturating_mul(plan.bytes_per_cell())).unwrap_or(usize::MAX),
@@ -271,7 +273,7 @@ impl Work {
             .collect();
         let arrays = self.compute(ranges, context).await?;
         let mut puts = JoinSet::new();
-        for (variable, values) in plan.variables.iter().zip(arrays) {
+        for (variable, values) in plan.draft.variables.iter().zip(arrays) {
             let (stored, counts) = variable.encoding.encode(&values)?;
             self.counters
                 .out_of_range
@@ -292,6 +294,7 @@ impl Work {
     ) -> Result<Vec<ArrayRef>> {
         let plan = &self.plan;
         let coordinates: Vec<(&str, ArrayRef)> = plan
+            .draft
             .dimensions
             .iter()
             .zip(ranges)
@@ -302,13 +305,19 @@ impl Work {
             })
             .collect();
         let types: Vec<_> = plan
+            .draft
             .variables
             .iter()
             .map(|variable| variable.data_type.clone())
             .collect();
         let mut cells = BoxCells::new(&coordinates, &types)?;
-        for layer in plan.layers.iter().filter(|layer| layer.touches(ranges)) {
-            let query = query_of_box(&layer.query, &plan.dimensions, ranges)?;
+        for layer in plan
+            .draft
+            .layers
+            .iter()
+            .filter(|layer| layer.touches(ranges))
+        {
+            let query = query_of_box(&layer.query, &plan.draft.dimensions, ranges)?;
             let physical = self.state.create_physical_plan(&query).await?;
             let mut rows = execute_stream(physical, Arc::clone(&context))?;
             cells.next_layer();
@@ -329,7 +338,7 @@ impl Work {
         extent: &[usize],
         puts: &mut JoinSet<CubeResult<()>>,
     ) -> Result<()> {
-        let target = &self.plan.cube.arrays[array];
+        let target = &self.plan.draft.cube.arrays[array];
         for (index, cells) in objects_in(target.object_shape(), ranges) {
             let within: Vec<Range<usize>> = cells
                 .iter()

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef};
 use arrow::compute::{SortOptions, concat, sort_to_indices, take};
 use datafusion::common::Result;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::execution::{SessionState, TaskContext};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
-use datafusion::logical_expr::{Distinct, Expr, Filter, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{Expr, Filter, LogicalPlan, LogicalPlanBuilder, lit};
 use datafusion::physical_plan::execute_stream;
 use futures::StreamExt;
 
@@ -81,54 +81,66 @@ fn empty(name: &str) -> datafusion::common::DataFusionError {
     .into()
 }
 
-/// The query without those of its conditions that read values.
+/// The query without those of its conditions that read values. What stands below a LIMIT stays: it decides
+/// which rows there are.
 fn without_values(query: &LogicalPlan) -> Result<LogicalPlan> {
-    let kept = query.clone().transform_up(|plan| {
-        let LogicalPlan::Filter(filter) = &plan else {
-            return Ok(Transformed::no(plan));
-        };
-        let below = Derivations::of(&filter.input);
-        if below.reads_tables {
-            return Ok(Transformed::no(plan));
-        }
-        let schema = filter.input.schema();
-        let reads_values = |condition: &&Expr| {
-            let columns = condition.column_refs();
-            columns.iter().any(|column| {
-                let at = schema.maybe_index_of_column(column);
-                at.is_none_or(|at| below.columns.get(at).is_none_or(|found| found.reads_values))
-            })
-        };
-        let conditions = split_conjunction(&filter.predicate).into_iter();
-        let conditions = conditions.filter(|condition| !reads_values(condition));
-        Ok(Transformed::yes(match conjunction(conditions.cloned()) {
-            Some(predicate) => {
-                LogicalPlan::Filter(Filter::try_new(predicate, Arc::clone(&filter.input))?)
-            }
-            None => filter.input.as_ref().clone(),
-        }))
+    let kept = query.clone().transform_down(|plan| match &plan {
+        LogicalPlan::Limit(_) => Ok(Transformed::new(plan, false, TreeNodeRecursion::Jump)),
+        LogicalPlan::Filter(filter) => match without_conditions(filter)? {
+            Some(kept) => Ok(Transformed::yes(kept)),
+            None => Ok(Transformed::no(plan)),
+        },
+        _ => Ok(Transformed::no(plan)),
     })?;
     Ok(kept.data)
 }
 
+/// The filter without its conditions that read values, `None` when it has none.
+fn without_conditions(filter: &Filter) -> Result<Option<LogicalPlan>> {
+    let below = Derivations::of(&filter.input);
+    if below.reads_tables {
+        return Ok(None);
+    }
+    let schema = filter.input.schema();
+    let reads_values = |condition: &&Expr| {
+        let columns = condition.column_refs();
+        columns.iter().any(|column| {
+            let at = schema.maybe_index_of_column(column);
+            at.is_none_or(|at| below.columns.get(at).is_none_or(|found| found.reads_values))
+        })
+    };
+    let (dropped, kept): (Vec<&Expr>, Vec<&Expr>) = split_conjunction(&filter.predicate)
+        .into_iter()
+        .partition(reads_values);
+    if dropped.is_empty() {
+        return Ok(None);
+    }
+    // Without any condition left, one that is always true: its input is looked through all the same.
+    let predicate = conjunction(kept.into_iter().cloned()).unwrap_or_else(|| lit(true));
+    let filter = Filter::try_new(predicate, Arc::clone(&filter.input))?;
+    Ok(Some(LogicalPlan::Filter(filter)))
+}
+
 /// Groups below a DISTINCT from which nothing but keys is left make no difference.
 fn without_inner_groups(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let is_distinct = |plan: &LogicalPlan| matches!(plan, LogicalPlan::Aggregate(aggregate) if aggregate.aggr_expr.is_empty());
     let mut is_outermost = true;
     let flat = plan.transform_down(|plan| match &plan {
-        LogicalPlan::Aggregate(aggregate) if aggregate.aggr_expr.is_empty() => {
-            if std::mem::take(&mut is_outermost) {
-                return Ok(Transformed::no(plan));
-            }
+        LogicalPlan::Aggregate(aggregate) if is_distinct(&plan) && !is_outermost => {
             let keys = LogicalPlanBuilder::from(aggregate.input.as_ref().clone())
                 .project(aggregate.group_expr.clone())?
                 .build()?;
             Ok(Transformed::yes(keys))
         }
-        LogicalPlan::Distinct(Distinct::All(_)) => {
+        LogicalPlan::Aggregate(_) | LogicalPlan::Distinct(_) if is_outermost => {
             is_outermost = false;
             Ok(Transformed::no(plan))
         }
-        _ => Ok(Transformed::no(plan)),
+        LogicalPlan::Projection(_) | LogicalPlan::SubqueryAlias(_) | LogicalPlan::Filter(_) => {
+            Ok(Transformed::no(plan))
+        }
+        // Elsewhere, below a LIMIT for example, the number of rows matters.
+        _ => Ok(Transformed::new(plan, false, TreeNodeRecursion::Jump)),
     })?;
     Ok(flat.data)
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::FieldRef;
-use datafusion::common::{Column, DFSchema};
+use datafusion::common::{Column, DFSchema, JoinType};
 use datafusion::datasource::source_as_provider;
 use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan};
 
@@ -96,10 +96,15 @@ impl Derivations {
                 columns
             }
             LogicalPlan::Join(join) => {
-                let mut columns = self.derive(&join.left);
-                columns.extend(self.derive(&join.right));
-                columns.truncate(plan.schema().fields().len());
-                columns
+                let (left, right) = (self.derive(&join.left), self.derive(&join.right));
+                match join.join_type {
+                    JoinType::LeftSemi | JoinType::LeftAnti => left,
+                    JoinType::RightSemi | JoinType::RightAnti => right,
+                    _ if left.len() + right.len() == plan.schema().fields().len() => {
+                        left.into_iter().chain(right).collect()
+                    }
+                    _ => unknown(plan.schema()),
+                }
             }
             LogicalPlan::Union(union) => {
                 let mut inputs = union.inputs.iter().map(|input| self.derive(input));

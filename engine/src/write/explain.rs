@@ -15,9 +15,9 @@ impl WritePlan {
     pub(crate) async fn explain(&self) -> Result<Vec<(String, String)>> {
         let ranges = self.boxes.ranges(self.boxes.middle());
         let mut rows = vec![("cube".to_string(), self.describe())];
-        for layer in &self.layers {
-            let query = query_of_box(&layer.query, &self.dimensions, &ranges)?;
-            let physical = self.state.create_physical_plan(&query).await?;
+        for layer in &self.draft.layers {
+            let query = query_of_box(&layer.query, &self.draft.dimensions, &ranges)?;
+            let physical = self.draft.state.create_physical_plan(&query).await?;
             let text = displayable(physical.as_ref()).indent(false).to_string();
             rows.push((
                 "physical_plan of a box".to_string(),
@@ -29,6 +29,7 @@ impl WritePlan {
 
     fn describe(&self) -> String {
         let names: Vec<&str> = self
+            .draft
             .dimensions
             .iter()
             .map(|dimension| dimension.name.as_str())
@@ -41,6 +42,7 @@ impl WritePlan {
             along.join(", ")
         };
         let lengths: Vec<u64> = self
+            .draft
             .dimensions
             .iter()
             .map(|dimension| dimension.coordinates.len() as u64)
@@ -48,14 +50,14 @@ impl WritePlan {
         let mut lines = vec![
             format!(
                 "WriteCube: {}, {}",
-                self.target.name,
-                self.target.sink.name().to_lowercase()
+                self.draft.target.name,
+                self.draft.target.sink.name().to_lowercase()
             ),
             format!("  grid: {}", along(&lengths)),
         ];
         let mut decoded = 0;
-        for variable in &self.variables {
-            let array = &self.cube.arrays[variable.array];
+        for variable in &self.draft.variables {
+            let array = &self.draft.cube.arrays[variable.array];
             let objects: u64 = array.object_counts().iter().product();
             let chunks: u64 = array
                 .shape

@@ -29,7 +29,7 @@ use crate::cube::encoding::{Encoding, EncodingOptions};
 use crate::cube::{AxisOrder, AxisRole, Cube};
 use crate::error::{CubeError, CubeResult};
 use crate::sink::{TargetArray, TargetCube};
-use crate::sql::suggestions::nearest;
+use crate::sql::suggestions::with_nearest;
 
 /// Decides how the result of `query` is written to `target`.
 ///
@@ -246,11 +246,7 @@ fn dims(derivations: &Derivations, schema: &Schema, options: &WriteOptions) -> R
                         "",
                         format!("the query has no column {name} to be a dimension"),
                     );
-                    return Err(match nearest(name, names.iter().copied()).first() {
-                        Some(near) => error.remedy(format!("did you mean {near}?")),
-                        None => error.remedy(format!("it has {}", names.join(", "))),
-                    }
-                    .into());
+                    return Err(with_nearest(error, name, names, "it has").into());
                 }
             }
         }

@@ -13,9 +13,10 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::cube::encoding::ENCODING_OPTIONS;
 use crate::error::{CubeError, CubeResult};
 use crate::source::{Attributes, Options};
-use crate::sql::suggestions::nearest;
+use crate::sql::suggestions::with_nearest;
 
 /// Options of the whole cube.
 const OF_CUBE: [(&str, &str); 8] = [
@@ -50,24 +51,17 @@ const OF_CUBE: [(&str, &str); 8] = [
     ("overwrite", "COPY only: true replaces a cube that is there"),
 ];
 
-/// Options of variables: for all of them, or with a name in front for one.
-const OF_VARIABLE: [(&str, &str); 6] = [
-    (
-        "codec",
-        "Compression, such as zstd:3, blosc:lz4:5:shuffle, gzip:6, none",
-    ),
-    ("dtype", "Type of the stored numbers, such as int16"),
-    (
-        "scale_factor",
-        "Values are stored numbers times this, plus add_offset",
-    ),
-    ("add_offset", "See scale_factor"),
-    ("fill_value", "The stored number that means missing"),
-    (
-        "out_of_range",
-        "Values that the type cannot hold: 'error', or 'null' to store them as missing",
-    ),
-];
+/// The option of variables that the format reads; the others are [`ENCODING_OPTIONS`]. For all variables, or
+/// with a name in front for one.
+const CODEC: (&str, &str) = (
+    "codec",
+    "Compression, such as zstd:3, blosc:lz4:5:shuffle, gzip:6, none",
+);
+
+/// All options of variables.
+fn of_variable() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    std::iter::once(&CODEC).chain(ENCODING_OPTIONS)
+}
 
 /// Marks an option that is an attribute.
 const ATTRIBUTE: &str = "attribute";
@@ -177,7 +171,7 @@ impl WriteOptions {
     }
 
     fn read_compound(&mut self, name: &str, value: &str) -> CubeResult<()> {
-        let is_of_variable = |name: &str| OF_VARIABLE.iter().any(|(known, _)| *known == name);
+        let is_of_variable = |name: &str| of_variable().any(|(known, _)| *known == name);
         if is_of_variable(name) {
             self.of_all.insert(name.to_string(), value.to_string());
             return Ok(());
@@ -228,8 +222,8 @@ impl WriteOptions {
             .keys()
             .find(|name| !known.iter().any(|(known, _)| known == name))
         {
-            let of_cube = OF_CUBE.iter().chain(&OF_VARIABLE).chain(known);
-            let names: Vec<&str> = of_cube.map(|(name, _)| *name).collect();
+            let ours = OF_CUBE.iter().chain(of_variable()).map(|(name, _)| *name);
+            let names: Vec<&str> = ours.chain(known.iter().map(|(name, _)| *name)).collect();
             return Err(unknown("option", name, &names));
         }
         let shards = match &self.shards {
@@ -288,10 +282,7 @@ fn wrong(name: &str, value: &str, remedy: &str) -> CubeError {
 
 fn unknown(what: &str, name: &str, known: &[&str]) -> CubeError {
     let error = CubeError::invalid("", format!("there is no {what} {name}"));
-    match nearest(name, known.iter().copied()).first() {
-        Some(near) => error.remedy(format!("did you mean {near}?")),
-        None => error.remedy(format!("there are {}", known.join(", "))),
-    }
+    with_nearest(error, name, known.iter().copied(), "there are")
 }
 
 #[cfg(test)]

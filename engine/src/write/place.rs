@@ -10,15 +10,17 @@
 //! the inner axes of a scan do, is looked up once.
 
 use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::types::{Float64Type, Int64Type, UInt64Type};
 use arrow::array::{
-    Array, ArrayData, ArrayRef, AsArray, BooleanBufferBuilder, RecordBatch, StringArray, make_array,
+    Array, ArrayData, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray, make_array,
 };
-use arrow::buffer::{Buffer, MutableBuffer, NullBuffer};
+use arrow::buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
+use arrow::util::bit_mask::set_bits;
 use arrow::util::display::array_value_to_string;
 use datafusion::common::{DataFusionError, Result, internal_datafusion_err};
 
@@ -189,7 +191,7 @@ struct Column {
     data_type: DataType,
     values: Values,
     /// Not missing.
-    valid: BooleanBufferBuilder,
+    valid: CellBits,
 }
 
 #[derive(Debug)]
@@ -199,7 +201,7 @@ enum Values {
         width: usize,
         bytes: MutableBuffer,
     },
-    Truths(BooleanBufferBuilder),
+    Truths(CellBits),
     Texts(Vec<Option<String>>),
 }
 
@@ -208,7 +210,7 @@ enum Values {
 pub(super) struct BoxCells {
     axes: Vec<AxisPlaces>,
     strides: Vec<usize>,
-    seen: BooleanBufferBuilder,
+    seen: CellBits,
     columns: Vec<Column>,
     cells: usize,
 }
@@ -228,7 +230,7 @@ impl BoxCells {
         let cells: usize = coordinates.iter().map(|(_, values)| values.len()).product();
         let columns = variables.iter().map(|data_type| {
             let values = match data_type {
-                DataType::Boolean => Values::Truths(unset(cells)),
+                DataType::Boolean => Values::Truths(CellBits::unset(cells)),
                 DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 => {
                     Values::Texts(vec![None; cells])
                 }
@@ -246,13 +248,13 @@ impl BoxCells {
             Ok(Column {
                 data_type: data_type.clone(),
                 values,
-                valid: unset(cells),
+                valid: CellBits::unset(cells),
             })
         });
         Ok(Self {
             axes: axes.collect::<Result<_>>()?,
             strides,
-            seen: unset(cells),
+            seen: CellBits::unset(cells),
             columns: columns.collect::<Result<_>>()?,
             cells,
         })
@@ -282,30 +284,25 @@ impl BoxCells {
                 }
             }
         }
-        let first = cells[0];
-        let is_run = cells.iter().zip(first..).all(|(cell, next)| *cell == next);
-        self.mark(&cells, batch)?;
+        let runs = runs(&cells);
+        for run in &runs {
+            if self.seen.has_any(run.cells()) {
+                return Err(self.twice(run, batch));
+            }
+            self.seen.set(run.cells(), true);
+        }
         let values = batch.columns().iter().skip(self.axes.len());
         for (column, values) in self.columns.iter_mut().zip(values) {
-            match is_run {
-                true => column.copy(first, values)?,
-                false => column.scatter(&cells, values)?,
-            }
+            column.put(&runs, values)?;
         }
         Ok(())
     }
 
-    fn mark(&mut self, cells: &[usize], batch: &RecordBatch) -> Result<()> {
-        for (row, cell) in cells.iter().enumerate() {
-            if self.seen.get_bit(*cell) {
-                return Err(self.twice(row, batch));
-            }
-            self.seen.set_bit(*cell, true);
-        }
-        Ok(())
-    }
-
-    fn twice(&self, row: usize, batch: &RecordBatch) -> DataFusionError {
+    fn twice(&self, run: &Run, batch: &RecordBatch) -> DataFusionError {
+        let again = run
+            .cells()
+            .position(|cell| self.seen.has_any(cell..cell + 1));
+        let row = run.row + again.unwrap_or(0);
         let coordinates = self.axes.iter().zip(batch.columns()).map(|(axis, column)| {
             let value = array_value_to_string(column, row).unwrap_or_default();
             format!("{} = {value}", axis.name)
@@ -328,7 +325,7 @@ impl BoxCells {
 
     /// The rows that follow are laid over those that came before.
     pub(super) fn next_layer(&mut self) {
-        self.seen = unset(self.cells);
+        self.seen = CellBits::unset(self.cells);
     }
 
     /// The variables, a value per cell; cells without a row are missing.
@@ -339,81 +336,123 @@ impl BoxCells {
     }
 }
 
-fn unset(length: usize) -> BooleanBufferBuilder {
-    let mut builder = BooleanBufferBuilder::new(length);
-    builder.append_n(length, false);
-    builder
+/// Rows that lie side by side, in cells that lie side by side.
+#[derive(Debug, PartialEq)]
+struct Run {
+    first: usize,
+    row: usize,
+    length: usize,
+}
+
+impl Run {
+    fn cells(&self) -> Range<usize> {
+        self.first..self.first + self.length
+    }
+}
+
+/// The runs in which the rows with these cells come.
+fn runs(cells: &[usize]) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    for (row, cell) in cells.iter().enumerate() {
+        match runs.last_mut() {
+            Some(run) if run.first + run.length == *cell => run.length += 1,
+            _ => runs.push(Run {
+                first: *cell,
+                row,
+                length: 1,
+            }),
+        }
+    }
+    runs
+}
+
+/// A bit per cell.
+#[derive(Debug)]
+struct CellBits(MutableBuffer);
+
+impl CellBits {
+    fn unset(cells: usize) -> Self {
+        Self(MutableBuffer::from_len_zeroed(cells.div_ceil(8)))
+    }
+
+    /// The bytes whose bits are all of `cells`, and the cells before and after them.
+    fn parts(cells: Range<usize>) -> (Range<usize>, Range<usize>, Range<usize>) {
+        let (start, end) = (cells.start.div_ceil(8), cells.end / 8);
+        match start < end {
+            true => (cells.start..start * 8, start..end, end * 8..cells.end),
+            false => (cells, 0..0, 0..0),
+        }
+    }
+
+    fn has_any(&self, cells: Range<usize>) -> bool {
+        let (before, whole, after) = Self::parts(cells);
+        let bytes = self.0.as_slice();
+        let has = |cell: usize| bytes[cell / 8] & 1 << (cell % 8) != 0;
+        bytes[whole].iter().any(|byte| *byte != 0) || before.chain(after).any(has)
+    }
+
+    fn set(&mut self, cells: Range<usize>, value: bool) {
+        let (before, whole, after) = Self::parts(cells);
+        let bytes = self.0.as_slice_mut();
+        bytes[whole].fill(if value { 0xff } else { 0 });
+        for cell in before.chain(after) {
+            match value {
+                true => bytes[cell / 8] |= 1 << (cell % 8),
+                false => bytes[cell / 8] &= !(1 << (cell % 8)),
+            }
+        }
+    }
+
+    /// Copies the bits from `row` on.
+    fn copy(&mut self, cells: Range<usize>, source: &BooleanBuffer, row: usize) {
+        self.set(cells.clone(), false);
+        let offset = source.offset() + row;
+        set_bits(
+            self.0.as_slice_mut(),
+            source.values(),
+            cells.start,
+            offset,
+            cells.len(),
+        );
+    }
+
+    fn finish(self, cells: usize) -> BooleanBuffer {
+        BooleanBuffer::new(self.0.into(), 0, cells)
+    }
 }
 
 impl Column {
-    /// All rows lie side by side, from cell `first` on.
-    fn copy(&mut self, first: usize, values: &ArrayRef) -> Result<()> {
-        let rows = values.len();
-        match (&mut self.values, values.nulls()) {
-            (_, None) => set_range(&mut self.valid, first, rows),
-            (_, Some(nulls)) => {
-                for (row, is_valid) in nulls.iter().enumerate() {
-                    self.valid.set_bit(first + row, is_valid);
-                }
+    /// Puts the rows of each run into its cells.
+    fn put(&mut self, runs: &[Run], values: &ArrayRef) -> Result<()> {
+        for run in runs {
+            match values.nulls() {
+                None => self.valid.set(run.cells(), true),
+                Some(nulls) => self.valid.copy(run.cells(), nulls.inner(), run.row),
             }
         }
         match &mut self.values {
             Values::Fixed { width, bytes } => {
                 let source = fixed(values, *width)?;
-                bytes.as_slice_mut()[first * *width..(first + rows) * *width]
-                    .copy_from_slice(source.as_slice());
-                Ok(())
-            }
-            _ => {
-                let cells: Vec<usize> = (first..first + rows).collect();
-                self.scatter_values(&cells, values)
-            }
-        }
-    }
-
-    fn scatter(&mut self, cells: &[usize], values: &ArrayRef) -> Result<()> {
-        for (row, cell) in cells.iter().enumerate() {
-            self.valid.set_bit(*cell, values.is_valid(row));
-        }
-        self.scatter_values(cells, values)
-    }
-
-    fn scatter_values(&mut self, cells: &[usize], values: &ArrayRef) -> Result<()> {
-        macro_rules! each {
-            ($native:ty, $bytes:expr, $source:expr) => {{
-                let target: &mut [$native] = $bytes.typed_data_mut();
-                let source = $source.typed_data::<$native>();
-                for (cell, value) in cells.iter().zip(source) {
-                    target[*cell] = *value;
-                }
-            }};
-        }
-        match &mut self.values {
-            Values::Fixed { width, bytes } => {
-                let source = fixed(values, *width)?;
-                match *width {
-                    1 => each!(u8, bytes, source),
-                    2 => each!(u16, bytes, source),
-                    4 => each!(u32, bytes, source),
-                    8 => each!(u64, bytes, source),
-                    16 => each!(u128, bytes, source),
-                    other => {
-                        return Err(internal_datafusion_err!(
-                            "no cells of {other} bytes are known"
-                        ));
-                    }
+                let (source, target) = (source.as_slice(), bytes.as_slice_mut());
+                for run in runs {
+                    let (from, to) = (run.row * *width, run.first * *width);
+                    let length = run.length * *width;
+                    target[to..to + length].copy_from_slice(&source[from..from + length]);
                 }
             }
             Values::Truths(truths) => {
                 let source = values.as_boolean();
-                for (row, cell) in cells.iter().enumerate() {
-                    truths.set_bit(*cell, source.value(row));
+                for run in runs {
+                    truths.copy(run.cells(), source.values(), run.row);
                 }
             }
             Values::Texts(texts) => {
                 let source = cast(values, &DataType::Utf8)?;
-                for (cell, text) in cells.iter().zip(source.as_string::<i32>()) {
-                    texts[*cell] = text.map(str::to_string);
+                let source = source.as_string::<i32>();
+                for run in runs {
+                    for (cell, row) in run.cells().zip(run.row..) {
+                        texts[cell] = source.is_valid(row).then(|| source.value(row).to_string());
+                    }
                 }
             }
         }
@@ -421,8 +460,7 @@ impl Column {
     }
 
     fn finish(self, cells: usize) -> Result<ArrayRef> {
-        let mut valid = self.valid;
-        let nulls = NullBuffer::new(valid.finish());
+        let nulls = NullBuffer::new(self.valid.finish(cells));
         let nulls = (nulls.null_count() > 0).then_some(nulls);
         Ok(match self.values {
             Values::Fixed { bytes, .. } => {
@@ -433,28 +471,9 @@ impl Column {
                     .build()?;
                 make_array(data)
             }
-            Values::Truths(mut truths) => {
-                Arc::new(arrow::array::BooleanArray::new(truths.finish(), nulls))
-            }
+            Values::Truths(truths) => Arc::new(BooleanArray::new(truths.finish(cells), nulls)),
             Values::Texts(texts) => Arc::new(StringArray::from(texts)),
         })
-    }
-}
-
-fn set_range(bits: &mut BooleanBufferBuilder, first: usize, count: usize) {
-    let end = first + count;
-    let bytes = bits.as_slice_mut();
-    for bit in first..end {
-        if bit % 8 == 0 && bit + 8 <= end {
-            // Whole bytes, the rest bit by bit.
-            let last = end / 8;
-            bytes[bit / 8..last].fill(0xff);
-            for bit in last * 8..end {
-                bytes[bit / 8] |= 1 << (bit % 8);
-            }
-            return;
-        }
-        bytes[bit / 8] |= 1 << (bit % 8);
     }
 }
 
@@ -464,4 +483,79 @@ fn fixed(values: &ArrayRef, width: usize) -> Result<Buffer> {
     let wrong = || internal_datafusion_err!("{} has no values side by side", values.data_type());
     let buffer = data.buffers().first().ok_or_else(wrong)?;
     Ok(buffer.slice_with_length(data.offset() * width, data.len() * width))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use arrow::array::{Float32Array, Int32Array};
+    use arrow::datatypes::{Field, Float32Type, Schema};
+
+    use super::*;
+
+    /// A box of 3 × 40 cells, and rows with a value every third of which is missing.
+    fn box_and_rows(cells: &[usize]) -> (BoxCells, RecordBatch) {
+        let y: ArrayRef = Arc::new(Int32Array::from_iter_values(0..3));
+        let x: ArrayRef = Arc::new(Int32Array::from_iter_values(0..40));
+        let made = BoxCells::new(&[("y", y), ("x", x)], &[DataType::Float32]).unwrap();
+        let of = |part: fn(usize) -> usize| -> ArrayRef {
+            let values = cells.iter().map(|cell| part(*cell) as i32);
+            Arc::new(Int32Array::from_iter_values(values))
+        };
+        let values = cells
+            .iter()
+            .map(|cell| (cell % 3 != 0).then_some(*cell as f32));
+        let schema = Schema::new(vec![
+            Field::new("y", DataType::Int32, false),
+            Field::new("x", DataType::Int32, false),
+            Field::new("v", DataType::Float32, true),
+        ]);
+        let columns = vec![
+            of(|cell| cell / 40),
+            of(|cell| cell % 40),
+            Arc::new(Float32Array::from_iter(values)) as ArrayRef,
+        ];
+        (
+            made,
+            RecordBatch::try_new(Arc::new(schema), columns).unwrap(),
+        )
+    }
+
+    fn expect(made: BoxCells, cells: &[usize]) {
+        let values = made.finish().unwrap().remove(0);
+        let values = values.as_primitive::<Float32Type>();
+        for cell in 0..120 {
+            let expected = (cells.contains(&cell) && cell % 3 != 0).then_some(cell as f32);
+            let found = values.is_valid(cell).then(|| values.value(cell));
+            assert_eq!(found, expected, "cell {cell} of {cells:?}");
+        }
+    }
+
+    #[test]
+    fn rows_come_into_their_cells_in_any_order() {
+        let orders: [Vec<usize>; 5] = [
+            (0..120).collect(),
+            (5..99).collect(),
+            (0..120).rev().collect(),
+            (0..120).map(|row| row * 7 % 120).collect(),
+            vec![119, 3, 4, 5, 80, 40, 41],
+        ];
+        for cells in orders {
+            let (mut made, rows) = box_and_rows(&cells);
+            made.add(&rows).unwrap();
+            expect(made, &cells);
+        }
+    }
+
+    #[test]
+    fn a_cell_that_occurs_twice_is_named() {
+        let (mut made, rows) = box_and_rows(&[10, 11, 12, 50]);
+        made.add(&rows).unwrap();
+        let error = made.add(&rows.slice(3, 1)).unwrap_err().to_string();
+        assert!(error.contains("y = 1, x = 10"), "{error}");
+        made.next_layer();
+        made.add(&rows).unwrap();
+        expect(made, &[10, 11, 12, 50]);
+    }
 }

@@ -77,6 +77,7 @@ impl Layer {
 }
 
 /// What is decided about a cube before it is cut into boxes.
+#[derive(Debug, Clone)]
 pub(super) struct Draft {
     pub(super) statement: String,
     pub(super) state: SessionState,
@@ -101,17 +102,7 @@ pub(super) struct Draft {
 /// What will be done.
 #[derive(Debug, Clone)]
 pub(crate) struct WritePlan {
-    pub(super) statement: String,
-    pub(super) state: SessionState,
-    pub(super) target: Target,
-    pub(super) layers: Vec<Layer>,
-    pub(super) carry: Option<Carry>,
-    pub(super) dimensions: Vec<TargetDimension>,
-    pub(super) variables: Vec<TargetVariable>,
-    pub(super) cube: TargetCube,
-    /// Arrays that are written whole: number and stored values.
-    pub(super) small: Vec<(usize, ArrayRef)>,
-    pub(super) format_options: Options,
+    pub(super) draft: Draft,
     pub(super) boxes: Boxes,
     pub(super) read: ReadCost,
     pub(super) workers: usize,
@@ -162,16 +153,7 @@ impl Draft {
                 &self.sources,
                 &self.format_options,
             ),
-            statement: self.statement,
-            state: self.state,
-            target: self.target,
-            layers: self.layers,
-            carry: self.carry,
-            dimensions: self.dimensions,
-            variables: self.variables,
-            cube: self.cube,
-            small: self.small,
-            format_options: self.format_options,
+            draft: self,
             boxes,
             read,
             workers,
@@ -183,32 +165,33 @@ impl Draft {
 impl WritePlan {
     /// What is made, for people.
     pub(crate) fn name(&self) -> &str {
-        &self.target.name
+        &self.draft.target.name
     }
 
     /// Cells of all variables.
     pub(super) fn cells(&self) -> u64 {
         let of_one: u64 = self
+            .draft
             .dimensions
             .iter()
             .map(|dimension| dimension.coordinates.len() as u64)
             .product();
-        of_one * self.variables.len() as u64
+        of_one * self.draft.variables.len() as u64
     }
 
     /// Memory that a cell of a box takes while it is computed and written, in bytes.
     pub(super) fn bytes_per_cell(&self) -> u64 {
-        bytes_per_cell(&self.variables)
+        bytes_per_cell(&self.draft.variables)
     }
 
     /// Can boxes of this shape, of an earlier run, be used?
     pub(super) fn accepts(&self, shape: &[u64]) -> bool {
         let cells: u64 = shape
             .iter()
-            .zip(&self.dimensions)
+            .zip(&self.draft.dimensions)
             .map(|(size, dimension)| (*size).min(dimension.coordinates.len() as u64))
             .product();
-        shape.len() == self.dimensions.len() && cells <= self.most_cells
+        shape.len() == self.draft.dimensions.len() && cells <= self.most_cells
     }
 }
 
