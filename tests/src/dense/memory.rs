@@ -88,7 +88,7 @@ const CASES: &[Case] = &[
 
 const CLIMATOLOGY: &str = "SELECT count(*), sum(mean), sum(n) FROM (SELECT time % 4 AS season, lat, lon, avg(v) AS mean, count(v) AS n FROM cube GROUP BY 1, 2, 3)";
 
-const MEDIANS: &str = "SELECT count(*), sum(m), sum(p) FROM (SELECT lat, lon, median(v) AS m, percentile_cont(v, 0.9) AS p FROM cube GROUP BY lat, lon)";
+const MEDIANS: &str = "SELECT count(*), sum(m), sum(CAST(p * 1000 AS BIGINT)) FROM (SELECT lat, lon, median(v) AS m, percentile_cont(v, 0.9) AS p FROM cube GROUP BY lat, lon)";
 
 const WINDOW: &str = "SELECT count(total), sum(total), sum(number), count(*) FROM (SELECT sum(v) OVER (PARTITION BY lat, lon ORDER BY time ROWS 2 PRECEDING) AS total, row_number() OVER (PARTITION BY lat, lon ORDER BY time) AS number FROM cube)";
 

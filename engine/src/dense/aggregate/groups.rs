@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use arrow::array::ArrayRef;
 use arrow::array::types::{Float32Type, Float64Type, Int64Type};
 use datafusion::common::{Result, internal_err};
+use datafusion::execution::memory_pool::MemoryReservation;
 use graticule_functions::kernels::Bits;
 
 use crate::dense::aggregate::bits::BitState;
@@ -213,7 +214,8 @@ pub(crate) struct Gathered {
 struct GatheredState {
     working: usize,
     emitted: bool,
-    groups: Option<Groups>,
+    /// The groups of those that have finished, and what they weigh.
+    groups: Option<(Groups, MemoryReservation)>,
 }
 
 impl std::fmt::Debug for Gathered {
@@ -228,14 +230,19 @@ impl Gathered {
         self.lock().working += 1;
     }
 
-    /// A worker has finished with `groups`. The last one gets everything back.
-    pub(crate) fn finish(&self, groups: Groups) -> Result<Option<Groups>> {
+    /// A worker has finished with `groups`, which weigh `memory`. The last one gets everything back.
+    pub(crate) fn finish(
+        &self,
+        groups: Groups,
+        memory: MemoryReservation,
+    ) -> Result<Option<(Groups, MemoryReservation)>> {
         let mut state = self.lock();
         let gathered = match state.groups.take() {
-            None => groups,
-            Some(mut gathered) => {
+            None => (groups, memory),
+            Some((mut gathered, held)) => {
                 gathered.merge(groups)?;
-                gathered
+                held.grow(memory.free());
+                (gathered, held)
             }
         };
         state.working -= 1;

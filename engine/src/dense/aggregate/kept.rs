@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray};
 use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::DataType;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
@@ -15,8 +16,8 @@ use crate::dense::aggregate::edges::EdgeCells;
 use crate::dense::aggregate::groups::Values;
 use crate::dense::aggregate::layout::UnitLayout;
 use crate::dense::aggregate::output::as_elements;
-use crate::dense::aggregate::plan::Output;
-use crate::dense::aggregate::quantiles::Kept;
+use crate::dense::aggregate::plan::{GridAggregatePlan, Output};
+use crate::dense::aggregate::quantiles::{Kept, Wanted};
 use crate::dense::aggregate::worker::{Worker, null_bits};
 use crate::dense::expressions::spread;
 use crate::scan::assemble::UnitValues;
@@ -143,29 +144,41 @@ impl Worker {
                 } = output
                     && *of == position
                 {
-                    let returns = plan.schema.field(first + place).data_type().clone();
+                    let returns = plan.schema.field(first + place).data_type();
                     places.push(place);
-                    wanted.push((*quantile, returns));
+                    wanted.push(Wanted {
+                        quantile: *quantile,
+                        is_wide: *returns == DataType::Float64,
+                    });
                 }
             }
             let held = self.held_bytes();
-            let mut reserve = |bytes| self.memory.try_resize(held + bytes).map_err(too_large);
+            let mut reserve = |bytes| {
+                let resized = self.memory.try_resize(held + bytes);
+                resized.map_err(|error| too_large(plan, error))
+            };
             let kept = &self.groups.kept[position];
             let found = kept.quantiles(series.element, plane, groups, &wanted, &mut reserve)?;
             for (place, found) in std::iter::zip(places, found) {
                 columns[place] = Some(found);
             }
-            self.memory.try_resize(held)?;
+            self.memory.resize(held);
         }
         Ok(columns.into_iter().flatten().collect())
     }
 }
 
 /// What helps where the memory pool has no room for what is held of groups.
-pub(super) fn too_large(error: DataFusionError) -> DataFusionError {
+pub(super) fn too_large(plan: &GridAggregatePlan, error: DataFusionError) -> DataFusionError {
+    let remedy = match plan.series.is_empty() {
+        true => "select fewer cells, group by less",
+        false => {
+            "medians and percentiles keep all values of their groups: select fewer cells, use \
+             approx_percentile_cont"
+        }
+    };
     DataFusionError::ResourcesExhausted(format!(
-        "the groups do not fit into memory; medians and percentiles keep all values of their groups: \
-         select fewer cells, use approx_percentile_cont, or allow more memory ({error})"
+        "the groups do not fit into memory; {remedy}, or allow more memory ({error})"
     ))
 }
 

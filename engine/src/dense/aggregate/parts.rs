@@ -76,7 +76,9 @@ impl GridAggregatePlan {
 
     /// The plan with each chunk in `parts` along an axis, if groups then are in one part each.
     fn cut(&self, axis: usize, parts: u64) -> Option<Self> {
-        if !self.keys.axes[axis].is_keyed || self.keys.joint.is_some() {
+        let is_of_joint = self.keys.joint.as_ref();
+        let is_of_joint = is_of_joint.is_some_and(|joint| joint.axes().contains(&axis));
+        if !self.keys.axes[axis].is_keyed || is_of_joint {
             return None;
         }
         let mut chunks = chunks_of(&self.scan);

@@ -441,13 +441,15 @@ impl GridAggregatePlan {
             &self.general,
         );
         let (mode, tiling) = Self::divide(&keys, &scan, self.partitions, holding);
-        Ok(Self {
+        let plan = Self {
             scan,
             keys,
             mode,
             tiling,
             ..self.clone()
-        })
+        };
+        // It is too late for rows: where parts are too large, too, the memory pool decides.
+        Ok(plan.clone().within_memory().unwrap_or(plan))
     }
 
     /// Groups that a worker holds at a time, at most.

@@ -17,7 +17,6 @@ use std::sync::Arc;
 use arrow::array::types::{Float32Type, Float64Type};
 use arrow::array::{Array, ArrayRef, Float32Array, Float64Array};
 use arrow::buffer::BooleanBuffer;
-use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
@@ -89,31 +88,45 @@ impl Quantile {
     }
 }
 
-/// A float of which there are quantiles.
-trait Middle: TotalOrder + Default {
-    /// The mean of two values, in their own type.
-    fn middle(self, other: Self) -> Self;
-    /// The value at a part of the way to another one.
-    fn towards(self, other: Self, part: f64) -> Self;
+/// One quantile of a series.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    pub(crate) quantile: Quantile,
+    /// Is it computed in double precision, whatever the values are?
+    pub(crate) is_wide: bool,
 }
 
-macro_rules! middle {
-    ($float:ty) => {
-        impl Middle for $float {
-            fn middle(self, other: Self) -> Self {
-                (self + other) / 2.0
-            }
-            fn towards(self, other: Self, part: f64) -> Self {
-                let part = (part * STEPS).floor() / STEPS;
-                let (low, high) = (f64::from(self), f64::from(other));
-                (low + (high - low) * part) as Self
+impl Wanted {
+    /// What lies a part of the way from a value to the next one.
+    fn between<F: Middle>(self, low: F, high: F, part: f64) -> f64 {
+        match self.quantile {
+            Quantile::Median if self.is_wide => f64::middle(low.into(), high.into()),
+            Quantile::Median => low.middle(high).into(),
+            Quantile::Percentile(_) => {
+                let (low, high): (f64, f64) = (low.into(), high.into());
+                low + (high - low) * ((part * STEPS).floor() / STEPS)
             }
         }
-    };
+    }
 }
 
-middle!(f32);
-middle!(f64);
+/// A float of which there are quantiles.
+trait Middle: TotalOrder + Into<f64> {
+    /// The mean of two values, in their own type.
+    fn middle(self, other: Self) -> Self;
+}
+
+impl Middle for f32 {
+    fn middle(self, other: Self) -> Self {
+        (self + other) / 2.0
+    }
+}
+
+impl Middle for f64 {
+    fn middle(self, other: Self) -> Self {
+        (self + other) / 2.0
+    }
+}
 
 /// A unit whose values are kept.
 #[derive(Debug)]
@@ -192,40 +205,37 @@ impl Kept {
         self.units.retain(|unit| unit.left > 0);
     }
 
-    /// Quantiles of all `groups` groups of a plane, one array for each of `wanted`, which names the type of
-    /// its result, too. Memory is asked of `reserve` before it is used.
+    /// Quantiles of all `groups` groups of a plane, one array for each of `wanted`. Memory is asked of
+    /// `reserve` before it is used.
     pub(crate) fn quantiles(
         &self,
         element: ElementType,
         plane: usize,
         groups: usize,
-        wanted: &[(Quantile, DataType)],
+        wanted: &[Wanted],
         reserve: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<Vec<ArrayRef>> {
-        match element {
+        let found = match element {
             ElementType::Float32 => {
                 let parts = self.parts(|values| flat::<Float32Type>(values))?;
-                let found = select_all::<f32>(&parts, plane, groups, wanted, reserve)?;
-                let found = std::iter::zip(found, wanted);
-                Ok(found
-                    .map(|(found, (_, returns))| match returns {
-                        DataType::Float64 => {
-                            let wide = found.into_iter().map(|value| value.map(f64::from));
-                            Arc::new(wide.collect::<Float64Array>()) as ArrayRef
-                        }
-                        _ => Arc::new(Float32Array::from(found)),
-                    })
-                    .collect())
+                select_all::<f32>(&parts, plane, groups, wanted, reserve)?
             }
             ElementType::Float64 => {
                 let parts = self.parts(|values| flat::<Float64Type>(values))?;
-                let found = select_all::<f64>(&parts, plane, groups, wanted, reserve)?.into_iter();
-                Ok(found
-                    .map(|found| Arc::new(Float64Array::from(found)) as ArrayRef)
-                    .collect())
+                select_all::<f64>(&parts, plane, groups, wanted, reserve)?
             }
-            _ => internal_err!("a quantile of integers that are no floats"),
-        }
+            _ => return internal_err!("a quantile of integers that are no floats"),
+        };
+        let column = |(found, wanted): (Vec<Option<f64>>, &Wanted)| match wanted.is_wide {
+            true => Arc::new(Float64Array::from(found)) as ArrayRef,
+            false => {
+                let narrow = found
+                    .into_iter()
+                    .map(|value| value.map(|value| value as f32));
+                Arc::new(narrow.collect::<Float32Array>())
+            }
+        };
+        Ok(std::iter::zip(found, wanted).map(column).collect())
     }
 
     fn parts<'a, F>(
@@ -252,9 +262,9 @@ fn select_all<F: Middle>(
     parts: &[Part<'_, F>],
     plane: usize,
     groups: usize,
-    wanted: &[(Quantile, DataType)],
+    wanted: &[Wanted],
     reserve: &mut dyn FnMut(usize) -> Result<()>,
-) -> Result<Vec<Vec<Option<F>>>> {
+) -> Result<Vec<Vec<Option<f64>>>> {
     let mut cells = vec![0; groups];
     for part in parts {
         for visit in part.unit.visits(plane) {
@@ -270,7 +280,7 @@ fn select_all<F: Middle>(
     reserve(largest.max(all.min(GATHERED)) * size_of::<F>())?;
     let mut found = vec![Vec::with_capacity(groups); wanted.len()];
     let (mut keys, mut filled) = (Vec::new(), Vec::new());
-    let mut selection = Selection::default();
+    let mut selection: Selection<F::Key> = Selection::default();
     let mut first = 0;
     while first < groups {
         // As many groups as stay in the cache together, at least one.
@@ -289,8 +299,8 @@ fn select_all<F: Middle>(
         for group in 0..last - first {
             let keys = &keys[group * room..group * room + filled[group]];
             let count = select::valid(keys);
-            for (found, (quantile, _)) in std::iter::zip(&mut found, wanted) {
-                found.push(select_one(&mut selection, keys, count, *quantile));
+            for (found, wanted) in std::iter::zip(&mut found, wanted) {
+                found.push(select_one::<F>(&mut selection, keys, count, *wanted));
             }
         }
         first = last;
@@ -302,21 +312,18 @@ fn select_one<F: Middle>(
     selection: &mut Selection<F::Key>,
     keys: &[F::Key],
     count: usize,
-    quantile: Quantile,
-) -> Option<F> {
+    wanted: Wanted,
+) -> Option<f64> {
     if count == 0 {
         return None;
     }
-    let (rank, part) = quantile.place(count);
+    let (rank, part) = wanted.quantile.place(count);
     if part == 0.0 {
-        return selection.nth(keys, rank).map(F::of_key);
+        let value = selection.nth(keys, rank).map(F::of_key);
+        return value.map(Into::into);
     }
     let (low, high) = selection.pair(keys, rank)?;
-    let (low, high) = (F::of_key(low), F::of_key(high));
-    Some(match quantile {
-        Quantile::Median => low.middle(high),
-        Quantile::Percentile(_) => low.towards(high, part),
-    })
+    Some(wanted.between(F::of_key(low), F::of_key(high), part))
 }
 
 /// Puts the cells of the groups in `wanted` side by side, each into `room` places of `keys`, of which

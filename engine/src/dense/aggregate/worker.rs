@@ -64,7 +64,9 @@ impl Worker {
             Mode::Tiles => Groups::none(&plan)?,
             Mode::Shared => Groups::new(&plan, Tiling::everything(&plan.keys))?,
         };
-        memory.try_resize(plan.state_bytes())?;
+        memory
+            .try_resize(plan.state_bytes())
+            .map_err(|error| too_large(&plan, error))?;
         Ok(Self {
             units,
             gathered,
@@ -114,8 +116,8 @@ impl Worker {
             Mode::Shared => {
                 let none = Groups::none(&self.plan)?;
                 let groups = std::mem::replace(&mut self.groups, none);
-                if let Some(all) = self.gathered.finish(groups)? {
-                    self.groups = all;
+                if let Some((all, memory)) = self.gathered.finish(groups, self.memory.take())? {
+                    (self.groups, self.memory) = (all, memory);
                     self.tile = Some(0);
                     self.emit_all()?;
                 }
@@ -237,7 +239,8 @@ impl Worker {
                 .general
                 .add(position, &arguments, &members.groups, filter.as_ref())?;
         }
-        self.memory.try_resize(self.held_bytes()).map_err(too_large)
+        let resized = self.memory.try_resize(self.held_bytes());
+        resized.map_err(|error| too_large(&self.plan, error))
     }
 
     /// What is computed of series that are kept, then arguments and filters of the aggregates without a
