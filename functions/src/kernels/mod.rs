@@ -33,6 +33,7 @@ pub mod pairs;
 pub mod program;
 pub mod runs;
 pub mod select;
+pub mod select_columns;
 pub mod series;
 pub mod validity;
 pub mod window;
@@ -41,7 +42,7 @@ pub use bits::Bits;
 pub use element::Element;
 
 /// Cells that one step of a loop takes.
-pub(crate) const LANES: usize = 16;
+pub const LANES: usize = 16;
 
 /// What a reduction has to find besides the number of valid cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,11 +1,10 @@
-//! Puts the cells of each group side by side, as keys of their order.
+//! Keeps the cells of groups as keys of their order, so that a rank is found without moving them.
 //!
 //! ```text
-//!  rows      ┌ a0 b0 c0 … ┐        keys    a0 a1 a2 · │ b0 b1 b2 · │ c0 …      a group per position
-//!            └ a1 b1 c1 … ┘
+//!  rows   ┌ a0 b0 c0 … ┐    one group      a0 b0 c0 … a1 b1 c1 …
+//!         └ a1 b1 c1 … ┘    many groups    a0 b0 … p0 │ a1 b1 … p1 ║ q0 r0 …      sixteen side by side
 //! ```
-//! A cell that is missing becomes the highest key: it then comes after all others, and the rank of a valid
-//! one is found without moving anything.
+//! A cell that is missing becomes the highest key, which comes after all others.
 
 use super::dispatch::vectorised;
 use super::order::TotalOrder;
@@ -13,116 +12,91 @@ use super::select::Key;
 use super::{Bits, LANES, Rows};
 
 vectorised! {
-/// Puts the cells of `rows`, all of one group, into `keys` from `filled` on.
-pub fn copy [<F: TotalOrder>] [F] (
+/// Writes the cells of `rows`, all of one group, to `keys`, of which there are as many.
+pub fn one_by_one [<F: TotalOrder>] [F] (
     values: &[F],
     valid: Option<Bits<'_>>,
     rows: Rows<'_>,
     keys: &mut [F::Key],
-    filled: usize,
 ) {
-    let mut filled = filled;
-    for offset in rows.offsets {
-        let start = offset + rows.shift;
+    if rows.length == 0 {
+        return;
+    }
+    for (keys, start) in keys.chunks_exact_mut(rows.length).zip(rows.starts()) {
         let row = &values[start..start + rows.length];
-        let keys = &mut keys[filled..filled + rows.length];
-        filled += rows.length;
         let Some(valid) = valid else {
             for (key, value) in keys.iter_mut().zip(row) {
                 *key = of_valid(*value);
             }
             continue;
         };
-        let mut cell = start;
-        for (keys, block) in keys.chunks_mut(LANES).zip(row.chunks(LANES)) {
-            let mask = valid.sixteen(cell);
-            match (keys.first_chunk_mut::<LANES>(), block.first_chunk::<LANES>()) {
-                (Some(keys), Some(block)) => *keys = sixteen(block, mask),
-                _ => {
-                    for (lane, (key, value)) in keys.iter_mut().zip(block).enumerate() {
-                        let is_valid = mask & (1 << lane) != 0;
-                        *key = if is_valid { of_valid(*value) } else { F::Key::HIGHEST };
-                    }
-                }
-            }
-            cell += LANES;
+        let (blocks, rest) = row.as_chunks::<LANES>();
+        let (places, rest_of_keys) = keys.as_chunks_mut::<LANES>();
+        for ((place, block), cell) in places.iter_mut().zip(blocks).zip((start..).step_by(LANES)) {
+            *place = sixteen(block, valid.sixteen(cell));
         }
+        fill(rest_of_keys, rest, valid.sixteen(start + row.len() - rest.len()));
     }
 }
-}
-
-/// Series of groups side by side: each has the same room, in which its cells follow each other.
-#[derive(Debug)]
-pub struct SideBySide<'a, K> {
-    /// The keys of all series.
-    pub keys: &'a mut [K],
-    /// Room of each series.
-    pub room: usize,
-    /// Cells that each series has so far, valid or not.
-    pub filled: usize,
 }
 
 vectorised! {
-/// Adds the cells at position `i` of all `rows` to series `i`.
-pub fn transpose [<F: TotalOrder>] [F] (
+/// Writes the cells of `rows`, each position of which is a group, to `columns`: all rows of the first sixteen
+/// groups, then of the next ones. The last sixteen are filled up with missing cells.
+pub fn side_by_side [<F: TotalOrder>] [F] (
     values: &[F],
     valid: Option<Bits<'_>>,
     rows: Rows<'_>,
-    series: &mut SideBySide<'_, F::Key>,
+    columns: &mut [[F::Key; LANES]],
 ) {
-    let mut filled = series.filled;
-    for offsets in rows.offsets.chunks(LANES) {
-        let mut first = 0;
-        while first < rows.length {
-            let width = (rows.length - first).min(LANES);
-            let mut block = [[F::Key::HIGHEST; LANES]; LANES];
-            for (row, offset) in block.iter_mut().zip(offsets) {
-                let start = offset + rows.shift + first;
-                let mask = valid.map_or(0xffff, |valid| valid.sixteen(start));
-                *row = match values[start..start + width].first_chunk::<LANES>() {
-                    Some(cells) => sixteen(cells, mask),
-                    None => {
-                        let mut cells = [values[start]; LANES];
-                        cells[..width].copy_from_slice(&values[start..start + width]);
-                        sixteen(&cells, mask)
-                    }
-                };
-            }
-            for lane in 0..width {
-                let start = (first + lane) * series.room + filled;
-                let column = series.keys[start..].first_chunk_mut::<LANES>();
-                match column.filter(|_| offsets.len() == LANES) {
-                    Some(column) => {
-                        for row in 0..LANES {
-                            column[row] = block[row][lane];
-                        }
-                    }
-                    None => {
-                        let column = &mut series.keys[start..start + offsets.len()];
-                        for (key, row) in column.iter_mut().zip(&block) {
-                            *key = row[lane];
-                        }
-                    }
-                }
-            }
-            first += LANES;
+    let height = rows.offsets.len();
+    for (number, start) in rows.starts().enumerate() {
+        let row = &values[start..start + rows.length];
+        let (blocks, rest) = row.as_chunks::<LANES>();
+        let places = columns[number..].iter_mut().step_by(height);
+        for ((place, block), cell) in places.zip(blocks).zip((start..).step_by(LANES)) {
+            *place = match valid {
+                Some(valid) => sixteen(block, valid.sixteen(cell)),
+                None => block.map(of_valid),
+            };
         }
-        filled += offsets.len();
+        if !rest.is_empty() {
+            let mask = valid.map_or(0xffff, |valid| {
+                valid.sixteen(start + row.len() - rest.len())
+            });
+            let place = &mut columns[number + blocks.len() * height];
+            *place = [F::Key::HIGHEST; LANES];
+            fill(place, rest, mask);
+        }
     }
-    series.filled = filled;
 }
+}
+
+/// Writes the keys of at most sixteen cells, the highest for those that are not in `mask`.
+#[inline(always)]
+fn fill<F: TotalOrder>(keys: &mut [F::Key], cells: &[F], mask: u32) {
+    for (lane, (key, value)) in keys.iter_mut().zip(cells).enumerate() {
+        let is_valid = mask & (1 << lane) != 0;
+        *key = if is_valid {
+            of_valid(*value)
+        } else {
+            F::Key::HIGHEST
+        };
+    }
 }
 
 /// The keys of sixteen cells, the highest for those that are not in `mask`.
 #[inline(always)]
 fn sixteen<F: TotalOrder>(cells: &[F; LANES], mask: u32) -> [F::Key; LANES] {
-    let mut keys = [F::Key::HIGHEST; LANES];
+    let mut keys = cells.map(of_valid);
+    // Hidden, and away from the lowest bit, which the compiler would test in a way of its own.
+    let mask = std::hint::black_box(mask << 1);
+    let mut bits = [F::Key::default(); LANES];
     for lane in 0..LANES {
-        keys[lane] = of_valid(cells[lane]);
+        bits[lane] = F::Key::one_if(mask & (2 << lane) == 0);
     }
     for lane in 0..LANES {
-        let is_valid = mask & (1 << lane) != 0;
-        keys[lane] = if is_valid {
+        keys[lane] = if bits[lane] == F::Key::default() {
             keys[lane]
         } else {
             F::Key::HIGHEST

@@ -11,7 +11,8 @@ use super::order::TotalOrder;
 use super::pairs::{self, PairColumns};
 use super::runs;
 use super::select::Key;
-use super::series::{self, SideBySide};
+use super::select_columns::{Columns as KeyColumns, Row, Wanted};
+use super::series;
 use super::{Bits, Needs, Rows};
 
 /// Values in rows of one length at some distance from each other, and which of them are valid.
@@ -202,28 +203,70 @@ proptest! {
     }
 
     #[test]
-    fn series_hold_every_cell(case in cases(), filled in 0usize..4) {
-        let rows = case.offsets.len();
-        let room = filled + rows + 3;
-        let mut keys = vec![i32::LOWEST; room * case.length];
-        let mut side_by_side = SideBySide { keys: &mut keys, room, filled };
-        series::transpose(&case.values, case.bits(), case.rows(), &mut side_by_side);
-        prop_assert_eq!(side_by_side.filled, filled + rows);
+    fn series_hold_every_cell(case in cases()) {
         let is_valid = |index: usize| case.valid.as_ref().is_none_or(|valid| valid.value(index));
         let key = |index: usize| match is_valid(index) {
             true => case.values[index].key(),
             false => i32::HIGHEST,
         };
-        for (cell, keys) in keys.chunks(room).enumerate() {
-            let of_rows: Vec<i32> = case.offsets.iter().map(|offset| key(offset + cell)).collect();
-            prop_assert_eq!(&keys[filled..filled + rows], of_rows.as_slice());
-            prop_assert!(keys[..filled].iter().all(|key| *key == i32::LOWEST));
-            prop_assert!(keys[filled + rows..].iter().all(|key| *key == i32::LOWEST));
+        let height = case.offsets.len();
+        let mut columns = vec![[i32::LOWEST; 16]; case.length.div_ceil(16) * height];
+        series::side_by_side(&case.values, case.bits(), case.rows(), &mut columns);
+        for (number, row) in columns.iter().enumerate() {
+            let (strip, offset) = (number / height, case.offsets[number % height]);
+            for (lane, found) in row.iter().enumerate() {
+                let position = strip * 16 + lane;
+                let expected = match position < case.length {
+                    true => key(offset + position),
+                    false => i32::HIGHEST,
+                };
+                prop_assert_eq!(*found, expected);
+            }
         }
-        let mut copied = vec![i32::LOWEST; filled + rows * case.length];
-        series::copy(&case.values, case.bits(), case.rows(), &mut copied, filled);
+        let mut keys = vec![i32::LOWEST; height * case.length];
+        series::one_by_one(&case.values, case.bits(), case.rows(), &mut keys);
         let cells = case.offsets.iter().flat_map(|offset| *offset..offset + case.length);
-        let expected: Vec<i32> = cells.map(key).collect();
-        prop_assert_eq!(&copied[filled..], expected.as_slice());
+        prop_assert_eq!(keys, cells.map(key).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn ranks_of_sixteen_series_are_those_of_each(
+        rows in 0usize..400,
+        spread in prop_oneof![Just(u64::MAX), Just(100_000), Just(40), Just(2), Just(1)],
+        seed in any::<u64>(),
+        missing in 1u64..5,
+        place in 0.0..1.0f64,
+    ) {
+        let key = |cell: usize| {
+            let bits = (seed ^ cell as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let bits = (bits ^ bits >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            // Lanes differ in where their keys are, and in how many there are.
+            match bits >> 8 & 3 < missing && cell % 16 != 3 {
+                true => (bits % spread) as i64 + (cell % 16) as i64 * 7,
+                false => i64::HIGHEST,
+            }
+        };
+        let all: Vec<Row<i64>> = (0..rows).map(|row| std::array::from_fn(|lane| key(row * 16 + lane))).collect();
+        let halves = all.split_at(rows / 3);
+        let parts = [halves.0, halves.1];
+        let columns = KeyColumns::new(&parts);
+        let mut wanted = [Wanted::default(); 16];
+        for (lane, wanted) in wanted.iter_mut().enumerate() {
+            let valid = columns.valid()[lane];
+            let rank = (valid as f64 * place) as usize;
+            *wanted = Wanted { rank: (rank < valid).then_some(rank), with_next: lane % 2 == 0 };
+        }
+        let pairs = columns.pairs(&wanted);
+        for lane in 0..16 {
+            let mut sorted: Vec<i64> = all.iter().map(|row| row[lane]).filter(|key| *key != i64::HIGHEST).collect();
+            sorted.sort_unstable();
+            prop_assert_eq!(columns.valid()[lane], sorted.len());
+            if let Some(rank) = wanted[lane].rank {
+                prop_assert_eq!(pairs[lane].0, sorted[rank]);
+                if wanted[lane].with_next {
+                    prop_assert_eq!(pairs[lane].1, *sorted.get(rank + 1).unwrap_or(&sorted[rank]));
+                }
+            }
+        }
     }
 }

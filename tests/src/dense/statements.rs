@@ -239,15 +239,15 @@ const AGGREGATES: &[(&str, Takes, Rounding)] = &[
     ("median({x})", Takes::Finite, Rounding::Mean),
     (
         "percentile_cont(0.3) WITHIN GROUP (ORDER BY {x})",
-        Takes::Finite,
+        Takes::Any,
         Rounding::Mean,
     ),
     ("median({x})", Takes::Finite, Rounding::Mean),
-    ("percentile_cont({x}, 0.9)", Takes::Finite, Rounding::Mean),
+    ("percentile_cont({x}, 0.9)", Takes::Any, Rounding::Mean),
     ("quantile_cont({x}, 0.5)", Takes::Finite, Rounding::Mean),
     (
         "percentile_cont(0.25) WITHIN GROUP (ORDER BY {x} DESC)",
-        Takes::Finite,
+        Takes::Any,
         Rounding::Mean,
     ),
     (

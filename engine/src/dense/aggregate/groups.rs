@@ -170,9 +170,10 @@ impl Groups {
     /// Nothing seen in the groups of `extent`.
     pub(crate) fn new(plan: &GridAggregatePlan, extent: Extent) -> Result<Self> {
         let groups = extent.planes() * extent.plane();
+        let kept = plan.series.iter().map(|series| Kept::new(series.element));
         Ok(Self {
             planes: (0..extent.planes()).map(|_| None).collect(),
-            kept: plan.series.iter().map(|_| Kept::default()).collect(),
+            kept: kept.collect(),
             general: Accumulators::new(&plan.general, &plan.scan.cube.schema, groups)?,
             extent,
         })

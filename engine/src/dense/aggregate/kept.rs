@@ -31,7 +31,7 @@ pub(super) struct Cells<'a, I> {
     pub(super) read: &'a [Option<UnitValues>],
     /// Cells that predicates leave; `None` when all stay.
     pub(super) mask: Option<&'a BooleanBuffer>,
-    pub(super) layout: &'a Arc<UnitLayout>,
+    pub(super) layout: &'a UnitLayout,
     /// Expressions and filters at all cells, in the order in which they are asked for.
     pub(super) computed: &'a mut I,
 }
@@ -90,7 +90,7 @@ impl Worker {
                 .as_ref()
                 .is_none_or(|valid| valid.count_set_bits() > 0)
             {
-                kept.keep(cells.layout, values, valid);
+                kept.keep(cells.layout, &values, valid.as_ref())?;
             }
         }
         Ok(())
@@ -135,7 +135,7 @@ impl Worker {
         let plan = &self.plan;
         let first = plan.keys.columns.len();
         let mut columns: Vec<Option<ArrayRef>> = vec![None; plan.outputs.len()];
-        for (position, series) in plan.series.iter().enumerate() {
+        for (position, kept) in self.groups.kept.iter().enumerate() {
             let (mut places, mut wanted) = (Vec::new(), Vec::new());
             for (place, output) in plan.outputs.iter().enumerate() {
                 if let Output::Quantile {
@@ -157,8 +157,7 @@ impl Worker {
                 let resized = self.memory.try_resize(held + bytes);
                 resized.map_err(|error| too_large(plan, error))
             };
-            let kept = &self.groups.kept[position];
-            let found = kept.quantiles(series.element, plane, groups, &wanted, &mut reserve)?;
+            let found = kept.quantiles(plane, groups, &wanted, &mut reserve)?;
             for (place, found) in std::iter::zip(places, found) {
                 columns[place] = Some(found);
             }

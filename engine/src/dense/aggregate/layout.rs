@@ -221,11 +221,6 @@ impl UnitLayout {
             .flat_map(|bucket| self.bucket_visits(bucket))
     }
 
-    /// What is to be reduced of the bucket at a position.
-    pub(crate) fn visits_of(&self, bucket: usize) -> Vec<Visit<'_>> {
-        self.bucket_visits(&self.buckets[bucket])
-    }
-
     fn bucket_visits<'a>(&'a self, bucket: &'a Bucket) -> Vec<Visit<'a>> {
         let visit = |offsets: &'a [usize], shift, length, groups| Visit {
             plane: bucket.plane,

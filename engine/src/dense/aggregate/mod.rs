@@ -12,6 +12,7 @@
 //!  known     units that statistics answer without their values
 //!  bits      AND, OR and XOR of integers
 //!  quantiles medians and percentiles, from values that are kept until a group is complete
+//!  stored    those values, and where those of which group are
 //!  edges     first and last values
 //!  kept      how a worker feeds those two
 //!  state     counts, sums, extremes of all groups, one array each
@@ -47,6 +48,7 @@ mod pieces;
 pub(crate) mod plan;
 mod quantiles;
 mod state;
+mod stored;
 mod tiles;
 mod worker;
 

@@ -2,33 +2,32 @@
 //! are selected.
 //!
 //! ```text
-//!  units of a tile   ┌──┐ ┌──┐ ┌──┐    kept as they were decoded, with the bits of their valid cells
-//!                    └──┘ └──┘ └──┘
-//!  a few groups       ▏▏   ▏▏   ▏▏     when a plane of groups is done: their cells side by side,
-//!                     └────┬────┘      in the cache
+//!  units of a tile   ┌──┐ ┌──┐ ┌──┐    kept as keys of their order, the cells of a group side by side,
+//!                    └──┘ └──┘ └──┘    or those of sixteen neighbours
+//!                     └────┬────┘      when a plane of groups is done
 //!                       selection
 //! ```
 //! Definitions are those of DataFusion: of an even number of values the median is the mean of the two in
 //! the middle; `percentile_cont` goes from one value to the next in millionths. Values are in total order.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::types::{Float32Type, Float64Type};
-use arrow::array::{Array, ArrayRef, Float32Array, Float64Array};
+use arrow::array::{ArrayRef, Float32Array, Float64Array};
 use arrow::buffer::BooleanBuffer;
-use datafusion::common::{Result, ScalarValue, internal_err};
+use datafusion::common::{Result, ScalarValue};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::expressions::Literal;
 use graticule_functions::kernels::order::TotalOrder;
-use graticule_functions::kernels::select::{self, Key, Selection};
-use graticule_functions::kernels::series::{self, SideBySide};
-use graticule_functions::kernels::{Bits, Rows};
+use graticule_functions::kernels::select::{Selection, Series};
+use graticule_functions::kernels::select_columns::{self, Columns};
+use graticule_functions::kernels::{Bits, LANES};
 
-use crate::dense::aggregate::layout::{Groups, UnitLayout, Visit};
+use crate::dense::aggregate::layout::UnitLayout;
 use crate::dense::aggregate::output::flat;
 use crate::dense::aggregate::plan::ElementType;
+use crate::dense::aggregate::stored::{Shape, Stored};
 
 /// Which value of a group is wanted.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -75,16 +74,16 @@ impl Quantile {
         }
     }
 
-    /// The rank of the value, and how far it is from there to the next one.
-    fn place(self, count: usize) -> (usize, f64) {
-        match self {
-            Self::Median if count.is_multiple_of(2) => (count / 2 - 1, 0.5),
-            Self::Median => (count / 2, 0.0),
+    /// The rank of the value among `count`, and how far it is from there to the next one.
+    fn place(self, count: usize) -> Option<(usize, f64)> {
+        let last = count.checked_sub(1)?;
+        Some(match self {
+            Self::Median => (last / 2, if count.is_multiple_of(2) { 0.5 } else { 0.0 }),
             Self::Percentile(part) => {
-                let index = part * (count - 1) as f64;
+                let index = part * last as f64;
                 (index.floor() as usize, index - index.floor())
             }
-        }
+        })
     }
 }
 
@@ -128,104 +127,87 @@ impl Middle for f64 {
     }
 }
 
-/// A unit whose values are kept.
-#[derive(Debug)]
-struct Held {
-    layout: Arc<UnitLayout>,
-    values: ArrayRef,
-    valid: Option<BooleanBuffer>,
-    /// Planes and positions of the layout's buckets, by plane.
-    buckets: Vec<(usize, usize)>,
-    /// Buckets whose groups have not been emitted.
-    left: usize,
-}
-
-impl Held {
-    fn buckets_of(&self, plane: usize) -> &[(usize, usize)] {
-        let first = self.buckets.partition_point(|(other, _)| *other < plane);
-        let last = self.buckets.partition_point(|(other, _)| *other <= plane);
-        &self.buckets[first..last]
-    }
-
-    fn visits(&self, plane: usize) -> impl Iterator<Item = Visit<'_>> {
-        let buckets = self.buckets_of(plane).iter();
-        buckets.flat_map(|(_, bucket)| self.layout.visits_of(*bucket))
-    }
-
-    fn bytes(&self) -> usize {
-        let bits = self.valid.as_ref().map_or(0, |valid| valid.len() / 8);
-        self.values.get_array_memory_size() + bits
-    }
-}
-
 /// The values of one series that are kept.
-#[derive(Debug, Default)]
-pub(crate) struct Kept {
-    units: Vec<Held>,
+#[derive(Debug)]
+pub(crate) enum Kept {
+    Float32(Stored<f32>),
+    Float64(Stored<f64>),
 }
 
-/// Keys that are gathered at a time, about: so many stay in the cache next to the processor.
-const GATHERED: usize = 1 << 17;
+/// Does the same with either type.
+macro_rules! of_either {
+    ($kept:expr, $stored:ident => $result:expr) => {
+        match $kept {
+            Kept::Float32($stored) => $result,
+            Kept::Float64($stored) => $result,
+        }
+    };
+}
 
 impl Kept {
-    /// Keeps the values of a unit.
-    pub(crate) fn keep(
-        &mut self,
-        layout: &Arc<UnitLayout>,
-        values: ArrayRef,
-        valid: Option<BooleanBuffer>,
-    ) {
-        let planes = layout.buckets.iter().map(|bucket| bucket.plane);
-        let mut buckets: Vec<(usize, usize)> = planes.zip(0..).collect();
-        buckets.sort_unstable();
-        self.units.push(Held {
-            left: buckets.len(),
-            layout: Arc::clone(layout),
-            values,
-            valid,
-            buckets,
-        });
+    /// Nothing of a series of floats.
+    pub(crate) fn new(element: ElementType) -> Self {
+        match element {
+            ElementType::Float32 => Self::Float32(Stored::default()),
+            _ => Self::Float64(Stored::default()),
+        }
     }
 
-    /// Adds what another worker has kept.
-    pub(crate) fn merge(&mut self, mut other: Self) {
-        self.units.append(&mut other.units);
+    /// Keeps the values of a unit.
+    ///
+    /// # Errors
+    /// Values of another type than the series', which the plan rules out.
+    pub(crate) fn keep(
+        &mut self,
+        layout: &UnitLayout,
+        values: &ArrayRef,
+        valid: Option<&BooleanBuffer>,
+    ) -> Result<()> {
+        let valid = valid.map(Bits::new);
+        match self {
+            Self::Float32(stored) => stored.keep(layout, flat::<Float32Type>(values)?, valid),
+            Self::Float64(stored) => stored.keep(layout, flat::<Float64Type>(values)?, valid),
+        }
+        Ok(())
+    }
+
+    /// Adds what another worker has kept of the same series.
+    pub(crate) fn merge(&mut self, other: Self) {
+        match (self, other) {
+            (Self::Float32(mine), Self::Float32(theirs)) => mine.merge(theirs),
+            (Self::Float64(mine), Self::Float64(theirs)) => mine.merge(theirs),
+            _ => {}
+        }
     }
 
     /// Bytes of memory.
     pub(crate) fn bytes(&self) -> usize {
-        self.units.iter().map(Held::bytes).sum()
+        of_either!(self, stored => stored.bytes())
     }
 
     /// The groups of a plane have been emitted.
     pub(crate) fn forget(&mut self, plane: usize) {
-        for unit in &mut self.units {
-            unit.left -= unit.buckets_of(plane).len();
-        }
-        self.units.retain(|unit| unit.left > 0);
+        of_either!(self, stored => stored.forget(plane));
+    }
+
+    /// All groups have been emitted.
+    pub(crate) fn clear(&mut self) {
+        of_either!(self, stored => stored.clear());
     }
 
     /// Quantiles of all `groups` groups of a plane, one array for each of `wanted`. Memory is asked of
     /// `reserve` before it is used.
+    ///
+    /// # Errors
+    /// There is no room.
     pub(crate) fn quantiles(
         &self,
-        element: ElementType,
         plane: usize,
         groups: usize,
         wanted: &[Wanted],
         reserve: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<Vec<ArrayRef>> {
-        let found = match element {
-            ElementType::Float32 => {
-                let parts = self.parts(|values| flat::<Float32Type>(values))?;
-                select_all::<f32>(&parts, plane, groups, wanted, reserve)?
-            }
-            ElementType::Float64 => {
-                let parts = self.parts(|values| flat::<Float64Type>(values))?;
-                select_all::<f64>(&parts, plane, groups, wanted, reserve)?
-            }
-            _ => return internal_err!("a quantile of integers that are no floats"),
-        };
+        let found = of_either!(self, stored => select(stored, plane, groups, wanted, reserve))?;
         let column = |(found, wanted): (Vec<Option<f64>>, &Wanted)| match wanted.is_wide {
             true => Arc::new(Float64Array::from(found)) as ArrayRef,
             false => {
@@ -237,184 +219,177 @@ impl Kept {
         };
         Ok(std::iter::zip(found, wanted).map(column).collect())
     }
-
-    fn parts<'a, F>(
-        &'a self,
-        values: impl Fn(&'a ArrayRef) -> Result<&'a [F]>,
-    ) -> Result<Vec<Part<'a, F>>> {
-        let part = |unit: &'a Held| {
-            Ok(Part {
-                unit,
-                values: values(&unit.values)?,
-            })
-        };
-        self.units.iter().map(part).collect()
-    }
 }
 
-/// A unit and its values in their own type.
-struct Part<'a, F> {
-    unit: &'a Held,
-    values: &'a [F],
-}
-
-fn select_all<F: Middle>(
-    parts: &[Part<'_, F>],
+fn select<F: Middle>(
+    stored: &Stored<F>,
     plane: usize,
     groups: usize,
     wanted: &[Wanted],
     reserve: &mut dyn FnMut(usize) -> Result<()>,
 ) -> Result<Vec<Vec<Option<f64>>>> {
-    let mut cells = vec![0; groups];
-    for part in parts {
-        for visit in part.unit.visits(plane) {
-            each_group(&visit, 0..groups, |group, rows| {
-                for cells in &mut cells[group..group + rows.positions] {
-                    *cells += rows.cells();
-                }
-            });
-        }
-    }
-    let largest = cells.iter().copied().max().unwrap_or(0);
-    let all = cells.iter().sum::<usize>();
-    reserve(largest.max(all.min(GATHERED)) * size_of::<F>())?;
-    let mut found = vec![Vec::with_capacity(groups); wanted.len()];
-    let (mut keys, mut filled) = (Vec::new(), Vec::new());
+    let pieces = stored.pieces(plane);
+    let of_groups = || pieces.chunk_by(|(one, _), (other, _)| one.group == other.group);
+    let keys = |same: &[(_, &[F::Key])]| same.iter().map(|(_, keys)| keys.len()).sum::<usize>();
+    let largest = of_groups().map(|same| keys(same)).max().unwrap_or(0);
+    // Two copies of what is left of the largest one.
+    reserve(2 * largest / Selection::<F::Key>::COPIED_PART * size_of::<F::Key>())?;
+    let mut found = vec![vec![None; groups]; wanted.len()];
     let mut selection: Selection<F::Key> = Selection::default();
-    let mut first = 0;
-    while first < groups {
-        // As many groups as stay in the cache together, at least one.
-        let (mut last, mut room) = (first + 1, cells[first]);
-        while last < groups && room.max(cells[last]) * (last + 1 - first) <= GATHERED {
-            room = room.max(cells[last]);
-            last += 1;
-        }
-        keys.clear();
-        keys.resize(room * (last - first), F::Key::HIGHEST);
-        filled.clear();
-        filled.resize(last - first, 0);
-        for part in parts {
-            gather(part, plane, first..last, room, &mut keys, &mut filled);
-        }
-        for group in 0..last - first {
-            let keys = &keys[group * room..group * room + filled[group]];
-            let count = select::valid(keys);
-            for (found, wanted) in std::iter::zip(&mut found, wanted) {
-                found.push(select_one::<F>(&mut selection, keys, count, *wanted));
+    for same in of_groups() {
+        let (piece, _) = same[0];
+        let keys = same.iter().map(|(_, keys)| *keys);
+        match piece.shape {
+            Shape::Series => {
+                let parts: Vec<_> = keys.collect();
+                let series = Series::new(&parts);
+                for (found, wanted) in std::iter::zip(&mut found, wanted) {
+                    found[piece.group] = select_one::<F>(&mut selection, &series, *wanted);
+                }
+            }
+            Shape::Columns(width) => {
+                let parts: Vec<_> = keys.map(|keys| keys.as_chunks().0).collect();
+                let columns = Columns::new(&parts);
+                for (found, wanted) in std::iter::zip(&mut found, wanted) {
+                    let values = select_columns::<F>(&columns, *wanted);
+                    found[piece.group..piece.group + width].copy_from_slice(&values[..width]);
+                }
             }
         }
-        first = last;
     }
     Ok(found)
 }
 
 fn select_one<F: Middle>(
     selection: &mut Selection<F::Key>,
-    keys: &[F::Key],
-    count: usize,
+    series: &Series<'_, F::Key>,
     wanted: Wanted,
 ) -> Option<f64> {
-    if count == 0 {
-        return None;
-    }
-    let (rank, part) = wanted.quantile.place(count);
+    let (rank, part) = wanted.quantile.place(series.valid())?;
     if part == 0.0 {
-        let value = selection.nth(keys, rank).map(F::of_key);
+        let value = selection.nth(series, rank).map(F::of_key);
         return value.map(Into::into);
     }
-    let (low, high) = selection.pair(keys, rank)?;
+    let (low, high) = selection.pair(series, rank)?;
     Some(wanted.between(F::of_key(low), F::of_key(high), part))
 }
 
-/// Puts the cells of the groups in `wanted` side by side, each into `room` places of `keys`, of which
-/// `filled` are taken.
-fn gather<F: Middle>(
-    part: &Part<'_, F>,
-    plane: usize,
-    wanted: Range<usize>,
-    room: usize,
-    keys: &mut [F::Key],
-    filled: &mut [usize],
-) {
-    let bits = part.unit.valid.as_ref().map(Bits::new);
-    for visit in part.unit.visits(plane) {
-        each_group(&visit, wanted.clone(), |group, found| {
-            let place = group - wanted.start;
-            if found.positions == 1 && found.rows.length != 1 {
-                let keys = &mut keys[place * room..(place + 1) * room];
-                series::copy(part.values, bits, found.rows, keys, filled[place]);
-                filled[place] += found.cells();
-                return;
-            }
-            // Neighbours that have as many cells are one call.
-            let mut done = 0;
-            let all = &mut filled[place..place + found.positions];
-            for same in all.chunk_by_mut(|one, other| one == other) {
-                let start = (place + done) * room;
-                let mut side_by_side = SideBySide {
-                    keys: &mut keys[start..start + same.len() * room],
-                    room,
-                    filled: same[0],
-                };
-                let rows = Rows {
-                    shift: found.rows.shift + done,
-                    length: same.len(),
-                    ..found.rows
-                };
-                series::transpose(part.values, bits, rows, &mut side_by_side);
-                done += same.len();
-                same.fill(side_by_side.filled);
-            }
-        });
-    }
+fn select_columns<F: Middle>(
+    columns: &Columns<'_, F::Key>,
+    wanted: Wanted,
+) -> [Option<f64>; LANES] {
+    let places = columns.valid().map(|valid| wanted.quantile.place(valid));
+    let pairs = columns.pairs(&places.map(|place| select_columns::Wanted {
+        rank: place.map(|(rank, _)| rank),
+        with_next: place.is_some_and(|(_, part)| part > 0.0),
+    }));
+    std::array::from_fn(|lane| {
+        let (low, high) = pairs[lane];
+        let value = |part| match part {
+            0.0 => F::of_key(low).into(),
+            _ => wanted.between(F::of_key(low), F::of_key(high), part),
+        };
+        places[lane].map(|(_, part)| value(part))
+    })
 }
 
-/// Rows of neighbouring groups.
-struct GroupRows<'a> {
-    rows: Rows<'a>,
-    /// Groups: one, or one for each position of the rows.
-    positions: usize,
-}
+#[cfg(test)]
+mod tests {
+    use graticule_functions::kernels::select::Key;
+    use graticule_functions::kernels::select_columns::Row;
 
-impl GroupRows<'_> {
-    /// Cells of each group.
-    fn cells(&self) -> usize {
-        self.rows.offsets.len() * (self.rows.length / self.positions)
-    }
-}
+    use super::*;
 
-/// Calls `take` with the rows of those groups of a visit that are `wanted`, and the first of them.
-fn each_group<'a>(
-    visit: &Visit<'a>,
-    wanted: Range<usize>,
-    mut take: impl FnMut(usize, GroupRows<'a>),
-) {
-    let rows = visit.rows;
-    let part = |start: usize, length: usize, positions: usize| GroupRows {
-        rows: Rows {
-            shift: rows.shift + start,
-            length,
-            ..rows
-        },
-        positions,
-    };
-    match visit.groups {
-        Groups::One(group) if wanted.contains(&group) => take(group, part(0, rows.length, 1)),
-        Groups::One(_) => {}
-        Groups::Each(first) => {
-            let start = wanted.start.max(first);
-            let end = wanted.end.min(first + rows.length);
-            if start < end {
-                take(start, part(start - first, end - start, end - start));
-            }
+    const NAN: f64 = f64::NAN;
+    const INFINITE: f64 = f64::INFINITY;
+    const MEDIAN: Quantile = Quantile::Median;
+
+    /// Values, what is wanted of them, and what DataFusion's definition makes of it.
+    const CASES: &[(&[f64], Quantile, Option<f64>)] = &[
+        (&[], MEDIAN, None),
+        (&[], Quantile::Percentile(0.5), None),
+        (&[7.0], MEDIAN, Some(7.0)),
+        (&[7.0], Quantile::Percentile(0.9), Some(7.0)),
+        (&[-0.0], MEDIAN, Some(-0.0)),
+        (&[0.0, -0.0], MEDIAN, Some(0.0)),
+        (&[0.0, -0.0, -0.0], MEDIAN, Some(-0.0)),
+        (&[3.0, 1.0, 2.0], MEDIAN, Some(2.0)),
+        (&[4.0, 1.0, 2.0, 3.0], MEDIAN, Some(2.5)),
+        (&[5.0, 5.0, 5.0, 1.0], MEDIAN, Some(5.0)),
+        (&[4.0, 1.0, 2.0, 3.0], Quantile::Percentile(0.0), Some(1.0)),
+        (
+            &[4.0, 1.0, 2.0, 3.0],
+            Quantile::Percentile(0.25),
+            Some(1.75),
+        ),
+        (&[4.0, 1.0, 2.0, 3.0], Quantile::Percentile(1.0), Some(4.0)),
+        // A third is rounded down to millionths.
+        (
+            &[0.0, 1e6],
+            Quantile::Percentile(1.0 / 3.0),
+            Some(333_333.0),
+        ),
+        (&[NAN, 1.0, 2.0], MEDIAN, Some(2.0)),
+        (&[-NAN, 1.0, 2.0], MEDIAN, Some(1.0)),
+        (&[NAN, 1.0, NAN, 2.0], MEDIAN, Some(NAN)),
+        (&[NAN, NAN], Quantile::Percentile(1.0), Some(NAN)),
+        (&[INFINITE, 1.0, -INFINITE], MEDIAN, Some(1.0)),
+        (&[INFINITE, -INFINITE], MEDIAN, Some(NAN)),
+        (&[INFINITE, 1.0], Quantile::Percentile(0.5), Some(INFINITE)),
+        (&[INFINITE, INFINITE], Quantile::Percentile(0.5), Some(NAN)),
+    ];
+
+    fn check<F: Middle>(values: &[f64], of: impl Fn(f64) -> F, wanted: Wanted) -> Option<f64> {
+        let mut keys: Vec<F::Key> = values.iter().map(|value| of(*value).key()).collect();
+        keys.insert(values.len() / 2, F::Key::HIGHEST);
+        let mut selection = Selection::default();
+        let one = select_one::<F>(&mut selection, &Series::new(&[&keys]), wanted);
+        let rows: Vec<Row<F::Key>> = keys.iter().map(|key| [*key; LANES]).collect();
+        let sixteen = select_columns::<F>(&Columns::new(&[&rows]), wanted);
+        for lane in sixteen {
+            assert_eq!(lane.map(f64::to_bits), one.map(f64::to_bits), "{values:?}");
         }
-        Groups::Segments { base, segments } => {
-            for segment in segments {
-                let group = base + segment.code;
-                if wanted.contains(&group) {
-                    take(group, part(segment.start, segment.length, 1));
+        one
+    }
+
+    #[test]
+    fn quantiles_are_those_of_datafusion() {
+        for (values, quantile, expected) in CASES {
+            for is_wide in [false, true] {
+                let wanted = Wanted {
+                    quantile: *quantile,
+                    is_wide,
+                };
+                let found = [
+                    check(values, |value| value as f32, wanted),
+                    check(values, |value| value, wanted),
+                ];
+                for found in found {
+                    let is_nan = [found, *expected].map(|value| value.is_some_and(f64::is_nan));
+                    let bits = [found, *expected].map(|value| value.map(f64::to_bits));
+                    let agrees = bits[0] == bits[1] || is_nan == [true, true];
+                    assert!(
+                        agrees,
+                        "{found:?}, not {expected:?}: {quantile:?} of {values:?}"
+                    );
                 }
             }
         }
+    }
+
+    #[test]
+    fn means_are_of_the_type_of_the_result() {
+        let values = [16_777_216.0, 16_777_218.0];
+        let median = |is_wide| {
+            let wanted = Wanted {
+                quantile: MEDIAN,
+                is_wide,
+            };
+            check(&values, |value| value as f32, wanted)
+        };
+        assert_eq!(
+            [median(false), median(true)],
+            [Some(16_777_216.0), Some(16_777_217.0)]
+        );
     }
 }

@@ -18,6 +18,7 @@ use crate::dense::aggregate::known::add_known;
 use crate::dense::aggregate::layout::{Extent, UnitLayout};
 use crate::dense::aggregate::output::{as_elements, key_columns, present};
 use crate::dense::aggregate::plan::{GridAggregatePlan, Input, Mode, Output, Source};
+use crate::dense::aggregate::quantiles::Kept;
 use crate::dense::aggregate::tiles::Tiling;
 use crate::dense::expressions::{Evaluator, Predicate, spread, unit_rows};
 use crate::scan::assemble::UnitValues;
@@ -178,7 +179,7 @@ impl Worker {
         mask: Option<&BooleanBuffer>,
     ) -> Result<()> {
         let plan = Arc::clone(&self.plan);
-        let layout = Arc::new(UnitLayout::new(&plan.keys, unit, &self.groups.extent));
+        let layout = UnitLayout::new(&plan.keys, unit, &self.groups.extent);
         let plane = self.groups.extent.plane();
         for bucket in &layout.buckets {
             let states = &mut self.groups.planes[bucket.plane];
@@ -281,7 +282,11 @@ impl Worker {
         let tile = plan.tiling.grid.tile_of(number);
         if self.tile != Some(tile) {
             self.emit_all()?;
+            let mut kept = std::mem::take(&mut self.groups.kept);
+            kept.iter_mut().for_each(Kept::clear);
             self.groups = Groups::new(&plan, plan.tiling.extent(&plan.keys, tile))?;
+            // Its memory serves the next tile.
+            self.groups.kept = kept;
             self.tile = Some(tile);
             return Ok(());
         }
