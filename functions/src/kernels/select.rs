@@ -157,39 +157,58 @@ impl<K: Key> Bracket<K> {
     }
 }
 
-/// The keys of one series, in parts, with what one look at them tells.
+/// What one look at keys tells, besides those of missing cells.
 #[derive(Debug, Clone, Copy)]
-pub struct Series<'a, K> {
-    parts: &'a [&'a [K]],
-    cells: usize,
+pub struct Ends<K> {
+    /// The highest key where there is none.
     lowest: K,
     highest: K,
     valid: usize,
 }
 
-impl<'a, K: Key> Series<'a, K> {
-    /// The series of `parts`; the highest key stands for missing cells.
-    pub fn new(parts: &'a [&'a [K]]) -> Self {
-        let mut series = Self {
-            parts,
-            cells: 0,
-            lowest: K::HIGHEST,
-            highest: K::LOWEST,
-            valid: 0,
-        };
-        for part in parts {
-            let (lowest, highest, valid) = ends(part);
-            series.cells += part.len();
-            series.lowest = series.lowest.min(lowest);
-            series.highest = series.highest.max(highest);
-            series.valid += valid;
+impl<K: Key> Ends<K> {
+    /// Of these keys; the highest one stands for missing cells.
+    pub fn of(keys: &[K]) -> Self {
+        let (lowest, highest, valid) = ends(keys);
+        Self {
+            lowest,
+            highest,
+            valid,
         }
-        series
+    }
+
+    /// Of both.
+    #[must_use]
+    pub fn merge(self, other: Self) -> Self {
+        Self {
+            lowest: self.lowest.min(other.lowest),
+            highest: self.highest.max(other.highest),
+            valid: self.valid + other.valid,
+        }
+    }
+}
+
+/// The keys of one series, in parts.
+#[derive(Debug, Clone, Copy)]
+pub struct Series<'a, K> {
+    parts: &'a [&'a [K]],
+    cells: usize,
+    ends: Ends<K>,
+}
+
+impl<'a, K: Key> Series<'a, K> {
+    /// The series of `parts`, all of which have `ends`.
+    pub fn new(parts: &'a [&'a [K]], ends: Ends<K>) -> Self {
+        Self {
+            parts,
+            cells: parts.iter().map(|part| part.len()).sum(),
+            ends,
+        }
     }
 
     /// How many keys stand for no missing cell.
     pub fn valid(&self) -> usize {
-        self.valid
+        self.ends.valid
     }
 }
 
@@ -208,23 +227,32 @@ impl<K: Key> Selection<K> {
     /// The valid key at `rank` of a series, the smallest having rank 0, and the one after it; the last one
     /// has itself after it. `None` when there are not so many.
     pub fn pair(&mut self, series: &Series<'_, K>, rank: usize) -> Option<(K, K)> {
-        let first = self.nth(series, rank)?;
+        let (first, next) = self.select(series, rank)?;
+        if let Some(next) = next {
+            return Some((first, next));
+        }
         let (mut at_most, mut above) = (0, K::HIGHEST);
         for part in series.parts {
             let (of_part, next) = following(part, first);
             at_most += of_part;
             above = above.min(next);
         }
-        let repeats = at_most > rank + 1 || at_most == series.valid;
+        let repeats = at_most > rank + 1 || at_most == series.valid();
         Some((first, if repeats { first } else { above }))
     }
 
     /// The valid key at `rank` of a series; `None` when there are not so many.
     pub fn nth(&mut self, series: &Series<'_, K>, rank: usize) -> Option<K> {
-        if rank >= series.valid {
+        self.select(series, rank).map(|(key, _)| key)
+    }
+
+    /// The key at a rank, and the next one if it came to light.
+    fn select(&mut self, series: &Series<'_, K>, rank: usize) -> Option<(K, Option<K>)> {
+        let ends = series.ends;
+        if rank >= ends.valid {
             return None;
         }
-        let mut bracket = Bracket::new(series.lowest, series.highest, series.valid, rank);
+        let mut bracket = Bracket::new(ends.lowest, ends.highest, ends.valid, rank);
         let mut counted = series.cells;
         // Many short parts are put together.
         let mut is_copied = series.parts.len() > 1 && counted <= LONG;
@@ -239,25 +267,18 @@ impl<K: Key> Selection<K> {
             let parts = if is_copied { &copied } else { series.parts };
             let is_few = bracket.inside <= FEW;
             if is_few || (bracket.inside < counted / Self::COPIED_PART && counted > LONG) {
-                // A place more: what is not kept is written there, or over by the next one.
                 self.spare.clear();
-                self.spare.resize(bracket.inside + 1, K::HIGHEST);
-                let mut length = 0;
+                self.spare.reserve(bracket.inside);
                 for part in parts {
-                    copy_between(
-                        part,
-                        bracket.low,
-                        bracket.high,
-                        &mut self.spare,
-                        &mut length,
-                    );
+                    copy_between(part, bracket.low, bracket.high, &mut self.spare);
                 }
-                self.spare.truncate(length);
                 std::mem::swap(&mut self.kept, &mut self.spare);
                 (bracket.rank, bracket.below) = (bracket.rank - bracket.below, 0);
-                (is_copied, counted) = (true, length);
+                (is_copied, counted) = (true, self.kept.len());
                 if is_few {
-                    return Some(*self.kept.select_nth_unstable(bracket.rank).1);
+                    self.kept.sort_unstable();
+                    let next = self.kept.get(bracket.rank + 1).copied();
+                    return Some((self.kept[bracket.rank], next));
                 }
                 continue;
             }
@@ -269,7 +290,8 @@ impl<K: Key> Selection<K> {
             }
             bracket.narrow(guesses, at_most);
         }
-        Some(bracket.low)
+        let is_last = bracket.rank + 1 == bracket.below + bracket.inside;
+        Some((bracket.low, (!is_last).then_some(bracket.low)))
     }
 }
 
@@ -341,31 +363,22 @@ fn following [<K: Key>] [K] (keys: &[K], limit: K) -> (usize, K) {
 }
 
 vectorised! {
-/// Copies the keys from `low` to `high` to the places of `kept` from `length` on, of which there is one
-/// more than keys.
-fn copy_between [<K: Key>] [K] (
-    keys: &[K],
-    low: K,
-    high: K,
-    kept: &mut [K],
-    length: &mut usize,
-) {
+/// Appends the keys from `low` to `high`.
+fn copy_between [<K: Key>] [K] (keys: &[K], low: K, high: K, kept: &mut Vec<K>) {
+    let is_inside = |key: K| (low <= key) & (key <= high);
     let (blocks, rest) = keys.as_chunks::<LANES>();
-    let mut next = *length;
     for block in blocks {
-        let inside = block.iter().map(|key| K::one_if((low <= *key) & (*key <= high)));
-        if inside.fold(K::default(), K::add) != K::default() {
-            for key in block {
-                kept[next] = *key;
-                next += usize::from((low <= *key) & (*key <= high));
-            }
+        let mut inside = 0u32;
+        for lane in 0..LANES {
+            // Not the lowest bit, which the compiler would set in a way of its own.
+            inside |= u32::from(is_inside(block[lane])) << (lane + 1);
+        }
+        while inside != 0 {
+            kept.push(block[(inside.trailing_zeros() as usize - 1) % LANES]);
+            inside &= inside - 1;
         }
     }
-    for key in rest {
-        kept[next] = *key;
-        next += usize::from((low <= *key) & (*key <= high));
-    }
-    *length = next;
+    kept.extend(rest.iter().copied().filter(|key| is_inside(*key)));
 }
 }
 
@@ -383,7 +396,11 @@ mod tests {
         let count = sorted.len();
         let halves = keys.split_at(keys.len() / 3);
         let parts = [halves.0, halves.1];
-        for series in [Series::new(&[keys]), Series::new(&parts)] {
+        let ends = Ends::of(halves.0).merge(Ends::of(halves.1));
+        for series in [
+            Series::new(&[keys], Ends::of(keys)),
+            Series::new(&parts, ends),
+        ] {
             assert_eq!(series.valid(), count);
             for rank in [0, 1, count / 3, count / 2, count.saturating_sub(1)] {
                 let expected = sorted.get(rank).map(|first| {

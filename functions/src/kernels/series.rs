@@ -88,7 +88,10 @@ fn fill<F: TotalOrder>(keys: &mut [F::Key], cells: &[F], mask: u32) {
 /// The keys of sixteen cells, the highest for those that are not in `mask`.
 #[inline(always)]
 fn sixteen<F: TotalOrder>(cells: &[F; LANES], mask: u32) -> [F::Key; LANES] {
-    let mut keys = cells.map(of_valid);
+    let mut keys = [F::Key::HIGHEST; LANES];
+    for lane in 0..LANES {
+        keys[lane] = of_valid(cells[lane]);
+    }
     // Hidden, and away from the lowest bit, which the compiler would test in a way of its own.
     let mask = std::hint::black_box(mask << 1);
     let mut bits = [F::Key::default(); LANES];

@@ -199,7 +199,7 @@ impl Groups {
             }
         }
         for (mine, theirs) in std::iter::zip(&mut self.kept, other.kept) {
-            mine.merge(theirs);
+            mine.merge(theirs)?;
         }
         self.general.merge(other.general)
     }

@@ -20,6 +20,7 @@ use crate::dense::aggregate::plan::{GridAggregatePlan, Output};
 use crate::dense::aggregate::quantiles::{Kept, Wanted};
 use crate::dense::aggregate::worker::{Worker, null_bits};
 use crate::dense::expressions::spread;
+use crate::error::{CubeError, ErrorKind};
 use crate::scan::assemble::UnitValues;
 use crate::scan::grid::Unit;
 use crate::scan::predicate::true_bits;
@@ -131,8 +132,9 @@ impl Worker {
     }
 
     /// The quantiles of the groups of a plane, in the order of outputs.
-    pub(super) fn quantiles(&self, plane: usize, groups: usize) -> Result<Vec<ArrayRef>> {
-        let plan = &self.plan;
+    pub(super) async fn quantiles(&mut self, plane: usize, groups: usize) -> Result<Vec<ArrayRef>> {
+        let held = self.held_bytes();
+        let (plan, memory) = (&self.plan, &self.memory);
         let first = plan.keys.columns.len();
         let mut columns: Vec<Option<ArrayRef>> = vec![None; plan.outputs.len()];
         for (position, kept) in self.groups.kept.iter().enumerate() {
@@ -152,33 +154,35 @@ impl Worker {
                     });
                 }
             }
-            let held = self.held_bytes();
-            let mut reserve = |bytes| {
-                let resized = self.memory.try_resize(held + bytes);
+            let reserve = |bytes| {
+                let resized = memory.try_resize(held + bytes);
                 resized.map_err(|error| too_large(plan, error))
             };
-            let found = kept.quantiles(plane, groups, &wanted, &mut reserve)?;
+            let found = kept.quantiles(plane, groups, &wanted, &reserve).await?;
             for (place, found) in std::iter::zip(places, found) {
                 columns[place] = Some(found);
             }
-            self.memory.resize(held);
+            memory.resize(held);
         }
         Ok(columns.into_iter().flatten().collect())
     }
 }
 
-/// What helps where the memory pool has no room for what is held of groups.
+/// Says why there is too little memory, and what helps.
 pub(super) fn too_large(plan: &GridAggregatePlan, error: DataFusionError) -> DataFusionError {
-    let remedy = match plan.series.is_empty() {
-        true => "select fewer cells, group by less",
-        false => {
-            "medians and percentiles keep all values of their groups: select fewer cells, use \
-             approx_percentile_cont"
-        }
+    if !matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) {
+        return error;
+    }
+    let (cause, remedy) = match plan.series.is_empty() {
+        true => ("the groups do not fit into memory", "group by less"),
+        false => (
+            "medians and percentiles keep all values of a group, and there is no memory for them",
+            "use approx_percentile_cont",
+        ),
     };
-    DataFusionError::ResourcesExhausted(format!(
-        "the groups do not fit into memory; {remedy}, or allow more memory ({error})"
-    ))
+    let remedy = format!("select fewer cells, {remedy}, or raise the memory limit");
+    let error = CubeError::new(ErrorKind::Limit, &plan.scan.cube.name, cause);
+    error.remedy(remedy).into()
 }
 
 /// The variable that an expression is, if it is nothing else.

@@ -23,7 +23,7 @@ impl GridAggregatePlan {
     /// `Err` holds the reason why it cannot be.
     pub(super) fn within_memory(self) -> Result<Self, String> {
         let limit = self.scan.blocks.memory_limit();
-        let share = limit.map_or(MOST_BYTES, |bytes| (bytes / 3).min(MOST_BYTES));
+        let share = limit.map_or(MOST_BYTES, |bytes| bytes / 3);
         if self.bytes_of_all() <= share {
             return Ok(self);
         }
@@ -48,14 +48,22 @@ impl GridAggregatePlan {
 
     /// Bytes that all workers hold together, at most.
     fn bytes_of_all(&self) -> usize {
-        let states = self.state_bytes().saturating_mul(self.partitions);
+        let states = self.state_bytes().saturating_mul(self.workers());
         states.saturating_add(self.kept_of_all())
+    }
+
+    /// Workers that hold groups at the same time.
+    fn workers(&self) -> usize {
+        match self.mode {
+            Mode::Shared => self.partitions,
+            Mode::Tiles => self.partitions.min(self.tiling.grid.tiles() as usize),
+        }
     }
 
     /// Bytes of the values that all workers keep together, at most.
     fn kept_of_all(&self) -> usize {
         match self.mode {
-            Mode::Tiles => self.kept_bytes().saturating_mul(self.partitions),
+            Mode::Tiles => self.kept_bytes().saturating_mul(self.workers()),
             // Each worker keeps some of them.
             Mode::Shared => self.kept_bytes(),
         }

@@ -10,24 +10,25 @@
 //! Definitions are those of DataFusion: of an even number of values the median is the mean of the two in
 //! the middle; `percentile_cont` goes from one value to the next in millionths. Values are in total order.
 
+use std::mem::discriminant;
 use std::sync::Arc;
 
 use arrow::array::types::{Float32Type, Float64Type};
 use arrow::array::{ArrayRef, Float32Array, Float64Array};
 use arrow::buffer::BooleanBuffer;
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::expressions::Literal;
 use graticule_functions::kernels::order::TotalOrder;
-use graticule_functions::kernels::select::{Selection, Series};
+use graticule_functions::kernels::select::{Ends, Selection, Series};
 use graticule_functions::kernels::select_columns::{self, Columns};
 use graticule_functions::kernels::{Bits, LANES};
 
 use crate::dense::aggregate::layout::UnitLayout;
 use crate::dense::aggregate::output::flat;
 use crate::dense::aggregate::plan::ElementType;
-use crate::dense::aggregate::stored::{Shape, Stored};
+use crate::dense::aggregate::stored::{Piece, Shape, Stored};
 
 /// Which value of a group is wanted.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -172,12 +173,16 @@ impl Kept {
     }
 
     /// Adds what another worker has kept of the same series.
-    pub(crate) fn merge(&mut self, other: Self) {
+    ///
+    /// # Errors
+    /// Values of another type, which the plan rules out.
+    pub(crate) fn merge(&mut self, other: Self) -> Result<()> {
         match (self, other) {
             (Self::Float32(mine), Self::Float32(theirs)) => mine.merge(theirs),
             (Self::Float64(mine), Self::Float64(theirs)) => mine.merge(theirs),
-            _ => {}
+            _ => return internal_err!("workers of one aggregate keep different types"),
         }
+        Ok(())
     }
 
     /// Bytes of memory.
@@ -200,14 +205,15 @@ impl Kept {
     ///
     /// # Errors
     /// There is no room.
-    pub(crate) fn quantiles(
+    pub(crate) async fn quantiles(
         &self,
         plane: usize,
         groups: usize,
         wanted: &[Wanted],
-        reserve: &mut dyn FnMut(usize) -> Result<()>,
+        reserve: &(dyn Fn(usize) -> Result<()> + Sync),
     ) -> Result<Vec<ArrayRef>> {
-        let found = of_either!(self, stored => select(stored, plane, groups, wanted, reserve))?;
+        let found =
+            of_either!(self, stored => select(stored, plane, groups, wanted, reserve).await)?;
         let column = |(found, wanted): (Vec<Option<f64>>, &Wanted)| match wanted.is_wide {
             true => Arc::new(Float64Array::from(found)) as ArrayRef,
             false => {
@@ -221,28 +227,53 @@ impl Kept {
     }
 }
 
-fn select<F: Middle>(
+/// Keys that are looked at without letting others have a turn, about: those of a unit.
+const KEYS_AT_ONCE: usize = 1 << 20;
+
+async fn select<F: Middle>(
     stored: &Stored<F>,
     plane: usize,
     groups: usize,
     wanted: &[Wanted],
-    reserve: &mut dyn FnMut(usize) -> Result<()>,
+    reserve: &(dyn Fn(usize) -> Result<()> + Sync),
 ) -> Result<Vec<Vec<Option<f64>>>> {
     let pieces = stored.pieces(plane);
-    let of_groups = || pieces.chunk_by(|(one, _), (other, _)| one.group == other.group);
-    let keys = |same: &[(_, &[F::Key])]| same.iter().map(|(_, keys)| keys.len()).sum::<usize>();
-    let largest = of_groups().map(|same| keys(same)).max().unwrap_or(0);
+    let of_groups = pieces.chunk_by(|(one, _), (other, _)| one.group == other.group);
+    let of_groups: Vec<&[(Piece<F::Key>, &[F::Key])]> = of_groups.collect();
+    let largest = of_groups.iter().map(|same| keys_of(same)).max();
+    let largest = largest.unwrap_or(0);
     // Two copies of what is left of the largest one.
     reserve(2 * largest / Selection::<F::Key>::COPIED_PART * size_of::<F::Key>())?;
     let mut found = vec![vec![None; groups]; wanted.len()];
     let mut selection: Selection<F::Key> = Selection::default();
-    for same in of_groups() {
+    let mut looked_at = 0;
+    for same in of_groups {
+        // Others have a turn, and nobody may be waiting any more.
+        looked_at += keys_of(same);
+        if looked_at > KEYS_AT_ONCE {
+            looked_at = 0;
+            tokio::task::yield_now().await;
+        }
         let (piece, _) = same[0];
+        let shape = discriminant(&piece.shape);
+        if same
+            .iter()
+            .any(|(other, _)| discriminant(&other.shape) != shape)
+        {
+            return internal_err!("the cells of a group are kept in two ways");
+        }
         let keys = same.iter().map(|(_, keys)| *keys);
         match piece.shape {
-            Shape::Series => {
+            Shape::Series(_) => {
                 let parts: Vec<_> = keys.collect();
-                let series = Series::new(&parts);
+                let ends = same.iter().filter_map(|(piece, _)| match piece.shape {
+                    Shape::Series(ends) => Some(ends),
+                    Shape::Columns(_) => None,
+                });
+                let Some(ends) = ends.reduce(Ends::merge) else {
+                    return internal_err!("a group without cells is kept");
+                };
+                let series = Series::new(&parts, ends);
                 for (found, wanted) in std::iter::zip(&mut found, wanted) {
                     found[piece.group] = select_one::<F>(&mut selection, &series, *wanted);
                 }
@@ -258,6 +289,10 @@ fn select<F: Middle>(
         }
     }
     Ok(found)
+}
+
+fn keys_of<K>(pieces: &[(Piece<K>, &[K])]) -> usize {
+    pieces.iter().map(|(_, keys)| keys.len()).sum()
 }
 
 fn select_one<F: Middle>(
@@ -343,7 +378,11 @@ mod tests {
         let mut keys: Vec<F::Key> = values.iter().map(|value| of(*value).key()).collect();
         keys.insert(values.len() / 2, F::Key::HIGHEST);
         let mut selection = Selection::default();
-        let one = select_one::<F>(&mut selection, &Series::new(&[&keys]), wanted);
+        let one = select_one::<F>(
+            &mut selection,
+            &Series::new(&[&keys], Ends::of(&keys)),
+            wanted,
+        );
         let rows: Vec<Row<F::Key>> = keys.iter().map(|key| [*key; LANES]).collect();
         let sixteen = select_columns::<F>(&Columns::new(&[&rows]), wanted);
         for lane in sixteen {

@@ -9,7 +9,7 @@
 //! memory of a tile serves the next one.
 
 use graticule_functions::kernels::order::TotalOrder;
-use graticule_functions::kernels::select::Key;
+use graticule_functions::kernels::select::{Ends, Key};
 use graticule_functions::kernels::{Bits, LANES, Rows, series};
 
 use crate::dense::aggregate::layout::{Groups, UnitLayout, Visit};
@@ -19,20 +19,20 @@ const FEWEST_COLUMNS: usize = LANES / 2;
 
 /// Which groups have keys in a piece.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Shape {
-    /// One.
-    Series,
+pub(crate) enum Shape<K> {
+    /// One, whose keys lie between these ends.
+    Series(Ends<K>),
     /// So many neighbours, at most sixteen, in rows of sixteen keys.
     Columns(usize),
 }
 
 /// Neighbouring keys of a unit.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Piece {
+pub(crate) struct Piece<K> {
     plane: usize,
     /// The first group.
     pub(crate) group: usize,
-    pub(crate) shape: Shape,
+    pub(crate) shape: Shape<K>,
     start: usize,
     end: usize,
 }
@@ -42,13 +42,13 @@ pub(crate) struct Piece {
 struct StoredUnit<K> {
     keys: Vec<K>,
     /// By plane.
-    pieces: Vec<Piece>,
+    pieces: Vec<Piece<K>>,
     /// Pieces whose groups have not been emitted.
     left: usize,
 }
 
 impl<K> StoredUnit<K> {
-    fn of_plane(&self, plane: usize) -> &[Piece] {
+    fn of_plane(&self, plane: usize) -> &[Piece<K>] {
         let first = self.pieces.partition_point(|piece| piece.plane < plane);
         let last = self.pieces.partition_point(|piece| piece.plane <= plane);
         &self.pieces[first..last]
@@ -120,7 +120,7 @@ impl<F: TotalOrder> Stored<F> {
     /// Bytes of memory.
     pub(super) fn bytes(&self) -> usize {
         let units = self.units.iter().map(|unit| {
-            let pieces = unit.pieces.capacity() * size_of::<Piece>();
+            let pieces = unit.pieces.capacity() * size_of::<Piece<F::Key>>();
             unit.keys.capacity() * size_of::<F::Key>() + pieces
         });
         let spare = self.spare.iter().map(|keys| keys.capacity());
@@ -143,7 +143,7 @@ impl<F: TotalOrder> Stored<F> {
     }
 
     /// The pieces of all units with groups of a plane, by group, and their keys.
-    pub(super) fn pieces(&self, plane: usize) -> Vec<(Piece, &[F::Key])> {
+    pub(super) fn pieces(&self, plane: usize) -> Vec<(Piece<F::Key>, &[F::Key])> {
         let units = self.units.iter();
         let mut pieces: Vec<_> = units
             .flat_map(|unit| {
@@ -163,7 +163,7 @@ struct Places<'a, F: TotalOrder> {
     valid: Option<Bits<'a>>,
     /// The first key that is not written.
     next: usize,
-    pieces: Vec<Piece>,
+    pieces: Vec<Piece<F::Key>>,
 }
 
 impl<F: TotalOrder> Places<'_, F> {
@@ -177,7 +177,8 @@ impl<F: TotalOrder> Places<'_, F> {
         let end = self.next + rows.offsets.len() * length;
         let keys = &mut self.keys[self.next..end];
         series::one_by_one(self.values, self.valid, rows, keys);
-        self.end_piece(visit.plane, group, Shape::Series, end);
+        let ends = Ends::of(keys);
+        self.end_piece(visit.plane, group, Shape::Series(ends), end);
     }
 
     /// Writes cells of groups from `first` on, one for each position of the rows.
@@ -193,7 +194,7 @@ impl<F: TotalOrder> Places<'_, F> {
         }
     }
 
-    fn end_piece(&mut self, plane: usize, group: usize, shape: Shape, end: usize) {
+    fn end_piece(&mut self, plane: usize, group: usize, shape: Shape<F::Key>, end: usize) {
         self.pieces.push(Piece {
             plane,
             group,

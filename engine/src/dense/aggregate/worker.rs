@@ -104,23 +104,23 @@ impl Worker {
             }
             match self.units.next().await? {
                 Some(cells) => self.take(cells).await?,
-                None => self.finish()?,
+                None => self.finish().await?,
             }
             tokio::task::yield_now().await;
         }
     }
 
-    fn finish(&mut self) -> Result<()> {
+    async fn finish(&mut self) -> Result<()> {
         self.done = true;
         match self.plan.mode {
-            Mode::Tiles => self.emit_all(),
+            Mode::Tiles => self.emit_all().await,
             Mode::Shared => {
                 let none = Groups::none(&self.plan)?;
                 let groups = std::mem::replace(&mut self.groups, none);
                 if let Some((all, memory)) = self.gathered.finish(groups, self.memory.take())? {
                     (self.groups, self.memory) = (all, memory);
                     self.tile = Some(0);
-                    self.emit_all()?;
+                    self.emit_all().await?;
                 }
                 Ok(())
             }
@@ -138,7 +138,7 @@ impl Worker {
         } = cells;
         let plan = Arc::clone(&self.plan);
         if plan.mode == Mode::Tiles {
-            self.enter(number)?;
+            self.enter(number).await?;
         }
         if let Some(summaries) = summaries {
             return add_known(&mut self.groups, &plan, &unit, &summaries);
@@ -277,11 +277,11 @@ impl Worker {
     }
 
     /// Gets ready for unit `number`: emits what its tile, or its position, ends.
-    fn enter(&mut self, number: u64) -> Result<()> {
+    async fn enter(&mut self, number: u64) -> Result<()> {
         let plan = Arc::clone(&self.plan);
         let tile = plan.tiling.grid.tile_of(number);
         if self.tile != Some(tile) {
-            self.emit_all()?;
+            self.emit_all().await?;
             let mut kept = std::mem::take(&mut self.groups.kept);
             kept.iter_mut().for_each(Kept::clear);
             self.groups = Groups::new(&plan, plan.tiling.extent(&plan.keys, tile))?;
@@ -299,11 +299,11 @@ impl Worker {
             .filter(|plane| self.groups.planes[*plane].is_some())
             .filter(|plane| plan.tiling.is_done(low + plane, position))
             .collect();
-        self.emit(&done)
+        self.emit(&done).await
     }
 
     /// Emits all planes that are still held.
-    fn emit_all(&mut self) -> Result<()> {
+    async fn emit_all(&mut self) -> Result<()> {
         if self.tile.is_none() {
             return Ok(());
         }
@@ -330,11 +330,11 @@ impl Worker {
                     || !self.plan.general.is_empty()
             })
             .collect();
-        self.emit(&planes)
+        self.emit(&planes).await
     }
 
     /// Emits the groups of `planes` and forgets them.
-    fn emit(&mut self, planes: &[usize]) -> Result<()> {
+    async fn emit(&mut self, planes: &[usize]) -> Result<()> {
         if planes.is_empty() {
             return Ok(());
         }
@@ -344,7 +344,7 @@ impl Worker {
             .map(|position| self.groups.general.results(position))
             .collect::<Result<_>>()?;
         for plane in planes {
-            let mut quantiles = self.quantiles(*plane, size)?.into_iter();
+            let mut quantiles = self.quantiles(*plane, size).await?.into_iter();
             let states = self.groups.planes[*plane].take();
             let states = states.unwrap_or_else(|| Plane::new(&plan, size));
             let mut columns = key_columns(&plan, &self.groups.extent, &[*plane])?;
