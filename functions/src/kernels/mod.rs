@@ -14,7 +14,8 @@
 //! Sums do not drift: cells are added in blocks of a few thousand in sixteen lanes, and the sums of
 //! blocks are added with Neumaier's compensation ([`compensated::add`]).
 //!
-//! [`window`] computes window functions over many series at once.
+//! Ranks need all values of a group: [`series`] keeps them as keys, [`select`] and [`select_columns`] find
+//! the one at a rank. [`window`] computes window functions over many series at once.
 //!
 //! Every loop is compiled for the instruction sets in [`dispatch`] and chosen at run time. Loops are
 //! plain Rust over arrays of sixteen lanes, which the compiler turns into vector instructions.

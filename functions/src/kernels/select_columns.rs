@@ -7,8 +7,8 @@
 //!         └ a2 b2 c2 … ┘
 //! ```
 //! What one series does is in [`select`](super::select); here all close in together, until the last one
-//! has few keys left. For 1440 floats from thirty blocks it takes 0.5 ns a cell, where transposing them
-//! alone takes 3.
+//! has few keys left. On a busy machine 1440 floats from thirty blocks took 1.3 ns a cell; to transpose them
+//! alone, 3.2.
 
 use super::LANES;
 use super::dispatch::vectorised;

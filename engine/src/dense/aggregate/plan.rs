@@ -409,6 +409,12 @@ impl GridAggregatePlan {
         let tiling = Tiling::new(keys, &scan.grid());
         let (tiles, workers) = (tiling.grid.tiles(), partitions.max(2) as u64);
         let has_many_groups = keys.groups() >= MANY_GROUPS;
+        // Among the values that several workers have kept one of them selects alone. Tiles are quicker even
+        // where most workers get none.
+        let least = match holding {
+            Holding::Values => (workers / 4).max(2),
+            Holding::Accumulators | Holding::Bytes(_) => workers,
+        };
         let is_cheaper = match holding {
             // Values are kept of one tile instead of all.
             Holding::Values => true,
@@ -419,7 +425,7 @@ impl GridAggregatePlan {
                 has_many_groups && (is_even || of_worker.saturating_mul(partitions) > FEW_BYTES)
             }
         };
-        let mode = match tiles >= workers && is_cheaper {
+        let mode = match tiles >= least && is_cheaper {
             true => Mode::Tiles,
             false => Mode::Shared,
         };
