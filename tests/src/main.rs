@@ -33,6 +33,7 @@ mod limits;
 mod netcdf;
 mod netcdf_cubes;
 mod netcdf_faults;
+mod netcdf_writing;
 mod oracle;
 mod places;
 mod pruning;
@@ -50,6 +51,7 @@ mod twin_cubes;
 mod values;
 mod vector_files;
 mod watched;
+mod writing;
 mod zarr;
 mod zarr_faults;
 mod zarr_fuzz;
@@ -73,6 +75,7 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     netcdf::trials,
     netcdf_cubes::trials,
     netcdf_faults::trials,
+    netcdf_writing::trials,
     oracle::trials,
     places::trials,
     pruning::trials,
@@ -88,6 +91,7 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     twin_cubes::trials,
     values::trials,
     vector_files::trials,
+    writing::trials,
     zarr::trials,
     zarr_faults::trials,
     zarr_fuzz::trials,

@@ -25,13 +25,14 @@ use super::suggestions::unknown_table;
 use crate::catalog::system::column::{Column, batch, schema};
 use crate::cube::Cube;
 use crate::error::{CubeError, ErrorKind};
+use crate::runtime::io_handle;
 use crate::session::Session;
 use crate::sink::CubeSink;
 use crate::source::Location;
 use crate::write::amend::{Before, Change, OnConflict, plan_change};
 use crate::write::derivation::Derivations;
 use crate::write::plan::Target;
-use crate::write::vacuum::{Swept, vacuum};
+use crate::write::vacuum::{Swept, remove_cube, vacuum};
 
 /// A cube in a store, by its name.
 #[derive(Debug)]
@@ -197,15 +198,29 @@ fn is_of_slices(query: &LogicalPlan) -> bool {
     axes.len() == 1
 }
 
-/// Removes the cube, if it is one of a store. False when it is not.
+/// Removes the cube, if it is one of a store. False when the name is none of a store's.
 ///
 /// # Errors
-/// The store failed or denied access.
-pub(super) async fn drop_cube(session: &Session, name: &ObjectName) -> Result<bool> {
+/// There is no such cube, unless `if_exists`; it is none that is written here; someone writes it; or the
+/// store failed or denied access.
+pub(super) async fn drop_cube(
+    session: &Session,
+    name: &ObjectName,
+    if_exists: bool,
+) -> Result<bool> {
     let Some(cube) = stored(session, name).await? else {
-        return Ok(false);
+        let reference = TableReference::parse_str(&name.to_string());
+        let is_of_store = reference
+            .schema()
+            .is_some_and(|schema| session.engine.catalog.store(schema).is_ok());
+        return match (is_of_store, cannot_be_changed(session, name).await) {
+            (false, _) => Ok(false),
+            (true, error) if if_exists && error.kind() == ErrorKind::NotFound => Ok(true),
+            (true, error) => Err(error.into()),
+        };
     };
-    cube.sink.remove(&cube.location).await?;
+    let io = io_handle(session.context.state().config());
+    remove_cube(&cube.sink, &cube.location, &io).await?;
     session.engine.catalog.store(&cube.schema)?.refresh();
     Ok(true)
 }
@@ -222,7 +237,8 @@ pub(super) async fn vacuum_stores(
 ) -> Result<arrow::array::RecordBatch> {
     let store = session.engine.catalog.store(schema_name)?;
     let root = store.connect()?.root;
-    let swept = vacuum(&root, &session.engine.opener.sinks, table).await?;
+    let io = io_handle(session.context.state().config());
+    let swept = vacuum(&root, &session.engine.opener.sinks, table, &io).await?;
     store.refresh();
     let columns = [
         Column::text("cube", "The cube", |row: &Swept| Some(row.name.clone())),
@@ -231,6 +247,19 @@ pub(super) async fn vacuum_stores(
         Column::whole("bytes", "Bytes removed", |row| Some(row.bytes)),
     ];
     batch(&schema(&columns), &columns, &swept)
+}
+
+/// Why what a statement names is no cube of a store: it is another table, or there is none.
+async fn cannot_be_changed(session: &Session, name: &ObjectName) -> CubeError {
+    match parsed(session, &format!("SELECT * FROM {name}")).await {
+        Ok(_) => CubeError::unsupported("", format!("{name} is no cube that can be changed"))
+            .remedy("a cube is changed by its name in a store: ATTACH the folder it lies in"),
+        Err(_) => {
+            let reference = TableReference::parse_str(&name.to_string());
+            let catalog = &session.engine.catalog;
+            unknown_table(catalog, &reference, &session.default_schema()).await
+        }
+    }
 }
 
 /// A cube that a statement changes.
@@ -247,21 +276,7 @@ pub(super) struct Found {
 /// There is none, or it is none that can be changed.
 pub(super) async fn before(session: &Session, name: &ObjectName) -> Result<Found> {
     let Some(stored) = stored(session, name).await? else {
-        let reference = TableReference::parse_str(&name.to_string());
-        let known = parsed(session, &format!("SELECT * FROM {name}")).await;
-        return Err(match known {
-            Ok(_) => CubeError::unsupported("", format!("{name} is no cube that can be changed"))
-                .remedy("a cube is changed by its name in a store: ATTACH the folder it lies in"),
-            Err(_) => {
-                unknown_table(
-                    &session.engine.catalog,
-                    &reference,
-                    &session.default_schema(),
-                )
-                .await
-            }
-        }
-        .into());
+        return Err(cannot_be_changed(session, name).await.into());
     };
     let describes = stored.sink.stored(&stored.location).await?;
     let describes =

@@ -99,7 +99,7 @@ async fn run_sql(session: &Session, mut statement: SqlStatement, text: &str) -> 
                     _ => "table",
                 };
                 for name in names {
-                    if noun == "table" && drop_cube(session, name).await? {
+                    if noun == "table" && drop_cube(session, name, *if_exists).await? {
                         continue;
                     }
                     let name = public_name(name)?;

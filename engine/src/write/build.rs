@@ -31,7 +31,7 @@ use super::carry::Object;
 use super::claim::Claim;
 use super::notes::{Build, BuildNotes};
 use super::place::BoxCells;
-use super::plan::WritePlan;
+use super::plan::{Target, WritePlan};
 use crate::error::{CubeError, CubeResult, ErrorKind};
 use crate::progress::QueryProgress;
 use crate::runtime::{io_handle, run_on};
@@ -104,6 +104,7 @@ pub(crate) async fn build(mut plan: WritePlan, progress: Arc<QueryProgress>) -> 
         opened.await?
     };
     let claim = Claim::take(notes.folder(), &io).await?;
+    check_unchanged(target).await?;
     let begun = notes.begun().await?;
     let resumed = begun.filter(|begun| {
         begun.fingerprint == plan.fingerprint
@@ -167,6 +168,9 @@ pub(crate) async fn build(mut plan: WritePlan, progress: Arc<QueryProgress>) -> 
     }
     work.notes.forget().await?;
     claim.release().await?;
+    let target = &work.plan.draft.target;
+    // The cube is there: folders without a meaning are no reason to say that it is not.
+    let _ = target.sink.clear(&target.location).await;
     let counters = &work.counters;
     Ok(Built {
         cells: work.plan.cells(),
@@ -177,6 +181,20 @@ pub(crate) async fn build(mut plan: WritePlan, progress: Arc<QueryProgress>) -> 
         boxes: count,
         kept,
     })
+}
+
+/// Someone may have committed a state between the look at the cube and the claim: its objects have the
+/// names that ours would have.
+async fn check_unchanged(target: &Target) -> CubeResult<()> {
+    match target.sink.version(&target.location).await? == target.over {
+        true => Ok(()),
+        false => Err(CubeError::new(
+            ErrorKind::Conflict,
+            &target.location.url,
+            "someone else has written the cube since this statement began",
+        )
+        .remedy("run the statement again")),
+    }
 }
 
 impl Work {

@@ -24,7 +24,8 @@ use super::notes::{failed, remove};
 use crate::error::{CubeError, CubeResult, ErrorKind};
 use crate::source::Location;
 
-const PREFIX: &str = "claim.";
+/// How the names of claims begin.
+pub(super) const CLAIM: &str = "claim.";
 const BEAT: Duration = Duration::from_secs(10);
 const DEAD_AFTER: Duration = Duration::from_secs(120);
 
@@ -125,21 +126,25 @@ impl Claim {
                 return Err(taken(folder, other));
             }
         }
-        let place = folder.child(&format!("{PREFIX}{}", last + 1));
+        let place = folder.child(&format!("{CLAIM}{}", last + 1));
         let created = PutOptions {
             mode: PutMode::Create,
             ..PutOptions::default()
         };
-        match place
+        let put = place
             .store
             .put_opts(&place.path, payload(&holder), created)
-            .await
+            .await;
+        // The store may have done it although its answer was lost, and a repetition then meets our own claim.
+        if let Err(error) = put
+            && !is_held_by(&place, &holder.id).await
         {
-            Ok(_) => {}
-            Err(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }) => {
-                return Err(taken_by_unknown(folder));
-            }
-            Err(error) => return Err(failed(&place, &error)),
+            return Err(match error {
+                StoreError::AlreadyExists { .. } | StoreError::Precondition { .. } => {
+                    taken_by_unknown(folder)
+                }
+                error => failed(&place, &error),
+            });
         }
         lock().insert(holder.id.clone());
         let claim = Self {
@@ -153,7 +158,7 @@ impl Claim {
         // Another writer may have looked before ours was there.
         claim.check().await?;
         for (number, _) in others {
-            remove(&folder.child(&format!("{PREFIX}{number}"))).await?;
+            remove(&folder.child(&format!("{CLAIM}{number}"))).await?;
         }
         Ok(claim)
     }
@@ -197,24 +202,30 @@ impl Drop for Claim {
         // The process may end before this is done: then the claim is dead for everybody. And someone
         // may have noticed that it is dead, and claimed the cube under the same name.
         self.io.spawn(async move {
-            if read(&place).await.is_some_and(|holder| holder.id == id) {
+            if is_held_by(&place, &id).await {
                 let _ = remove(&place).await;
             }
         });
     }
 }
 
-async fn read(place: &Location) -> Option<Holder> {
-    let found = place.store.get(&place.path).await.ok()?;
-    serde_json::from_slice(&found.bytes().await.ok()?).ok()
+/// The claim at a place; `None` when it is gone by now, or was cut off.
+async fn read(place: &Location) -> CubeResult<Option<Holder>> {
+    let found = match place.store.get(&place.path).await {
+        Ok(found) => found.bytes().await,
+        Err(error) => Err(error),
+    };
+    match found {
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+        Err(StoreError::NotFound { .. }) => Ok(None),
+        // Whoever is behind it may be alive.
+        Err(error) => Err(failed(place, &error)),
+    }
 }
 
-/// Is someone writing the cube whose notes are in `folder`?
-pub(super) async fn is_claimed(folder: &Location) -> CubeResult<bool> {
-    let others = held(folder).await?;
-    Ok(others
-        .iter()
-        .any(|(_, other)| other.as_ref().is_some_and(is_alive)))
+async fn is_held_by(place: &Location, id: &str) -> bool {
+    let holder = read(place).await;
+    holder.is_ok_and(|holder| holder.is_some_and(|holder| holder.id == id))
 }
 
 fn beat(place: &Location, holder: &Holder, io: &Handle) -> JoinSet<()> {
@@ -243,7 +254,7 @@ fn is_alive(holder: &Holder) -> bool {
     }
 }
 
-/// All claims on a cube; `None` for one that cannot be read, because it is gone by now or was cut off.
+/// All claims on a cube, see [`read`].
 async fn held(folder: &Location) -> CubeResult<Vec<(u64, Option<Holder>)>> {
     let prefix = folder.path.clone();
     let objects: Vec<_> = folder
@@ -256,7 +267,7 @@ async fn held(folder: &Location) -> CubeResult<Vec<(u64, Option<Holder>)>> {
     for object in objects {
         let name = object.location.filename().unwrap_or("");
         let Some(number) = name
-            .strip_prefix(PREFIX)
+            .strip_prefix(CLAIM)
             .and_then(|number| number.parse().ok())
         else {
             continue;
@@ -265,7 +276,7 @@ async fn held(folder: &Location) -> CubeResult<Vec<(u64, Option<Holder>)>> {
             path: object.location,
             ..folder.clone()
         };
-        claims.push((number, read(&place).await));
+        claims.push((number, read(&place).await?));
     }
     Ok(claims)
 }

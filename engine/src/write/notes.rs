@@ -10,11 +10,11 @@
 
 use bytes::Bytes;
 use datafusion::object_store::{Error as StoreError, ObjectStoreExt, PutPayload};
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-use super::durable::durable;
+use super::durable::{durable, remove_unfinished};
 use crate::error::{CubeError, CubeResult, ErrorKind};
 use crate::source::Location;
 
@@ -111,17 +111,27 @@ impl BuildNotes {
             };
             remove(&place).await?;
         }
-        Ok(())
+        remove_unfinished(&done).await?;
+        remove_unfinished(&self.folder).await
     }
 
-    /// Objects below a place, and their bytes.
+    /// Are there any?
+    pub(super) async fn exist(&self) -> CubeResult<bool> {
+        let first = self.folder.store.list(Some(&self.folder.path)).next().await;
+        let first = first.transpose();
+        let first = first.map_err(|error| failed(&self.folder, &error))?;
+        Ok(first.is_some())
+    }
+
+    /// Objects below a place but for the notes, and their bytes.
     pub(super) async fn size_of(&self, place: &Location) -> CubeResult<(u64, u64)> {
-        let objects: Vec<_> = place
+        let mut objects: Vec<_> = place
             .store
             .list(Some(&place.path))
             .try_collect()
             .await
             .map_err(|error| failed(place, &error))?;
+        objects.retain(|object| !object.location.prefix_matches(&self.folder.path));
         let bytes = objects.iter().map(|object| object.size).sum();
         Ok((objects.len() as u64, bytes))
     }

@@ -181,18 +181,19 @@ impl WriteOptions {
                 .insert(attribute.to_string(), attribute_value(value));
             return Ok(());
         }
-        if let Some((variable, option)) = name.rsplit_once('.')
-            && is_of_variable(option)
-        {
-            let options = self.of_one.entry(variable.to_string()).or_default();
-            options.insert(option.to_string(), value.to_string());
-            return Ok(());
-        }
+        // Before options of variables: attributes may be called as they are, such as `units`.
         if let Some((variable, attribute)) = name.split_once(&format!(".{ATTRIBUTE}.")) {
             let attributes = self.variable_attributes.entry(variable.to_string());
             attributes
                 .or_default()
                 .insert(attribute.to_string(), attribute_value(value));
+            return Ok(());
+        }
+        if let Some((variable, option)) = name.rsplit_once('.')
+            && is_of_variable(option)
+        {
+            let options = self.of_one.entry(variable.to_string()).or_default();
+            options.insert(option.to_string(), value.to_string());
             return Ok(());
         }
         self.others.insert(name.to_string(), value.to_string());
@@ -306,6 +307,7 @@ mod tests {
             ("chunks", "time=8, lat=256"),
             ("attribute.title", "Chlorophyll"),
             ("chl.attribute.valid_min", "0.5"),
+            ("chl.attribute.units", "mg m-3"),
         ]))
         .unwrap();
         assert_eq!(parsed.of_variable("chl")["dtype"], "int16");
@@ -313,6 +315,7 @@ mod tests {
         assert_eq!(parsed.chunks["lat"], 256);
         assert_eq!(parsed.attributes["title"], "Chlorophyll");
         assert_eq!(parsed.variable_attributes["chl"]["valid_min"], 0.5);
+        assert_eq!(parsed.variable_attributes["chl"]["units"], "mg m-3");
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! `VACUUM`: removes what is left of builds whose writers died, and of states that nobody sees any more.
+//! `DROP TABLE`: removes all. Both hold the claim of a writer, so that nobody begins to write meanwhile.
 
 use std::fmt;
 use std::sync::Arc;
 
 use datafusion::object_store::path::Path;
+use tokio::runtime::Handle;
 
-use super::claim::is_claimed;
+use super::claim::Claim;
 use super::notes::{BuildNotes, failed};
-use crate::error::{CubeError, CubeResult};
+use crate::error::{CubeError, CubeResult, ErrorKind};
 use crate::sink::CubeSink;
 use crate::source::Location;
 
@@ -49,6 +51,7 @@ pub(crate) async fn vacuum(
     root: &Location,
     sinks: &[Arc<dyn CubeSink>],
     name: Option<&str>,
+    io: &Handle,
 ) -> CubeResult<Vec<Swept>> {
     let listing = root
         .store
@@ -62,7 +65,11 @@ pub(crate) async fn vacuum(
         };
         if name.is_none_or(|name| name == cube) {
             let location = root.child(&format!("{cube}{}", sink.suffix()));
-            swept.push(sweep(sink, &location, cube).await?);
+            let folder = Location {
+                path: folder.clone(),
+                ..location.clone()
+            };
+            swept.extend(sweep(sink, &location, &folder, cube, io).await?);
         }
     }
     match (swept.is_empty(), name) {
@@ -81,27 +88,39 @@ fn recognise<'a>(
     let name = folder.filename()?;
     sinks
         .iter()
-        .find_map(|sink| Some((sink, name.strip_suffix(sink.suffix())?)))
+        .find_map(|sink| Some((sink, sink.cube_of_folder(name)?)))
 }
 
-async fn sweep(sink: &Arc<dyn CubeSink>, location: &Location, name: &str) -> CubeResult<Swept> {
+/// `None` when the folder is neither a cube nor one that somebody began to write.
+async fn sweep(
+    sink: &Arc<dyn CubeSink>,
+    location: &Location,
+    folder: &Location,
+    name: &str,
+    io: &Handle,
+) -> CubeResult<Option<Swept>> {
     let notes = BuildNotes::new(sink.notes(location));
+    if sink.version(location).await?.is_none() && !notes.exist().await? {
+        return Ok(None);
+    }
     let mut swept = Swept {
         name: name.to_string(),
         found: Found::Written,
         objects: 0,
         bytes: 0,
     };
-    if is_claimed(notes.folder()).await? {
-        return Ok(swept);
-    }
+    let claim = match Claim::take(notes.folder(), io).await {
+        Ok(claim) => claim,
+        Err(error) if error.kind() == ErrorKind::Conflict => return Ok(Some(swept)),
+        Err(error) => return Err(error),
+    };
     swept.found = match sink.version(location).await? {
         Some(_) => Found::Cube,
         None => Found::DeadBuild,
     };
     (swept.objects, swept.bytes) = match swept.found {
         Found::DeadBuild => {
-            let size = notes.size_of(location).await?;
+            let size = notes.size_of(folder).await?;
             sink.remove(location).await?;
             size
         }
@@ -110,5 +129,21 @@ async fn sweep(sink: &Arc<dyn CubeSink>, location: &Location, name: &str) -> Cub
             sink.sweep(location).await?
         }
     };
-    Ok(swept)
+    claim.release().await?;
+    sink.clear(location).await?;
+    Ok(Some(swept))
+}
+
+/// Removes a cube.
+///
+/// # Errors
+/// Someone writes it, or the store failed or denied access.
+pub(crate) async fn remove_cube(
+    sink: &Arc<dyn CubeSink>,
+    location: &Location,
+    io: &Handle,
+) -> CubeResult<()> {
+    let claim = Claim::take(&sink.notes(location), io).await?;
+    sink.remove(location).await?;
+    claim.release().await
 }
