@@ -19,6 +19,9 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test("freshness::a_refresh_shows_rewritten_chunks", || {
             block_on(a_refresh_shows_rewritten_chunks())
         }),
+        Trial::test("freshness::what_is_swept_away_is_not_missing", || {
+            block_on(what_is_swept_away_is_not_missing())
+        }),
         Trial::test("freshness::a_replaced_file_is_noticed", || {
             block_on(a_replaced_file_is_noticed())
         }),
@@ -117,6 +120,38 @@ fn write_cube(client: &Client, values: [i16; 3]) -> std::io::Result<()> {
 fn write_chunk(client: &Client, values: [i16; 3]) -> std::io::Result<()> {
     let chunk = client.variables.to_folders("$SCRATCH/c.zarr/v/0");
     fs::write(chunk, values.map(i16::to_le_bytes).concat())
+}
+
+/// Somebody else replaces a cube that is open here. What was opened is seen until it is swept away.
+async fn what_is_swept_away_is_not_missing() -> Result<(), Failed> {
+    let here = client()?;
+    let there = Client::new(&engine()?, here.variables.clone());
+    let create = |value: i32| {
+        format!(
+            "CREATE OR REPLACE TABLE lake.c WITH (dims = 'x', chunks = 'x=2') \
+             AS SELECT value AS x, {value} AS v FROM generate_series(1, 5)"
+        )
+    };
+    for client in [&here, &there] {
+        client.run("ATTACH '$SCRATCH' AS lake").await?;
+        client.run("SET cube.cache = false").await?;
+    }
+    there.run(&create(1)).await?;
+    assert_eq!(sum(&here, "lake.c").await?, 5.0);
+    there.run(&create(2)).await?;
+    assert_eq!(sum(&here, "lake.c").await?, 5.0);
+    there.run("VACUUM lake").await?;
+    let failed = sum(&here, "lake.c").await.err().ok_or("no error")?;
+    let complaint = failed.message().unwrap_or_default();
+    assert!(
+        complaint.contains("the cube has been changed since it was opened"),
+        "{complaint}"
+    );
+    here.run("REFRESH STORE lake").await?;
+    assert_eq!(sum(&here, "lake.c").await?, 10.0);
+    there.run("DROP TABLE lake.c").await?;
+    assert!(sum(&here, "lake.c").await.is_err());
+    Ok(())
 }
 
 async fn a_replaced_file_is_noticed() -> Result<(), Failed> {

@@ -18,12 +18,12 @@ use graticule_engine::source::Location;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
-    Error, GetOptions, GetRange, ObjectMeta, ObjectStoreExt, PutMode, PutPayload, UpdateVersion,
-    WriteMultipart,
+    Error, GetRange, ObjectMeta, ObjectStoreExt, PutMode, PutPayload, UpdateVersion, WriteMultipart,
 };
 
 use super::disk::{self, Durable};
 use crate::formats::zarr::objects::Objects;
+pub(crate) use crate::formats::zarr::objects::version_of;
 use crate::stores::{file_write_error, store_error, write_error};
 
 /// Objects larger than this are stored in parts, and that is the size of a part.
@@ -234,16 +234,8 @@ impl CubeFolder {
     /// What the store says of an object, if it exists.
     pub(crate) async fn meta(&self, name: &str) -> CubeResult<Option<ObjectMeta>> {
         let object = self.location.child(name);
-        let head = GetOptions {
-            head: true,
-            ..GetOptions::default()
-        };
-        match self.location.store.get_opts(&object.path, head).await {
-            Ok(result) => Ok(Some(result.meta)),
-            Err(Error::NotFound { .. }) => Ok(None),
-            Err(Error::PermissionDenied { .. }) if self.location.missing_is_403 => Ok(None),
-            Err(error) => Err(store_error(&object.url, &error)),
-        }
+        let objects = Objects::of(&self.location);
+        objects.meta(&object.path, &object.url).await
     }
 
     /// All objects of the cube, notes included.
@@ -404,14 +396,6 @@ impl CubeFolder {
         let root = self.file(&self.location.path)?;
         blocking(move || disk::remove_folder(&root), &self.location.url).await
     }
-}
-
-/// The version of an object: what [`Group::version`](graticule_engine::source::Group) says of a cube whose
-/// metadata are one object.
-pub(crate) fn version_of(meta: &ObjectMeta) -> String {
-    meta.e_tag
-        .clone()
-        .unwrap_or_else(|| format!("{}-{}", meta.last_modified.timestamp_millis(), meta.size))
 }
 
 /// Does work that blocks where that holds up nobody.

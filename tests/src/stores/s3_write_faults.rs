@@ -477,6 +477,7 @@ async fn late_claim_in(shop: &Shop, statement: &'static Statement) -> Result<(),
     must(&shop.direct, statement.text).await?;
     gate.add_permits(1000);
     let outcome = late.join_next().await.ok_or("no late writer")???;
+    assert_eq!(shop.seen().await?, after(statement));
     let complaint = outcome
         .err()
         .ok_or("a writer that was overtaken succeeded")?;
@@ -484,7 +485,6 @@ async fn late_claim_in(shop: &Shop, statement: &'static Statement) -> Result<(),
         complaint.contains("someone else has written the cube since this statement began"),
         "{complaint}"
     );
-    assert_eq!(shop.seen().await?, after(statement));
     must(&shop.direct, "VACUUM s").await?;
     assert_eq!(shop.seen().await?, after(statement));
     Ok(())

@@ -7,6 +7,9 @@
 //!  versions  of the objects that hold the chunks, see crate::versions
 //! ```
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use graticule_engine::error::{CubeError, CubeResult, ErrorKind};
@@ -22,6 +25,7 @@ use super::decoding::Decoder;
 use super::grid::Grid;
 use super::metadata::ArrayMetadata;
 use super::objects::Objects;
+use super::opened_state::OpenedState;
 use super::shards::Shards;
 use crate::versions::Versions;
 
@@ -33,6 +37,8 @@ pub(super) struct ZarrArray {
     url: String,
     path: Path,
     objects: Objects,
+    /// The state of the cube that the array is of, where it goes from state to state.
+    opened: Option<Arc<OpenedState>>,
     versions: Versions,
     /// The chunks as stored, of a sharded array those inside of the shards.
     grid: Grid,
@@ -48,7 +54,7 @@ struct Decoding {
 }
 
 impl ZarrArray {
-    /// The array called `name` at `location`. Nothing is read.
+    /// The array called `name` at `location`, of a cube whose state is `opened`. Nothing is read.
     ///
     /// # Errors
     /// The type of the cells is not known. Codecs that are not known are an error of every fetch
@@ -57,6 +63,7 @@ impl ZarrArray {
         name: &str,
         metadata: ArrayMetadata,
         location: &Location,
+        opened: Option<Arc<OpenedState>>,
     ) -> CubeResult<Self> {
         let Some(cell) = &metadata.cell else {
             let cause = format!("values of type {} cannot be read", metadata.data_type);
@@ -79,6 +86,7 @@ impl ZarrArray {
             url: location.url.clone(),
             path: location.path.clone(),
             objects: Objects::of(location),
+            opened,
             versions: Versions::of(location),
             grid: grid.clone(),
             decoding: decoding.map_err(|cause| {
@@ -204,6 +212,11 @@ impl ArrayReader for ZarrArray {
                 (bytes, length as u64)
             }
         };
+        if bytes.is_none()
+            && let Some(opened) = &self.opened
+        {
+            opened.check(Instant::now()).await?;
+        }
         Ok(bytes.map(|bytes| EncodedChunk {
             bytes_fetched,
             payload: Payload::Encoded(bytes),

@@ -12,6 +12,7 @@
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -21,7 +22,7 @@ use serde_json::{Map, Value};
 
 use super::NOTES;
 use super::json::parse_object;
-use super::objects::Objects;
+use super::objects::{Objects, version_of};
 
 /// Metadata files read at the same time.
 const CONCURRENT_READS: usize = 32;
@@ -38,6 +39,8 @@ pub(super) struct Hierarchy {
     pub(super) nodes: Vec<(String, Node)>,
     /// Changes when any of the metadata changes.
     pub(super) version: String,
+    /// Does the cube go from state to state, as those that are written here?
+    pub(super) has_states: bool,
 }
 
 /// The metadata of one group or array.
@@ -80,6 +83,7 @@ pub(super) async fn discover(
         objects: Objects::of(location),
         location,
         versions: Mutex::default(),
+        has_states: AtomicBool::default(),
     };
     let (zarr_format, root) = reader.root().await?;
     let nodes = match (root, variables) {
@@ -112,6 +116,7 @@ pub(super) async fn discover(
             ));
         }
     };
+    let has_states = reader.has_states.into_inner();
     let mut versions = reader
         .versions
         .into_inner()
@@ -129,6 +134,7 @@ pub(super) async fn discover(
         zarr_format,
         nodes,
         version,
+        has_states,
     })
 }
 
@@ -143,6 +149,7 @@ struct Reader<'a> {
     objects: Objects,
     location: &'a Location,
     versions: Mutex<Vec<String>>,
+    has_states: AtomicBool,
 }
 
 impl Reader<'_> {
@@ -193,6 +200,10 @@ impl Reader<'_> {
         if root.is_array() {
             return Ok(Root::Array(root));
         }
+        let has_states = consolidated
+            .as_ref()
+            .is_some_and(|consolidated| consolidated.get("state").is_some());
+        self.has_states.store(has_states, Ordering::Relaxed);
         let Some(Value::Object(mut metadata)) = consolidated
             .and_then(|mut consolidated| Some(consolidated.get_mut("metadata")?.take()))
         else {
@@ -363,10 +374,7 @@ impl Reader<'_> {
         let Some(fetched) = self.objects.get(&place.path, None, &place.url).await? else {
             return Ok(None);
         };
-        let meta = fetched.meta;
-        let version = meta
-            .e_tag
-            .unwrap_or_else(|| format!("{}-{}", meta.last_modified.timestamp_millis(), meta.size));
+        let version = version_of(&fetched.meta);
         self.versions
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

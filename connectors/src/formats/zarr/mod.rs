@@ -43,6 +43,7 @@ use serde_json::{Value, json};
 use array::ZarrArray;
 use hierarchy::{Hierarchy, Node, discover, parent};
 use metadata::ArrayMetadata;
+use opened_state::OpenedState;
 
 mod array;
 mod codecs;
@@ -60,6 +61,7 @@ mod masked;
 mod metadata;
 mod numbers;
 pub(crate) mod objects;
+mod opened_state;
 mod own;
 mod packbits;
 mod pcodec;
@@ -123,6 +125,9 @@ fn variables(location: &Location, options: &Options) -> CubeResult<Option<Vec<St
 /// read is an error.
 fn groups(location: &Location, hierarchy: Hierarchy, asked_for: bool) -> CubeResult<Vec<Group>> {
     let format = format!("zarr {}", hierarchy.zarr_format);
+    let opened = hierarchy
+        .has_states
+        .then(|| Arc::new(OpenedState::new(location, &hierarchy.version)));
     let mut attributes: BTreeMap<String, Attributes> = BTreeMap::new();
     let mut arrays: Vec<(String, Arc<dyn ArrayReader>)> = Vec::new();
     let mut left_out: Vec<(String, String, CubeError)> = Vec::new();
@@ -140,7 +145,7 @@ fn groups(location: &Location, hierarchy: Hierarchy, asked_for: bool) -> CubeRes
             Node::ArrayV3(array) => ArrayMetadata::of_v3(array, &place.url)?,
         };
         let name = array_name(&path, location);
-        match ZarrArray::new(&name, metadata, &place) {
+        match ZarrArray::new(&name, metadata, &place, opened.clone()) {
             Ok(array) => arrays.push((group, Arc::new(array))),
             Err(error) if asked_for => return Err(error),
             Err(error) => left_out.push((group, name, error)),

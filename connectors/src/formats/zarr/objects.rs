@@ -32,6 +32,13 @@ pub(crate) struct Fetched {
     pub(crate) meta: ObjectMeta,
 }
 
+/// The version of a cube whose metadata are one object: that of the object.
+pub(crate) fn version_of(meta: &ObjectMeta) -> String {
+    meta.e_tag
+        .clone()
+        .unwrap_or_else(|| format!("{}-{}", meta.last_modified.timestamp_millis(), meta.size))
+}
+
 impl Objects {
     pub(crate) fn of(location: &Location) -> Self {
         Self {
@@ -94,6 +101,20 @@ impl Objects {
         Ok(Some(Fetched { bytes, meta }))
     }
 
+    /// What the store says of an object, if it exists.
+    pub(crate) async fn meta(&self, path: &Path, place: &str) -> CubeResult<Option<ObjectMeta>> {
+        let head = GetOptions {
+            head: true,
+            ..GetOptions::default()
+        };
+        match self.store.get_opts(path, head).await {
+            Ok(result) => Ok(Some(result.meta)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(object_store::Error::PermissionDenied { .. }) if self.missing_is_403 => Ok(None),
+            Err(error) => Err(store_error(place, &error)),
+        }
+    }
+
     async fn get_suffix_by_size(
         &self,
         path: &Path,
@@ -103,19 +124,10 @@ impl Objects {
         let Some(GetRange::Suffix(length)) = range else {
             return Ok(None);
         };
-        let head = GetOptions {
-            head: true,
-            ..GetOptions::default()
+        let Some(meta) = self.meta(path, place).await? else {
+            return Ok(None);
         };
-        let size = match self.store.get_opts(path, head).await {
-            Ok(result) => result.meta.size,
-            Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            Err(object_store::Error::PermissionDenied { .. }) if self.missing_is_403 => {
-                return Ok(None);
-            }
-            Err(error) => return Err(store_error(place, &error)),
-        };
-        let range = GetRange::Bounded(size.saturating_sub(length)..size);
+        let range = GetRange::Bounded(meta.size.saturating_sub(length)..meta.size);
         self.get(path, Some(range), place).await
     }
 
