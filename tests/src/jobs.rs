@@ -9,8 +9,8 @@ use libtest_mimic::{Failed, Trial};
 
 use crate::client::{Client, Variables, engine};
 
-/// In 54 parts, each of which waits for the disk.
-const MAKE: &str = "CREATE TABLE lake.slow WITH (chunks = 'time=1,latitude=9,longitude=54', memory = '64kB') AS \
+/// In many parts, each of which waits for the disk.
+const MAKE: &str = "CREATE TABLE lake.slow WITH (chunks = 'time=1,latitude=9,longitude=54', memory = '400kB') AS \
                     SELECT time, latitude, longitude, surface_temperature AS sst FROM samples.ostia_monthly";
 
 const JOBS: &str = "SELECT job, boxes, boxes_done, cube, statement FROM cube.jobs";
