@@ -8,6 +8,7 @@ pub mod http;
 mod nearest;
 pub mod stores;
 mod versions;
+mod writing;
 
 pub use formats::vector::table_formats;
 pub use formats::{formats, sinks};

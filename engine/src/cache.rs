@@ -6,7 +6,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
+use datafusion::execution::memory_pool::{
+    MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
+};
 use quick_cache::sync::Cache;
 use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 
@@ -27,6 +29,7 @@ pub struct BlockCache {
     blocks: Cache<BlockKey, Arc<Block>, Bytes, std::hash::RandomState, Reserve>,
     reserve: Reserve,
     capacity: u64,
+    memory: Option<usize>,
 }
 
 /// Weighs a block by the bytes it holds.
@@ -114,11 +117,21 @@ impl BlockCache {
     pub fn new(capacity: u64, pool: Option<&Arc<dyn MemoryPool>>) -> Self {
         let consumer = || MemoryConsumer::new("decoded-block cache");
         let reservation = pool.map(|pool| consumer().register(pool));
-        Self::with(
+        let mut cache = Self::with(
             OptionsBuilder::new().weight_capacity(capacity),
             capacity,
             reservation,
-        )
+        );
+        cache.memory = match pool.map(|pool| pool.memory_limit()) {
+            Some(MemoryLimit::Finite(bytes)) => Some(bytes),
+            _ => None,
+        };
+        cache
+    }
+
+    /// Bytes of the pool that the cache is weighed against, if it is limited. Plans know it from here.
+    pub(crate) fn memory_limit(&self) -> Option<usize> {
+        self.memory
     }
 
     /// A small cache for one execution of a scan. It is one shard, so that a block may be as large as
@@ -149,6 +162,7 @@ impl BlockCache {
             blocks,
             reserve,
             capacity,
+            memory: None,
         }
     }
 

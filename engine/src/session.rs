@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemoryCatalogProviderList};
 use datafusion::common::Result;
@@ -74,6 +75,8 @@ pub(crate) fn new_state(engine: &Shared) -> SessionState {
 pub struct Session {
     pub(crate) engine: Arc<Shared>,
     pub(crate) context: SessionContext,
+    /// Which change of the catalogue's functions the session has seen.
+    functions_seen: AtomicU64,
 }
 
 impl fmt::Debug for Session {
@@ -86,7 +89,11 @@ impl Session {
     /// A session with default settings.
     pub(crate) fn new(engine: Arc<Shared>) -> Self {
         let context = SessionContext::new_with_state(new_state(&engine));
-        Self { engine, context }
+        Self {
+            engine,
+            context,
+            functions_seen: AtomicU64::default(),
+        }
     }
 
     /// The schema of unqualified names, see `USE`.
@@ -108,6 +115,10 @@ impl Session {
     /// # Errors
     /// The statement does not parse, names something unknown, or breaks a limit.
     pub async fn run(&self, statement: &str) -> Result<Query> {
+        let functions = &self.engine.catalog.public;
+        functions
+            .update_functions(&self.context, &self.functions_seen)
+            .await;
         statements::run(self, statement).await
     }
 

@@ -135,6 +135,16 @@ pub trait CubeSink: Debug + Send + Sync {
     /// The folder of a cube for notes about writing it, which no reader looks into.
     fn notes(&self, location: &Location) -> Location;
 
+    /// Removes folders of [`CubeSink::notes`] that are empty, where folders are more than names. Nothing that
+    /// anyone needs is lost when it is not done.
+    ///
+    /// # Errors
+    /// The store failed.
+    async fn clear(&self, location: &Location) -> CubeResult<()>;
+
+    /// The name of the cube that is, or is being made, in the folder of this name.
+    fn cube_of_folder<'a>(&self, folder: &'a str) -> Option<&'a str>;
+
     /// Removes the cube: at first what makes it visible, then all else.
     ///
     /// # Errors

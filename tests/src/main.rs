@@ -29,10 +29,12 @@ mod conventions;
 mod conventions_in_sql;
 mod dense;
 mod freshness;
+mod jobs;
 mod limits;
 mod netcdf;
 mod netcdf_cubes;
 mod netcdf_faults;
+mod netcdf_writing;
 mod oracle;
 mod places;
 mod pruning;
@@ -70,10 +72,12 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     conventions_in_sql::trials,
     dense::trials,
     freshness::trials,
+    jobs::trials,
     limits::trials,
     netcdf::trials,
     netcdf_cubes::trials,
     netcdf_faults::trials,
+    netcdf_writing::trials,
     oracle::trials,
     places::trials,
     pruning::trials,

@@ -13,6 +13,7 @@ use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow::compute::{cast, interleave};
 use arrow::datatypes::DataType;
 use graticule_connectors::formats::levels::LevelsFormat;
+use graticule_connectors::formats::netcdf::Netcdf;
 use graticule_connectors::formats::zarr::ZarrFormat;
 use graticule_engine::error::CubeResult;
 use graticule_engine::source::{
@@ -30,13 +31,12 @@ pub(crate) const SCRIPT: &str = "zarr_matrix.py";
 pub(crate) fn open(place: &Location, options: &[(&str, &str)]) -> CubeResult<Vec<Group>> {
     let pair = |(name, value): &(&str, &str)| (name.to_string(), value.to_string());
     let options: Options = options.iter().map(pair).collect();
-    let is_levels = place.url.ends_with(".levels");
-    wait(async {
-        match is_levels {
-            true => LevelsFormat.open(place, &options).await,
-            false => ZarrFormat.open(place, &options).await,
-        }
-    })
+    let format: &dyn CubeFormat = match place.url.rsplit_once('.') {
+        Some((_, "levels")) => &LevelsFormat,
+        Some((_, "nc")) => &Netcdf,
+        _ => &ZarrFormat,
+    };
+    wait(format.open(place, &options))
 }
 
 /// Runs `future` on a runtime of its own.

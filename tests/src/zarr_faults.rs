@@ -117,10 +117,10 @@ fn metadata_that_cannot_be() -> Result<(), Failed> {
         ),
         (
             v3(
-                json!({"data_type": {"name": "zarrs.optional", "configuration": optional("int16")}}),
+                json!({"data_type": {"name": "zarrs.optional", "configuration": optional("complex64")}}),
             ),
             Unsupported,
-            "zarrs.optional of zarrs.optional of int16",
+            "zarrs.optional of zarrs.optional of complex64",
         ),
         (
             v2(json!({"dtype": "|S999999999999"})),

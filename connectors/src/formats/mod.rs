@@ -11,6 +11,8 @@ use std::sync::Arc;
 use graticule_engine::sink::CubeSink;
 use graticule_engine::source::CubeFormat;
 
+use crate::writing::single_file::FileSink;
+
 /// Every format Graticule reads, in the order in which a listing asks them.
 pub fn formats() -> Vec<Arc<dyn CubeFormat>> {
     vec![
@@ -22,5 +24,8 @@ pub fn formats() -> Vec<Arc<dyn CubeFormat>> {
 
 /// Every format Graticule writes, the one that is written where nobody says which first.
 pub fn sinks() -> Vec<Arc<dyn CubeSink>> {
-    vec![Arc::new(zarr::writing::ZarrSink)]
+    vec![
+        Arc::new(zarr::writing::ZarrSink),
+        Arc::new(FileSink(netcdf::writing::NetcdfFile)),
+    ]
 }

@@ -1,14 +1,19 @@
-//! A view or an external table: a name and the statement that makes it. Nothing is resolved before it is used.
+//! A view, an external table or a function: a name and the statement that makes it. Nothing is resolved before it is used.
 
 use datafusion::common::Result;
 use datafusion::sql::parser::{CreateExternalTable, Statement as SqlStatement};
-use datafusion::sql::sqlparser::ast::{CreateView, ObjectName, Statement as AstStatement};
+use datafusion::sql::sqlparser::ast::{
+    CreateFunction, CreateView, ObjectName, Statement as AstStatement,
+};
 
 use crate::error::CubeError;
 use crate::sql::names::{CATALOG, PUBLIC_SCHEMA, quoted};
 use crate::sql::parser::{Statement, fold, parse};
 
-/// A view or an external table.
+/// The noun of functions.
+pub(crate) const FUNCTION: &str = "function";
+
+/// A view, an external table or a function.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Definition {
     /// Name in the schema `public`.
@@ -26,10 +31,12 @@ pub(crate) enum Made {
     View(Box<CreateView>),
     /// A table over cubes or other files.
     ExternalTable(Box<CreateExternalTable>),
+    /// A function of SQL.
+    Function(Box<CreateFunction>),
 }
 
 impl Definition {
-    /// Reads a definition. `None` when the statement makes neither a view nor an external table.
+    /// Reads a definition. `None` when the statement makes something else.
     ///
     /// # Errors
     /// A syntax error, or a name in another schema than `public`.
@@ -54,6 +61,10 @@ impl Definition {
                 AstStatement::CreateView(view) => {
                     (public_name(&view.name)?, Made::View(Box::new(view)))
                 }
+                AstStatement::CreateFunction(function) => (
+                    public_name(&function.name)?,
+                    Made::Function(Box::new(function)),
+                ),
                 _ => return Ok(None),
             },
             _ => return Ok(None),
@@ -67,6 +78,7 @@ impl Definition {
         match &self.made {
             Made::View(view) => view.or_replace,
             Made::ExternalTable(table) => table.or_replace,
+            Made::Function(function) => function.or_replace,
         }
     }
 
@@ -75,15 +87,35 @@ impl Definition {
         match &self.made {
             Made::View(view) => view.if_not_exists,
             Made::ExternalTable(table) => table.if_not_exists,
+            Made::Function(function) => function.if_not_exists,
         }
     }
 
-    /// `view` or `table`, for messages.
+    /// Is it a function, which is no table?
+    pub(crate) fn is_function(&self) -> bool {
+        matches!(self.made, Made::Function(_))
+    }
+
+    /// What it is known by: a table and a function may have the same name.
+    pub(crate) fn key(&self) -> String {
+        key(&self.name, self.noun())
+    }
+
+    /// `view`, `table` or `function`, for messages.
     pub(crate) fn noun(&self) -> &'static str {
         match self.made {
             Made::View(_) => "view",
             Made::ExternalTable(_) => "table",
+            Made::Function(_) => FUNCTION,
         }
+    }
+}
+
+/// What a definition of this name and noun is known by.
+pub(crate) fn key(name: &str, noun: &str) -> String {
+    match noun {
+        FUNCTION => format!("{name}()"),
+        _ => name.to_string(),
     }
 }
 
@@ -107,7 +139,7 @@ pub(crate) fn public_name(name: &ObjectName) -> Result<String> {
         [.., table] => Err(
             CubeError::invalid("", format!("{name} is not in the schema public"))
                 .remedy(format!(
-                    "views and external tables live there; write {}",
+                    "views, external tables and functions live there; write {}",
                     quoted(table)
                 ))
                 .into(),

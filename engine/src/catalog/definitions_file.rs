@@ -1,7 +1,7 @@
-//! Views and external tables on disk: one readable SQL script beside the configuration file.
+//! Views, external tables and functions on disk: one readable SQL script beside the configuration file.
 //!
 //! ```sql
-//! -- Views and external tables of Graticule. …
+//! -- Views, external tables and functions of Graticule. …
 //!
 //! CREATE VIEW warm AS SELECT * FROM olci."cube-1-250-250" WHERE sst > 20;
 //! ```
@@ -18,7 +18,7 @@ use super::definition::Definition;
 use crate::error::{CubeError, ErrorKind};
 use crate::sql::parser::split;
 
-const HEADER: &str = "-- Views and external tables of Graticule. Statements may be edited by hand;\n\
+const HEADER: &str = "-- Views, external tables and functions of Graticule. Statements may be edited by hand;\n\
                       -- CREATE and DROP rewrite the file and keep comments inside statements only.\n";
 
 /// The script, or nothing where the catalogue lives as long as the process.
@@ -54,7 +54,7 @@ impl DefinitionsFile {
                 Definition::parse(&statement).map_err(|error| refuse(error.to_string()))?;
             definitions.push(definition.ok_or_else(|| {
                 refuse(format!(
-                    "only CREATE VIEW and CREATE EXTERNAL TABLE may stand here, not: {statement}"
+                    "only CREATE VIEW, CREATE EXTERNAL TABLE and CREATE FUNCTION may stand here, not: {statement}"
                 ))
             })?);
         }

@@ -30,6 +30,7 @@ use crate::error::{CubeError, CubeResult};
 use crate::sql::names::{PUBLIC_SCHEMA, quoted};
 use crate::sql::suggestions::nearest;
 use crate::statistics::StatisticsStore;
+use crate::write::jobs::Jobs;
 use opener::Opener;
 use public::PublicSchema;
 use store::{Store, lock};
@@ -46,6 +47,8 @@ pub(crate) struct Catalog {
     /// Views, external tables, files.
     pub(crate) public: Arc<PublicSchema>,
     system: Arc<SystemSchema>,
+    /// The cubes that are being made.
+    pub(crate) jobs: Jobs,
 }
 
 /// A table as the system tables show it.
@@ -78,6 +81,7 @@ impl Catalog {
             stores: Mutex::default(),
             public: Arc::new(public),
             system: Arc::new(SystemSchema::new(this.clone())),
+            jobs: Jobs::default(),
         })
     }
 

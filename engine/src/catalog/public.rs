@@ -1,21 +1,23 @@
-//! The schema `public`: views, external tables, and files and URLs that stand in `FROM`.
+//! The schema `public`: views, external tables, functions, and files and URLs that stand in `FROM`.
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use async_trait::async_trait;
 use datafusion::catalog::{SchemaProvider, TableProvider};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::ViewTable;
-use datafusion::execution::SessionState;
-use datafusion::logical_expr::{DdlStatement, LogicalPlan, TableType};
+use datafusion::execution::{FunctionRegistry, SessionState};
+use datafusion::logical_expr::{DdlStatement, LogicalPlan, ScalarUDF, TableType};
+use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{CreateExternalTable, Statement as SqlStatement};
 use datafusion::sql::sqlparser::ast::Statement as AstStatement;
 use futures::StreamExt;
 use tokio::sync::OnceCell;
 
-use super::definition::{Definition, Made};
+use super::definition::{Definition, FUNCTION, Made, key};
 use super::definitions_file::DefinitionsFile;
 use super::files;
 use super::opener::{OpenedCube, Opener, is_pattern};
@@ -26,6 +28,7 @@ use crate::error::CubeError;
 use crate::session::new_state;
 use crate::source::Options;
 use crate::sql::addresses::{whole_address, without_query};
+use crate::sql::functions::{is_in_sql, sql_function};
 use crate::sql::names::{PUBLIC_SCHEMA, quoted};
 use crate::sql::parser::option_text;
 use crate::sql::planning::plan;
@@ -43,6 +46,8 @@ pub(crate) struct PublicSchema {
     file: Option<DefinitionsFile>,
     /// The engine, for planning views. Set once the engine is built.
     engine: OnceLock<Weak<Shared>>,
+    /// How often functions have changed.
+    functions_changed: AtomicU64,
 }
 
 /// A definition and, for external tables, what it opened.
@@ -50,6 +55,15 @@ pub(crate) struct PublicSchema {
 struct Object {
     definition: Definition,
     opened: OnceCell<External>,
+}
+
+impl Object {
+    fn new(definition: Definition) -> Self {
+        Self {
+            definition,
+            opened: OnceCell::new(),
+        }
+    }
 }
 
 /// An external table that is open.
@@ -75,6 +89,7 @@ impl PublicSchema {
             objects: Mutex::new(by_name(definitions)),
             file,
             engine: OnceLock::new(),
+            functions_changed: AtomicU64::new(1),
         })
     }
 
@@ -89,8 +104,8 @@ impl PublicSchema {
     /// # Errors
     /// The name is taken, the definition cannot be resolved, or the catalogue cannot be written.
     pub(crate) async fn create(&self, definition: Definition) -> Result<()> {
-        let name = definition.name.clone();
-        if let Some(existing) = self.object(&name) {
+        let (key, name) = (definition.key(), definition.name.clone());
+        if let Some(existing) = self.object(&key) {
             if definition.only_if_new() {
                 return Ok(());
             }
@@ -104,26 +119,36 @@ impl PublicSchema {
                 .into());
             }
         }
-        let object = Arc::new(Object {
-            definition,
-            opened: OnceCell::new(),
-        });
-        self.resolve(&object).await?;
+        let object = Arc::new(Object::new(definition));
+        match object.definition.made {
+            Made::Function(_) => {
+                let mut state = self.state()?;
+                self.add_functions(&mut state).await;
+                function(&object.definition, &state).await?;
+            }
+            _ => {
+                self.resolve(&object).await?;
+            }
+        }
         self.change(|objects| {
-            objects.insert(name, object);
+            objects.insert(key, object);
         })
     }
 
-    /// Removes a view (`noun` is `view`) or an external table (`table`), and writes the catalogue.
+    /// Removes what `noun` says, a `view`, an external `table` or a `function`, and writes the catalogue.
     ///
     /// # Errors
     /// There is none of that name and kind, or the catalogue cannot be written.
     pub(crate) fn remove(&self, name: &str, noun: &str, if_exists: bool) -> Result<()> {
-        match self.object(name) {
+        let key = key(name, noun);
+        match self.object(&key) {
             None if if_exists => Ok(()),
             None => Err(
                 CubeError::not_found("", format!("there is no {noun} {}", quoted(name)))
-                    .remedy("SHOW TABLES FROM public lists what there is")
+                    .remedy(match noun {
+                        FUNCTION => "SHOW FUNCTIONS lists what there is",
+                        _ => "SHOW TABLES FROM public lists what there is",
+                    })
                     .into(),
             ),
             Some(object) if object.definition.noun() != noun => {
@@ -135,7 +160,7 @@ impl PublicSchema {
                 )
             }
             Some(_) => self.change(|objects| {
-                objects.remove(name);
+                objects.remove(&key);
             }),
         }
     }
@@ -181,8 +206,10 @@ impl PublicSchema {
             url,
             kind,
         };
-        let Made::ExternalTable(table) = &definition.made else {
-            return vec![entry(&definition.name, String::new(), TableKind::View)];
+        let table = match &definition.made {
+            Made::ExternalTable(table) => table,
+            Made::View(_) => return vec![entry(&definition.name, String::new(), TableKind::View)],
+            Made::Function(_) => return vec![],
         };
         let urls: Vec<&str> = table
             .locations
@@ -212,6 +239,7 @@ impl PublicSchema {
 
     fn change(&self, change: impl FnOnce(&mut BTreeMap<String, Arc<Object>>)) -> Result<()> {
         let mut objects = lock(&self.objects);
+        self.functions_changed.fetch_add(1, Relaxed);
         let Some(file) = &self.file else {
             change(&mut objects);
             return Ok(());
@@ -248,6 +276,58 @@ impl PublicSchema {
                 External::Cubes(opened) => the_main_table(opened, &definition.name),
                 External::Files(table) => Ok(Arc::clone(table)),
             },
+            Made::Function(_) => {
+                let name = quoted(&definition.name);
+                Err(CubeError::invalid("", format!("{name} is a function, not a table")).into())
+            }
+        }
+    }
+
+    /// Makes the functions of the session those of the catalogue, if they are not. `seen` is what the session
+    /// knows of their changes.
+    pub(crate) async fn update_functions(&self, context: &SessionContext, seen: &AtomicU64) {
+        let changed = self.functions_changed.load(Relaxed);
+        if seen.swap(changed, Relaxed) == changed {
+            return;
+        }
+        let mut state = context.state();
+        let known = state.scalar_functions().iter();
+        let gone = known.filter(|(_, function)| is_in_sql(function));
+        let gone: Vec<String> = gone.map(|(name, _)| name.clone()).collect();
+        for name in gone {
+            context.deregister_udf(&name);
+            // It is known to be there.
+            let _ = state.deregister_udf(&name);
+        }
+        for function in self.add_functions(&mut state).await {
+            context.register_udf(function.as_ref().clone());
+        }
+    }
+
+    /// Adds the functions of the catalogue to a state, and tells which they are. One that cannot be made any
+    /// more, because another one that it uses is gone, is missed where it is called.
+    async fn add_functions(&self, state: &mut SessionState) -> Vec<Arc<ScalarUDF>> {
+        let mut waiting: Vec<Arc<Object>> = lock(&self.objects).values().cloned().collect();
+        waiting.retain(|object| object.definition.is_function());
+        let mut made = Vec::new();
+        // Functions may use each other, in any order.
+        loop {
+            let before = waiting.len();
+            let mut left = Vec::new();
+            for object in waiting {
+                match function(&object.definition, state).await {
+                    Ok(function) => {
+                        if state.register_udf(Arc::clone(&function)).is_ok() {
+                            made.push(function);
+                        }
+                    }
+                    Err(_) => left.push(object),
+                }
+            }
+            if left.is_empty() || left.len() == before {
+                return made;
+            }
+            waiting = left;
         }
     }
 
@@ -288,7 +368,11 @@ impl PublicSchema {
         let engine = self.engine()?;
         let statement = SqlStatement::Statement(Box::new(statement));
         let planning: std::pin::Pin<Box<dyn Future<Output = Result<LogicalPlan>> + Send>> =
-            Box::pin(async move { plan(&new_state(&engine), &engine.catalog, statement).await });
+            Box::pin(async move {
+                let mut state = new_state(&engine);
+                engine.catalog.public.add_functions(&mut state).await;
+                plan(&state, &engine.catalog, statement).await
+            });
         let place = format!("view {}", quoted(name));
         let plan = RESOLVING
             .scope(resolving, planning)
@@ -370,7 +454,17 @@ impl PublicSchema {
     }
 }
 
-/// Adds the place to an error of a view's query.
+/// The function that a definition makes, which may use those of `state`.
+async fn function(definition: &Definition, state: &SessionState) -> Result<Arc<ScalarUDF>> {
+    let Made::Function(create) = &definition.made else {
+        return Err(CubeError::invalid(&definition.name, "this is no function").into());
+    };
+    let made = sql_function(state, &definition.name, create).await;
+    let place = format!("function {}", quoted(&definition.name));
+    made.map(Arc::new).map_err(|error| within(error, &place))
+}
+
+/// Adds the place to an error of a definition.
 fn within(error: DataFusionError, place: &str) -> DataFusionError {
     match &error {
         DataFusionError::External(inner) => match inner.downcast_ref::<CubeError>() {
@@ -394,21 +488,20 @@ fn the_main_table(opened: &[OpenedCube], name: &str) -> Result<Arc<dyn TableProv
 fn by_name(definitions: Vec<Definition>) -> BTreeMap<String, Arc<Object>> {
     definitions
         .into_iter()
-        .map(|definition| {
-            let name = definition.name.clone();
-            let object = Object {
-                definition,
-                opened: OnceCell::new(),
-            };
-            (name, Arc::new(object))
-        })
+        .map(|definition| (definition.key(), Arc::new(Object::new(definition))))
         .collect()
 }
 
 #[async_trait]
 impl SchemaProvider for PublicSchema {
     fn table_names(&self) -> Vec<String> {
-        lock(&self.objects).keys().cloned().collect()
+        let objects = lock(&self.objects);
+        let tables = objects
+            .values()
+            .filter(|object| !object.definition.is_function());
+        tables
+            .map(|object| object.definition.name.clone())
+            .collect()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
@@ -424,9 +517,10 @@ impl SchemaProvider for PublicSchema {
     async fn table_type(&self, name: &str) -> Result<Option<TableType>> {
         Ok(self
             .object(name)
-            .map(|object| match object.definition.made {
-                Made::View(_) => TableType::View,
-                Made::ExternalTable(_) => TableType::Base,
+            .and_then(|object| match object.definition.made {
+                Made::View(_) => Some(TableType::View),
+                Made::ExternalTable(_) => Some(TableType::Base),
+                Made::Function(_) => None,
             }))
     }
 

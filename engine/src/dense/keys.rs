@@ -260,6 +260,11 @@ impl GroupKeys {
         Ok(keys)
     }
 
+    /// Are the codes of all keys known? Not before regions are.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.of_regions.is_empty()
+    }
+
     /// Does the group column at `position` read regions?
     pub(crate) fn is_of_regions(&self, position: usize) -> bool {
         self.of_regions.iter().any(|(other, _)| *other == position)

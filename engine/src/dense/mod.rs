@@ -13,9 +13,11 @@
 //! with a table whose rows select cells. [`keys`] turns group keys into small integers per axis before
 //! any chunk is read; [`aggregate`] reduces blocks into arrays that those integers index; [`window`]
 //! computes along an axis of blocks. There is no hash table anywhere, and no sort. [`expressions`] are
-//! evaluated on pieces of blocks that stay in the cache.
+//! evaluated on pieces of blocks that stay in the cache. What does not fit into memory at once is computed
+//! in parts ([`cuts`]).
 
 pub(crate) mod aggregate;
+pub(crate) mod cuts;
 pub(crate) mod expressions;
 pub(crate) mod input;
 pub(crate) mod joint;

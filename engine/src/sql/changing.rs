@@ -198,13 +198,26 @@ fn is_of_slices(query: &LogicalPlan) -> bool {
     axes.len() == 1
 }
 
-/// Removes the cube, if it is one of a store. False when it is not.
+/// Removes the cube, if it is one of a store. False when the name is none of a store's.
 ///
 /// # Errors
-/// Someone writes it, or the store failed or denied access.
-pub(super) async fn drop_cube(session: &Session, name: &ObjectName) -> Result<bool> {
+/// There is no such cube, unless `if_exists`; it is none that is written here; someone writes it; or the
+/// store failed or denied access.
+pub(super) async fn drop_cube(
+    session: &Session,
+    name: &ObjectName,
+    if_exists: bool,
+) -> Result<bool> {
     let Some(cube) = stored(session, name).await? else {
-        return Ok(false);
+        let reference = TableReference::parse_str(&name.to_string());
+        let is_of_store = reference
+            .schema()
+            .is_some_and(|schema| session.engine.catalog.store(schema).is_ok());
+        return match (is_of_store, cannot_be_changed(session, name).await) {
+            (false, _) => Ok(false),
+            (true, error) if if_exists && error.kind() == ErrorKind::NotFound => Ok(true),
+            (true, error) => Err(error.into()),
+        };
     };
     let io = io_handle(session.context.state().config());
     remove_cube(&cube.sink, &cube.location, &io).await?;
@@ -236,6 +249,19 @@ pub(super) async fn vacuum_stores(
     batch(&schema(&columns), &columns, &swept)
 }
 
+/// Why what a statement names is no cube of a store: it is another table, or there is none.
+async fn cannot_be_changed(session: &Session, name: &ObjectName) -> CubeError {
+    match parsed(session, &format!("SELECT * FROM {name}")).await {
+        Ok(_) => CubeError::unsupported("", format!("{name} is no cube that can be changed"))
+            .remedy("a cube is changed by its name in a store: ATTACH the folder it lies in"),
+        Err(_) => {
+            let reference = TableReference::parse_str(&name.to_string());
+            let catalog = &session.engine.catalog;
+            unknown_table(catalog, &reference, &session.default_schema()).await
+        }
+    }
+}
+
 /// A cube that a statement changes.
 pub(super) struct Found {
     pub(super) before: Before,
@@ -250,21 +276,7 @@ pub(super) struct Found {
 /// There is none, or it is none that can be changed.
 pub(super) async fn before(session: &Session, name: &ObjectName) -> Result<Found> {
     let Some(stored) = stored(session, name).await? else {
-        let reference = TableReference::parse_str(&name.to_string());
-        let known = parsed(session, &format!("SELECT * FROM {name}")).await;
-        return Err(match known {
-            Ok(_) => CubeError::unsupported("", format!("{name} is no cube that can be changed"))
-                .remedy("a cube is changed by its name in a store: ATTACH the folder it lies in"),
-            Err(_) => {
-                unknown_table(
-                    &session.engine.catalog,
-                    &reference,
-                    &session.default_schema(),
-                )
-                .await
-            }
-        }
-        .into());
+        return Err(cannot_be_changed(session, name).await.into());
     };
     let describes = stored.sink.stored(&stored.location).await?;
     let describes =

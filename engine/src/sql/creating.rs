@@ -85,6 +85,11 @@ impl Creation {
             }
             _ => None,
         };
+        if options.overwrite && matches!(self.place, Place::Table { .. }) {
+            return Err(CubeError::invalid("", "overwrite is an option of COPY")
+                .remedy("say CREATE OR REPLACE TABLE")
+                .into());
+        }
         let over = sink.version(&location).await?;
         if over.is_some() && self.only_if_new {
             return Ok(None);
@@ -130,13 +135,17 @@ impl Creation {
         match &self.place {
             Place::Table { schema, name } => {
                 let schema = schema.clone().unwrap_or_else(|| session.default_schema());
-                let sink = opener.sink(options.format.as_deref().unwrap_or("ZARR"))?;
                 if schema == PUBLIC_SCHEMA {
                     let Some(url) = &options.location else {
                         return Err(no_store(name).into());
                     };
+                    let sink = match &options.format {
+                        Some(format) => opener.sink(format)?,
+                        None => opener.sink_of_url(url)?,
+                    };
                     return Ok((sink, opener.connect_new(url)?, quoted(name), None));
                 }
+                let sink = opener.sink(options.format.as_deref().unwrap_or("ZARR"))?;
                 let store = session.engine.catalog.store(&schema)?;
                 let root = store.connect()?.root;
                 let location = root.child(&format!("{name}{}", sink.suffix()));
@@ -205,7 +214,13 @@ impl Planned {
         let batch_schema = Arc::clone(&result);
         let work = async move {
             let name = self.plan.name().to_string();
-            let built = build(self.plan, watched).await?;
+            let jobs = &engine.catalog.jobs;
+            let job = jobs.begin(&name, self.plan.statement(), &watched);
+            let built = tokio::select! {
+                built = build(self.plan, watched) => built?,
+                cancelled = job.cancelled() => return Err(cancelled.into()),
+            };
+            drop(job);
             if let Some(schema) = self.schema {
                 engine.catalog.store(&schema)?.refresh();
             }

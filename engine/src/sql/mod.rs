@@ -13,6 +13,7 @@ mod changing;
 mod creating;
 mod depth;
 pub(crate) mod describe;
+pub(crate) mod functions;
 pub(crate) mod names;
 pub(crate) mod parser;
 pub(crate) mod planning;

@@ -58,6 +58,8 @@ pub(crate) enum Command {
         schema: Option<String>,
         table: Option<String>,
     },
+    /// `CANCEL JOB number`: stops making a cube.
+    CancelJob { number: u64 },
     /// `USE schema`
     Use { schema: String },
     /// `SHOW cube.name`: one of our settings. DataFusion shows its own.
@@ -209,6 +211,11 @@ fn parse_command(parser: &mut DFParser<'_>) -> Result<Option<Command>> {
             skip_words(parser, 1);
             skip_keyword(parser, &[Keyword::TABLE]);
             parse_analyze(parser).map(Some)
+        }
+        ("CANCEL", "JOB") => {
+            skip_words(parser, 2);
+            let number = parser.parser.parse_literal_uint()?;
+            Ok(Some(Command::CancelJob { number }))
         }
         ("VACUUM", _) => {
             skip_words(parser, 1);

@@ -29,7 +29,7 @@ use super::settings;
 use super::suggestions::{check_schema, unknown_table};
 use super::traps::refuse_ignored_clauses;
 use super::writing::Writing;
-use crate::catalog::definition::{Definition, Made, public_name};
+use crate::catalog::definition::{Definition, FUNCTION, Made, public_name};
 use crate::catalog::system::column::{Column, batch, schema};
 use crate::configuration::StoreDefinition;
 use crate::engine::Query;
@@ -99,7 +99,7 @@ async fn run_sql(session: &Session, mut statement: SqlStatement, text: &str) -> 
                     _ => "table",
                 };
                 for name in names {
-                    if noun == "table" && drop_cube(session, name).await? {
+                    if noun == "table" && drop_cube(session, name, *if_exists).await? {
                         continue;
                     }
                     let name = public_name(name)?;
@@ -108,6 +108,14 @@ async fn run_sql(session: &Session, mut statement: SqlStatement, text: &str) -> 
                         .catalog
                         .public
                         .remove(&name, noun, *if_exists)?;
+                }
+                return done();
+            }
+            AstStatement::DropFunction(drop) => {
+                for function in &drop.func_desc {
+                    let name = public_name(&function.name)?;
+                    let public = &session.engine.catalog.public;
+                    public.remove(&name, FUNCTION, drop.if_exists)?;
                 }
                 return done();
             }
@@ -211,6 +219,10 @@ async fn run_command(session: &Session, command: Command) -> Result<Query> {
             let table = find_table(session, table).await?;
             analyze(session, &table, &variables)
         }
+        Command::CancelJob { number } => {
+            session.engine.catalog.jobs.cancel(number)?;
+            done()
+        }
         Command::Vacuum { schema, table } => {
             let schema = schema.unwrap_or_else(|| session.default_schema());
             result(vacuum_stores(session, &schema, table.as_deref()).await?)
@@ -292,6 +304,7 @@ fn check_definition(definition: &Definition, signed: &Signed) -> Result<()> {
             let mut urls = table.locations.iter();
             urls.any(|url| without_query(url) != url)
         }
+        Made::Function(_) => false,
     };
     if has_query {
         let cause = "the query string of the address would be written into the catalogue";
@@ -306,7 +319,13 @@ fn check_definition(definition: &Definition, signed: &Signed) -> Result<()> {
         )
         .remedy("CREATE VIEW, and DROP VIEW when it is no longer needed")
         .into()),
-        Made::View(_) => Ok(()),
+        Made::Function(function) if function.temporary => Err(CubeError::unsupported(
+            place,
+            "a temporary function is not supported",
+        )
+        .remedy("CREATE FUNCTION, and DROP FUNCTION when it is no longer needed")
+        .into()),
+        Made::View(_) | Made::Function(_) => Ok(()),
         Made::ExternalTable(table) => {
             let is_secret = |name: &str| {
                 let name = name.to_lowercase();

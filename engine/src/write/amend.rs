@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use arrow::array::Array;
+use arrow::compute::can_cast_types;
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Column, Result, ScalarValue};
 use datafusion::execution::SessionState;
@@ -20,6 +21,7 @@ use serde_json::Value;
 
 use super::boxes::TargetDimension;
 use super::carry::Carry;
+use super::conflict::check_conflict;
 use super::coordinates::coordinates;
 use super::derivation::Derivations;
 use super::merge::{Merged, merge};
@@ -31,7 +33,7 @@ use super::new_cube::{is_horizontal, now, sources};
 use super::plan::{Draft, Layer, Target, TargetVariable, WritePlan};
 use crate::cube::encoding::{Encoding, EncodingOptions, OutOfRange};
 use crate::cube::{AxisOrder, Cube};
-use crate::error::{CubeError, CubeResult, ErrorKind};
+use crate::error::{CubeError, CubeResult};
 use crate::sink::{StoredCube, TargetArray, TargetCube};
 use crate::source::Attributes;
 use crate::sql::suggestions::nearest;
@@ -87,9 +89,10 @@ pub(crate) async fn plan_change(
     let cube = &before.cube;
     let variables = variables(&before)?;
     let columns: Vec<FieldRef> = cube.schema.fields().iter().cloned().collect();
+    let axes = cube.axes.len();
     let (changing, on_conflict) = match &change {
-        Change::Insert { query, on_conflict } => (fitted(query, &columns)?, *on_conflict),
-        Change::Delete { rest, .. } => (fitted(rest, &columns)?, OnConflict::Nothing),
+        Change::Insert { query, on_conflict } => (matched(query, &columns, axes)?, *on_conflict),
+        Change::Delete { rest, .. } => (matched(rest, &columns, axes)?, OnConflict::Nothing),
     };
     let derivations = Derivations::of(&changing);
     let mut merged = Vec::new();
@@ -107,12 +110,12 @@ pub(crate) async fn plan_change(
         merged.push(along);
     }
     if matches!(change, Change::Insert { .. }) && on_conflict == OnConflict::Error {
-        check_conflict(&before, &merged)?;
+        check_conflict(&state, cube, &changing, &merged).await?;
     }
     let layers = match &change {
         Change::Insert { .. } => {
             let base = Layer {
-                query: fitted(&before.query, &columns)?,
+                query: matched(&before.query, &columns, axes)?,
                 cells: Some(merged.iter().map(Merged::was_there).collect()),
             };
             let inserted = Layer {
@@ -169,8 +172,9 @@ pub(crate) async fn plan_change(
     .await
 }
 
-/// The query with the columns of the cube, in its types; a variable that the query lacks is NULL.
-fn fitted(query: &LogicalPlan, columns: &[FieldRef]) -> Result<LogicalPlan> {
+/// The query with the columns of the cube; a variable that the query lacks is NULL. The first `axes` columns are
+/// in the types of the cube, variables in types that can become so.
+fn matched(query: &LogicalPlan, columns: &[FieldRef], axes: usize) -> Result<LogicalPlan> {
     let schema = query.schema();
     let known: Vec<&str> = columns.iter().map(|field| field.name().as_str()).collect();
     for field in schema.fields() {
@@ -188,7 +192,7 @@ fn fitted(query: &LogicalPlan, columns: &[FieldRef]) -> Result<LogicalPlan> {
             .into());
         }
     }
-    let expressions = columns.iter().map(|field| {
+    let expressions = columns.iter().enumerate().map(|(number, field)| {
         let at = schema
             .fields()
             .iter()
@@ -197,9 +201,16 @@ fn fitted(query: &LogicalPlan, columns: &[FieldRef]) -> Result<LogicalPlan> {
             Some(at) => {
                 let (qualifier, found) = schema.qualified_field(at);
                 let column = Expr::Column(Column::from((qualifier, found)));
-                match found.data_type() == field.data_type() {
+                let (from, to) = (found.data_type(), field.data_type());
+                if !can_cast_types(from, to) {
+                    let cause = format!("{} is {to}, and {from} cannot become that", field.name());
+                    return Err(CubeError::invalid("", cause)
+                        .remedy("convert it in the query")
+                        .into());
+                }
+                match number >= axes || from == to {
                     true => column,
-                    false => cast_expression(column, field.data_type().clone()),
+                    false => cast_expression(column, to.clone()),
                 }
             }
             None => lit(ScalarValue::try_from(field.data_type())?),
@@ -210,31 +221,6 @@ fn fitted(query: &LogicalPlan, columns: &[FieldRef]) -> Result<LogicalPlan> {
     LogicalPlanBuilder::from(query.clone())
         .project(expressions)?
         .build()
-}
-
-/// Rows whose cells are there already are an error.
-fn check_conflict(before: &Before, merged: &[Merged]) -> CubeResult<()> {
-    let Some(cells) = merged
-        .iter()
-        .map(Merged::first_conflict)
-        .collect::<Option<Vec<usize>>>()
-    else {
-        return Ok(());
-    };
-    let places = before
-        .cube
-        .axes
-        .iter()
-        .zip(merged)
-        .zip(cells)
-        .map(|((axis, merged), cell)| format!("{} = {}", axis.field.name(), merged.text(cell)));
-    let places: Vec<String> = places.collect();
-    Err(CubeError::new(
-        ErrorKind::Conflict,
-        &before.cube.name,
-        format!("the cube has the cell {} already", places.join(", ")),
-    )
-    .remedy("say INSERT OR REPLACE INTO … to replace what is there, or ON CONFLICT DO NOTHING to keep it"))
 }
 
 /// How the variables of the cube are stored, so that new values are stored alike.

@@ -168,6 +168,9 @@ pub(crate) async fn build(mut plan: WritePlan, progress: Arc<QueryProgress>) -> 
     }
     work.notes.forget().await?;
     claim.release().await?;
+    let target = &work.plan.draft.target;
+    // The cube is there: folders without a meaning are no reason to say that it is not.
+    let _ = target.sink.clear(&target.location).await;
     let counters = &work.counters;
     Ok(Built {
         cells: work.plan.cells(),

@@ -5,7 +5,6 @@ use std::cmp::Ordering;
 use arrow::array::{Array, ArrayRef, AsArray, UInt64Array, make_comparator};
 use arrow::compute::{SortOptions, cast, concat, take};
 use arrow::datatypes::{DataType, Float64Type};
-use arrow::util::display::array_value_to_string;
 use datafusion::common::Result;
 
 use super::metadata::TimeCells;
@@ -33,16 +32,10 @@ impl Merged {
         self.before.iter().map(Option::is_some).collect()
     }
 
-    /// The first cell that was there and is inserted again.
-    pub(super) fn first_conflict(&self) -> Option<usize> {
-        let cells = self.before.iter().zip(&self.is_inserted);
-        let mut both = cells.map(|(before, is_inserted)| before.is_some() && *is_inserted);
-        both.position(|both| both)
-    }
-
-    /// The coordinate of a cell, for people.
-    pub(super) fn text(&self, cell: usize) -> String {
-        array_value_to_string(&self.coordinates, cell).unwrap_or_default()
+    /// Is there a cell that was there and is inserted again?
+    pub(super) fn may_conflict(&self) -> bool {
+        let mut cells = self.before.iter().zip(&self.is_inserted);
+        cells.any(|(before, is_inserted)| before.is_some() && *is_inserted)
     }
 
     /// The axis of which only `coordinates` stay.
@@ -101,7 +94,7 @@ pub(super) fn merge(axis: &Axis, inserted: &ArrayRef) -> Result<Merged> {
 }
 
 /// Where each of `wanted` stands among `coordinates`.
-fn positions(
+pub(super) fn positions(
     wanted: &ArrayRef,
     coordinates: &ArrayRef,
     order: AxisOrder,
@@ -193,7 +186,7 @@ mod tests {
         );
         assert_eq!(merged.before, [None, Some(0), None, Some(1), Some(2)]);
         assert_eq!(merged.is_inserted, [true, false, true, true, false]);
-        assert_eq!(merged.first_conflict(), Some(3));
+        assert!(merged.may_conflict());
     }
 
     #[test]

@@ -24,6 +24,7 @@ use arrow::util::bit_mask::set_bits;
 use arrow::util::display::array_value_to_string;
 use datafusion::common::{DataFusionError, Result, internal_datafusion_err};
 
+use super::fit::fitted;
 use crate::error::CubeError;
 
 /// Coordinate columns of which the positions are kept.
@@ -263,7 +264,8 @@ impl BoxCells {
     /// Puts the rows of a batch into their cells. The columns are the dimensions, then the variables.
     ///
     /// # Errors
-    /// A cell that has a row of this layer already, a row without a place.
+    /// A cell that has a row of this layer already, a row without a place, a value that its variable cannot
+    /// hold.
     pub(super) fn add(&mut self, batch: &RecordBatch) -> Result<()> {
         let rows = batch.num_rows();
         if rows == 0 {
@@ -291,9 +293,14 @@ impl BoxCells {
             }
             self.seen.set(run.cells(), true);
         }
-        let values = batch.columns().iter().skip(self.axes.len());
-        for (column, values) in self.columns.iter_mut().zip(values) {
-            column.put(&runs, values)?;
+        let schema = batch.schema_ref();
+        let values = batch
+            .columns()
+            .iter()
+            .zip(schema.fields())
+            .skip(self.axes.len());
+        for (column, (values, field)) in self.columns.iter_mut().zip(values) {
+            column.put(&runs, &fitted(values, &column.data_type, field.name())?)?;
         }
         Ok(())
     }

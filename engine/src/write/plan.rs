@@ -168,6 +168,11 @@ impl WritePlan {
         &self.draft.target.name
     }
 
+    /// The SQL text.
+    pub(crate) fn statement(&self) -> &str {
+        &self.draft.statement
+    }
+
     /// Cells of all variables.
     pub(super) fn cells(&self) -> u64 {
         let of_one: u64 = self

@@ -66,7 +66,11 @@ pub(crate) async fn vacuum(
         };
         if name.is_none_or(|name| name == cube) {
             let location = root.child(&format!("{cube}{}", sink.suffix()));
-            swept.extend(sweep(sink, &location, cube, io).await?);
+            let folder = Location {
+                path: folder.clone(),
+                ..location.clone()
+            };
+            swept.extend(sweep(sink, &location, &folder, cube, io).await?);
         }
     }
     match (swept.is_empty(), name) {
@@ -85,13 +89,14 @@ fn recognise<'a>(
     let name = folder.filename()?;
     sinks
         .iter()
-        .find_map(|sink| Some((sink, name.strip_suffix(sink.suffix())?)))
+        .find_map(|sink| Some((sink, sink.cube_of_folder(name)?)))
 }
 
 /// `None` when the folder is neither a cube nor one that somebody began to write.
 async fn sweep(
     sink: &Arc<dyn CubeSink>,
     location: &Location,
+    folder: &Location,
     name: &str,
     io: &Handle,
 ) -> CubeResult<Option<Swept>> {
@@ -117,7 +122,7 @@ async fn sweep(
     };
     (swept.objects, swept.bytes) = match swept.found {
         Found::DeadBuild => {
-            let size = notes.size_of(location).await?;
+            let size = notes.size_of(folder).await?;
             sink.remove(location).await?;
             size
         }
@@ -127,6 +132,7 @@ async fn sweep(
         }
     };
     claim.release().await?;
+    sink.clear(location).await?;
     Ok(Some(swept))
 }
 

@@ -66,7 +66,7 @@ impl<'a> Bits<'a> {
 
     /// Is `cell` valid?
     #[inline(always)]
-    pub(crate) fn is_set(&self, cell: usize) -> bool {
+    pub fn is_set(&self, cell: usize) -> bool {
         let bit = self.offset + cell;
         (self.bytes[bit / 8] >> (bit % 8)) & 1 == 1
     }

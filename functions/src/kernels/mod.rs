@@ -14,7 +14,8 @@
 //! Sums do not drift: cells are added in blocks of a few thousand in sixteen lanes, and the sums of
 //! blocks are added with Neumaier's compensation ([`compensated::add`]).
 //!
-//! [`window`] computes window functions over many series at once.
+//! Ranks need all values of a group: [`series`] keeps them as keys, [`select`] and [`select_columns`] find
+//! the one at a rank. [`window`] computes window functions over many series at once.
 //!
 //! Every loop is compiled for the instruction sets in [`dispatch`] and chosen at run time. Loops are
 //! plain Rust over arrays of sixteen lanes, which the compiler turns into vector instructions.
@@ -23,6 +24,7 @@
 #![allow(clippy::needless_range_loop)]
 
 mod bits;
+pub mod bitwise;
 pub mod columns;
 pub mod compensated;
 mod dispatch;
@@ -31,6 +33,9 @@ pub mod order;
 pub mod pairs;
 pub mod program;
 pub mod runs;
+pub mod select;
+pub mod select_columns;
+pub mod series;
 pub mod validity;
 pub mod window;
 
@@ -38,7 +43,7 @@ pub use bits::Bits;
 pub use element::Element;
 
 /// Cells that one step of a loop takes.
-pub(crate) const LANES: usize = 16;
+pub const LANES: usize = 16;
 
 /// What a reduction has to find besides the number of valid cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -6,12 +6,13 @@
 //! 0.23 ns a cell, with gaps 0.34; doubles 0.30 and 0.49. (Arrow's two loops: 0.55, 1.26 and 2.6 for doubles.)
 
 use super::dispatch::vectorised;
+use super::select::Key;
 use super::{Bits, LANES};
 
 /// A float as an integer in total order.
 pub trait TotalOrder: Copy + Send + Sync + 'static {
     /// The integer.
-    type Key: Copy + Ord + Send + Sync + 'static;
+    type Key: Key;
 
     /// No key is smaller.
     const LOWEST: Self::Key;

@@ -5,9 +5,14 @@
 use arrow::buffer::BooleanBuffer;
 use proptest::prelude::*;
 
+use super::bitwise::{self, Bitwise};
 use super::columns::{self, Columns};
+use super::order::TotalOrder;
 use super::pairs::{self, PairColumns};
 use super::runs;
+use super::select::Key;
+use super::select_columns::{Columns as KeyColumns, Row, Wanted};
+use super::series;
 use super::{Bits, Needs, Rows};
 
 /// Values in rows of one length at some distance from each other, and which of them are valid.
@@ -173,6 +178,95 @@ proptest! {
         for ((found, by_column), expected) in found.iter().zip(&sums).zip(expected) {
             prop_assert!(close(*found, expected, magnitude));
             prop_assert!(close(by_column.iter().sum(), expected, magnitude));
+        }
+    }
+
+    #[test]
+    fn bits_equal_a_loop(case in cases()) {
+        let words: Vec<i64> = case.values.iter().map(|value| (value * 1e4) as i64).collect();
+        let is_valid = |index: usize| case.valid.as_ref().is_none_or(|valid| valid.value(index));
+        let mut of_columns = vec![Bitwise::default(); case.length];
+        bitwise::reduce_columns(&words, case.bits(), case.rows(), &mut of_columns);
+        let mut expected = of_columns.clone();
+        expected.fill(Bitwise::default());
+        for offset in &case.offsets {
+            for (cell, expected) in expected.iter_mut().enumerate() {
+                if is_valid(offset + cell) {
+                    let word = words[offset + cell];
+                    *expected = expected.merge(Bitwise { and: word, or: word, xor: word });
+                }
+            }
+        }
+        prop_assert_eq!(&of_columns, &expected);
+        let all = expected.into_iter().fold(Bitwise::default(), Bitwise::merge);
+        prop_assert_eq!(bitwise::reduce(&words, case.bits(), case.rows()), all);
+    }
+
+    #[test]
+    fn series_hold_every_cell(case in cases()) {
+        let is_valid = |index: usize| case.valid.as_ref().is_none_or(|valid| valid.value(index));
+        let key = |index: usize| match is_valid(index) {
+            true => case.values[index].key(),
+            false => i32::HIGHEST,
+        };
+        let height = case.offsets.len();
+        let mut columns = vec![[i32::LOWEST; 16]; case.length.div_ceil(16) * height];
+        series::side_by_side(&case.values, case.bits(), case.rows(), &mut columns);
+        for (number, row) in columns.iter().enumerate() {
+            let (strip, offset) = (number / height, case.offsets[number % height]);
+            for (lane, found) in row.iter().enumerate() {
+                let position = strip * 16 + lane;
+                let expected = match position < case.length {
+                    true => key(offset + position),
+                    false => i32::HIGHEST,
+                };
+                prop_assert_eq!(*found, expected);
+            }
+        }
+        let mut keys = vec![i32::LOWEST; height * case.length];
+        series::one_by_one(&case.values, case.bits(), case.rows(), &mut keys);
+        let cells = case.offsets.iter().flat_map(|offset| *offset..offset + case.length);
+        prop_assert_eq!(keys, cells.map(key).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn ranks_of_sixteen_series_are_those_of_each(
+        rows in 0usize..400,
+        spread in prop_oneof![Just(u64::MAX), Just(100_000), Just(40), Just(2), Just(1)],
+        seed in any::<u64>(),
+        missing in 1u64..5,
+        place in 0.0..1.0f64,
+    ) {
+        let key = |cell: usize| {
+            let bits = (seed ^ cell as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let bits = (bits ^ bits >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            // Lanes differ in where their keys are, and in how many there are.
+            match bits >> 8 & 3 < missing && cell % 16 != 3 {
+                true => (bits % spread) as i64 + (cell % 16) as i64 * 7,
+                false => i64::HIGHEST,
+            }
+        };
+        let all: Vec<Row<i64>> = (0..rows).map(|row| std::array::from_fn(|lane| key(row * 16 + lane))).collect();
+        let halves = all.split_at(rows / 3);
+        let parts = [halves.0, halves.1];
+        let columns = KeyColumns::new(&parts);
+        let mut wanted = [Wanted::default(); 16];
+        for (lane, wanted) in wanted.iter_mut().enumerate() {
+            let valid = columns.valid()[lane];
+            let rank = (valid as f64 * place) as usize;
+            *wanted = Wanted { rank: (rank < valid).then_some(rank), with_next: lane % 2 == 0 };
+        }
+        let pairs = columns.pairs(&wanted);
+        for lane in 0..16 {
+            let mut sorted: Vec<i64> = all.iter().map(|row| row[lane]).filter(|key| *key != i64::HIGHEST).collect();
+            sorted.sort_unstable();
+            prop_assert_eq!(columns.valid()[lane], sorted.len());
+            if let Some(rank) = wanted[lane].rank {
+                prop_assert_eq!(pairs[lane].0, sorted[rank]);
+                if wanted[lane].with_next {
+                    prop_assert_eq!(pairs[lane].1, *sorted.get(rank + 1).unwrap_or(&sorted[rank]));
+                }
+            }
         }
     }
 }

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Float64Array, Int8Array, Int16Array, Int32Array, Int64Array,
-    UInt8Array, UInt16Array, UInt32Array, UInt64Array,
+    ArrayRef, BooleanArray, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array,
+    Int64Array, UInt8Array, UInt16Array, UInt32Array, UInt64Array,
 };
 use graticule_engine::cube::memory::MemoryArray;
 use graticule_engine::source::{ArrayReader, Group};
@@ -100,6 +100,13 @@ pub(crate) fn group(layout: &Layout, seed: u64) -> Group {
     let u64s: ArrayRef = Arc::new(UInt64Array::from_iter_values(noises()));
     let flag: BooleanArray = noises().map(|bits| Some(bits % 3 == 0)).collect();
     let serial = Int64Array::from_iter_values(0..cells as i64);
+    // The mean of two of them is another one in double precision.
+    let single = noises().map(|bits| match bits % 8 {
+        0 => f32::NAN,
+        1 => -0.0,
+        _ => ((bits >> 8) % 256) as f32 * 0.1 - 12.8,
+    });
+    let single: ArrayRef = Arc::new(Float32Array::from_iter_values(single));
     // Constant within a latitude, but no sum of it is exact.
     let zonal = (0..lats).map(|lat| match lat {
         2 => f64::NAN,
@@ -128,6 +135,7 @@ pub(crate) fn group(layout: &Layout, seed: u64) -> Group {
         cut("u64", layout.chunks, u64s, json!({})).shared(),
         cut("flag", third, Arc::new(flag), json!({})).shared(),
         cut("serial", layout.chunks, Arc::new(serial), json!({})).shared(),
+        cut("single", layout.chunks, single, json!({})).shared(),
         MemoryArray::new("zonal", &["lat"], &[lats], zonal).shared(),
     ];
     group.arrays.extend(added);

@@ -81,6 +81,8 @@ const NUMBERS: &[Number] = &[
     number("w", Kind::Exact, 51.0, 51.0, 0.5),
     number("turned", Kind::Exact, 202.0, 202.0, 1.0),
     number("gaps", Kind::Float, 12.8, 25.6, 0.1),
+    number("single", Kind::Float, 12.8, 25.6, 0.1),
+    number("CAST(single AS DOUBLE)", Kind::Float, 12.8, 25.6, 0.1),
     number("wild", Kind::Special, 2.0, 4.0, 1.0),
     number("large", Kind::Float, 1e8, 100.0, 0.125),
     number("packed", Kind::Float, 284.0, 20.0, 0.01),
@@ -237,7 +239,15 @@ const AGGREGATES: &[(&str, Takes, Rounding)] = &[
     ("median({x})", Takes::Finite, Rounding::Mean),
     (
         "percentile_cont(0.3) WITHIN GROUP (ORDER BY {x})",
-        Takes::Finite,
+        Takes::Any,
+        Rounding::Mean,
+    ),
+    ("median({x})", Takes::Finite, Rounding::Mean),
+    ("percentile_cont({x}, 0.9)", Takes::Any, Rounding::Mean),
+    ("quantile_cont({x}, 0.5)", Takes::Finite, Rounding::Mean),
+    (
+        "percentile_cont(0.25) WITHIN GROUP (ORDER BY {x} DESC)",
+        Takes::Any,
         Rounding::Mean,
     ),
     (

@@ -101,7 +101,7 @@ pub(crate) fn check_own(
 }
 
 /// Bit for bit, except that "not a number" is one value.
-fn is_same(left: &ArrayRef, right: &ArrayRef) -> bool {
+pub(crate) fn is_same(left: &ArrayRef, right: &ArrayRef) -> bool {
     use arrow::datatypes::{Float32Type, Float64Type};
     match left.data_type() {
         DataType::Float32 => {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::Filled;
 
 /// Numbers that look random: SplitMix64.
-pub(super) struct Random(pub(super) u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -61,7 +61,7 @@ const TYPES: [DataType; 12] = [
 ];
 
 /// A cube with an array of every type.
-pub(super) fn cube(random: &mut Random, has_shards: bool) -> Filled {
+pub(crate) fn cube(random: &mut Random, has_shards: bool) -> Filled {
     let lengths: Vec<u64> = (0..4)
         .map(|_| random.one_of(&[1, 2, 3, 5, 8, 13, 0]))
         .collect();

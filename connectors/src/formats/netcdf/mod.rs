@@ -19,6 +19,7 @@ mod file;
 mod filters;
 mod hdf5;
 mod layout;
+pub(crate) mod writing;
 
 use std::sync::Arc;
 

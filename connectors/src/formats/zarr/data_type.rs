@@ -129,8 +129,8 @@ impl CellType {
                 bytes: length("length_bytes").filter(is_text_length)?,
             },
             "zarrs.optional" => match Self::of_v3(data_type.get("configuration")?)? {
-                // There is one NULL only, and none inside of a text of characters.
-                Self::Optional(_) | Self::FixedBytes { bytes: 1 } => return None,
+                // There is no NULL inside of a text of characters.
+                Self::FixedBytes { bytes: 1 } => return None,
                 values => Self::Optional(Box::new(values)),
             },
             "numpy.datetime64" | "numpy.timedelta64" => {
@@ -149,7 +149,7 @@ impl CellType {
     /// The type of the cells that are not missing.
     pub(super) fn of_values(&self) -> &Self {
         match self {
-            Self::Optional(values) => values,
+            Self::Optional(values) => values.of_values(),
             other => other,
         }
     }
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn cells_may_be_missing_once() {
+    fn cells_may_be_missing() {
         let optional = |of: Value| json!({"name": "zarrs.optional", "configuration": of});
         let plain = |name: &str| json!({"name": name, "configuration": {}});
         let time =
@@ -403,7 +403,8 @@ mod tests {
             (plain("string"), Some(ArrowType::Utf8)),
             (time, Some(seconds)),
             (character, None),
-            (optional(plain("int16")), None),
+            (optional(plain("int16")), Some(ArrowType::Int16)),
+            (optional(optional(plain("string"))), Some(ArrowType::Utf8)),
             (plain("complex64"), None),
             (json!({}), None),
             (json!(3), None),
@@ -425,6 +426,7 @@ mod tests {
         let double = CellType::Number(ArrowType::Float64);
         let bytes = CellType::FixedBytes { bytes: 4 };
         let maybe = CellType::Optional(Box::new(single.clone()));
+        let twice = CellType::Optional(Box::new(maybe.clone()));
         let cases = [
             (&day, json!(2), json!(172_800)),
             (&day, json!("NaT"), json!(i64::MIN)),
@@ -440,6 +442,8 @@ mod tests {
             (&maybe, json!(["0x3f800000"]), json!(1.0)),
             (&maybe, Value::Null, Value::Null),
             (&maybe, json!([1, 2]), json!([1, 2])),
+            (&twice, json!([["0x3f800000"]]), json!(1.0)),
+            (&twice, json!([null]), Value::Null),
             (&single, Value::Null, Value::Null),
         ];
         for (cell, stored, expected) in cases {

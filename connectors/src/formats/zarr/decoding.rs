@@ -116,13 +116,12 @@ impl Decoder {
 
 /// The type that the codecs work on.
 fn type_of(cell: &CellType) -> Result<DataType, String> {
+    if let CellType::Optional(values) = cell {
+        return Ok(type_of(values)?.to_optional());
+    }
     let metadata: MetadataV3 =
         serde_json::from_value(cell.zarrs_metadata()).map_err(|error| error.to_string())?;
-    let data_type = DataType::from_metadata(&metadata).map_err(|error| error.to_string())?;
-    Ok(match cell {
-        CellType::Optional(_) => data_type.to_optional(),
-        _ => data_type,
-    })
+    DataType::from_metadata(&metadata).map_err(|error| error.to_string())
 }
 
 fn positive(shape: &[u64]) -> Result<Vec<NonZeroU64>, String> {

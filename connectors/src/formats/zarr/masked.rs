@@ -45,25 +45,16 @@ fn cut(encoded: &[u8]) -> Option<(&[u8], &[u8])> {
     (rest.len() == length(values)?).then_some((mask, rest))
 }
 
-/// As many values as the mask has cells, zero or empty where it leaves none.
+/// As many values as the mask has cells, zero, empty or missing where it leaves none.
 fn spread(
     values: ArrayBytes<'_>,
     mask: &[u8],
     data_type: &DataType,
 ) -> Result<ArrayBytes<'static>, String> {
-    let is_there = mask.iter().map(|cell| *cell != 0);
     match values {
         ArrayBytes::Fixed(values) => {
             let width = data_type.fixed_size().ok_or_else(do_not_fit)?;
-            let mut values = values.chunks_exact(width);
-            let mut spread = Vec::with_capacity(mask.len() * width);
-            for is_there in is_there {
-                match is_there {
-                    true => spread.extend_from_slice(values.next().ok_or_else(do_not_fit)?),
-                    false => spread.resize(spread.len() + width, 0),
-                }
-            }
-            Ok(cells(spread))
+            Ok(cells(spread_cells(&values, mask, width)?))
         }
         ArrayBytes::Variable(values) => {
             let (bytes, ends) = values.into_parts();
@@ -71,15 +62,43 @@ fn spread(
             let mut last = ends.next().unwrap_or(0);
             let mut spread = Vec::with_capacity(mask.len() + 1);
             spread.push(last);
-            for is_there in is_there {
-                if is_there {
+            for cell in mask {
+                if *cell != 0 {
                     last = ends.next().ok_or_else(do_not_fit)?;
                 }
                 spread.push(last);
             }
             variable(bytes.into_owned(), spread)
         }
-        ArrayBytes::Optional(_) => Err("values that may be missing have a mask again".to_string()),
+        // A value that may be missing may be missing again: both are one NULL to a table.
+        ArrayBytes::Optional(values) => {
+            let (values, mask_of_values) = values.into_parts();
+            let of_values = data_type.as_optional().ok_or_else(do_not_fit)?.data_type();
+            let values = spread(*values, mask, of_values)?;
+            Ok(values.with_optional_mask(spread_cells(&mask_of_values, mask, 1)?))
+        }
+    }
+}
+
+/// The same of cells of `width` bytes.
+fn spread_cells(values: &[u8], mask: &[u8], width: usize) -> Result<Vec<u8>, String> {
+    let mut values = values.chunks_exact(width);
+    let mut spread = Vec::with_capacity(mask.len() * width);
+    for cell in mask {
+        match *cell != 0 {
+            true => spread.extend_from_slice(values.next().ok_or_else(do_not_fit)?),
+            false => spread.resize(spread.len() + width, 0),
+        }
+    }
+    Ok(spread)
+}
+
+/// No values.
+fn nothing(data_type: &DataType) -> Result<ArrayBytes<'static>, String> {
+    match data_type.as_optional() {
+        Some(values) => Ok(nothing(values.data_type())?.with_optional_mask(Vec::new())),
+        None if data_type.fixed_size().is_some() => Ok(cells(Vec::new())),
+        None => variable(Vec::new(), vec![0]),
     }
 }
 
@@ -107,8 +126,7 @@ impl Unpack for Masked {
         let count = mask.iter().filter(|cell| **cell != 0).count();
         let values = match NonZeroU64::new(count as u64) {
             Some(count) => decode_part(&self.values, values, &[count], of_values)?,
-            None if of_values.fixed_size().is_some() => cells(Vec::new()),
-            None => variable(Vec::new(), vec![0])?,
+            None => nothing(of_values)?,
         };
         Ok(spread(values, &mask, of_values)?.with_optional_mask(mask.into_owned()))
     }
@@ -172,6 +190,32 @@ mod tests {
         let texts: Vec<Option<String>> = texts.into_iter().flat_map(|text| [None, text]).collect();
         let expected = StringArray::from(texts.clone());
         check(data_type::string(), null(), texts, array(expected));
+    }
+
+    #[test]
+    fn values_that_may_be_missing_twice_are_missing_once() {
+        let twice = vec![None, Some(Some(7_i16)), Some(None), Some(Some(-2)), None];
+        let once: Vec<Option<i16>> = twice.iter().map(|cell| cell.flatten()).collect();
+        let of = data_type::int16().to_optional();
+        let null = FillValue::new_optional_null;
+        check(of.clone(), null(), twice, array(Int16Array::from(once)));
+        let nothing: Vec<Option<Option<i16>>> = vec![None; 9];
+        let expected = Int16Array::from(vec![None; 9]);
+        // A chunk that is all fill value is not stored.
+        check(of.clone(), null().into_optional(), nothing, array(expected));
+        let missing_inside: Vec<Option<Option<i16>>> = vec![Some(None); 9];
+        let expected = Int16Array::from(vec![None; 9]);
+        check(of, null(), missing_inside, array(expected));
+        let texts = ["", "Öl"].map(|text| Some(text.to_string()));
+        let twice = vec![
+            Some(texts[0].clone()),
+            None,
+            Some(None),
+            Some(texts[1].clone()),
+        ];
+        let once: Vec<Option<String>> = twice.iter().cloned().map(Option::flatten).collect();
+        let of = data_type::string().to_optional();
+        check(of, null(), twice, array(StringArray::from(once)));
     }
 
     fn array(array: impl arrow::array::Array + 'static) -> ArrayRef {

@@ -22,15 +22,15 @@
 //! | `packbits` of v3; of numcodecs | `packbits` | NumPy by the specification; numcodecs |
 //! | `zfp`; `zfpy` | `zfp`, with the crate zfp-rs | zfpy; numcodecs |
 //! | `pcodec` | `pcodec`, with the crate pco | numcodecs |
-//! | `vlen-utf8`, `vlen-bytes`, `zarrs.vlen_v2` | `texts` | zarr-python, numcodecs |
+//! | `vlen-utf8`, `vlen-bytes`, `vlen-array` of v3, `zarrs.vlen_v2` | `texts` | zarr-python, numcodecs, zarrs |
 //! | `zarrs.vlen` | `texts` | NumPy by the documentation of zarrs |
 //! | `reshape`, `zarrs.squeeze` | zarrs | NumPy by the specification |
 //! | `vlen-array` of v2 | `lists` | numcodecs |
 //! | `zarrs.optional` | `masked` | zarrs; NumPy by its documentation |
 //!
 //! An array whose codecs are not known is described like any other and fails when it is read. An
-//! array whose values have no Arrow type (complex numbers, structures, cells that may be missing in
-//! two ways) is left out, and the attribute [`UNREADABLE`] of its group says why.
+//! array whose values have no Arrow type (complex numbers, structures) is left out, and the attribute
+//! [`UNREADABLE`] of its group says why.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -52,6 +52,8 @@ pub(super) fn own_codec(
         "zfpy" => Ok(unpacker(Zfp::with_header())),
         "pcodec" => Ok(unpacker(Pcodec)),
         "vlen-utf8" | "vlen-bytes" | "vlen_v2" => Ok(unpacker(Texts)),
+        // In Zarr v3 the type of the array says what the lists hold: characters or bytes.
+        "vlen-array" if !configuration.contains_key("dtype") => Ok(unpacker(Texts)),
         "vlen" => TextsApart::of(configuration).map(unpacker),
         "vlen-array" => Lists::of(configuration).map(unpacker),
         "optional" => Masked::of(configuration).map(unpacker),

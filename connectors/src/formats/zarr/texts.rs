@@ -152,6 +152,17 @@ impl Unpack for TextsApart {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
+    use arrow::array::{AsArray, StringArray};
+    use bytes::Bytes;
+    use zarrs::array::ArrayBuilder;
+    use zarrs::array::codec::VlenArrayCodec;
+    use zarrs::storage::store::MemoryStore;
+
+    use super::super::decoding::Decoder;
+    use super::super::metadata::ArrayMetadata;
     use super::*;
 
     #[test]
@@ -167,5 +178,27 @@ mod tests {
         too_long[12] = 0xff;
         assert_eq!(split(&too_long, 2), None);
         assert_eq!(split(&[0xff; 12], u64::from(u32::MAX)), None);
+    }
+
+    /// In Zarr v3 the codec `vlen-array` stores the texts that the type of the array names.
+    #[test]
+    fn lists_of_characters_of_zarrs_are_read() {
+        let texts = ["", "Öl", "x"];
+        let store = Arc::new(MemoryStore::new());
+        let mut array = ArrayBuilder::new(vec![3], vec![3], data_type::string(), "");
+        array.array_to_bytes_codec(Arc::new(VlenArrayCodec::new()));
+        let array = array.build(store, "/array").unwrap();
+        array.store_chunk(&[0], texts.to_vec()).unwrap();
+        let encoded = array.retrieve_encoded_chunk(&[0]).unwrap().unwrap();
+        let metadata = serde_json::to_value(array.metadata()).unwrap();
+        let metadata = metadata.as_object().unwrap().clone();
+        let metadata = ArrayMetadata::of_v3(metadata, "here").unwrap();
+        let cell = metadata.cell.unwrap();
+        let decoder = Decoder::new(&cell, &metadata.codecs, &metadata.fill_value).unwrap();
+        let decoded = decoder.decode(&Bytes::from(encoded), &[3]).unwrap();
+        assert_eq!(
+            decoded.as_string::<i32>(),
+            &StringArray::from(texts.to_vec())
+        );
     }
 }

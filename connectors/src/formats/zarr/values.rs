@@ -148,10 +148,11 @@ fn lists_of(numbers: Numbers, bytes: Vec<u8>, ends: &[usize]) -> Result<ArrayRef
     Ok(Arc::new(lists.map_err(|error| error.to_string())?))
 }
 
-/// The same values, NULL where `mask` is 0.
+/// The same values, NULL where `mask` is 0 too.
 fn with_mask(values: &ArrayRef, mask: &[u8]) -> Result<ArrayRef, String> {
     let valid = BooleanBuffer::from_iter(mask.iter().map(|cell| *cell != 0));
+    let valid = NullBuffer::union(values.nulls(), Some(&NullBuffer::new(valid)));
     let masked = values.to_data().into_builder();
-    let masked = masked.nulls(Some(NullBuffer::new(valid))).build();
+    let masked = masked.nulls(valid).build();
     masked.map(make_array).map_err(|error| error.to_string())
 }

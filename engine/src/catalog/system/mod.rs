@@ -7,6 +7,7 @@
 mod chunks;
 pub(crate) mod column;
 mod dimensions;
+mod jobs;
 mod stores;
 mod tables;
 mod variables;
@@ -76,6 +77,7 @@ impl SystemSchema {
                 ),
                 ("chunks", SystemTable::<chunks::Chunks>::provider(&catalog)),
                 ("stores", SystemTable::<stores::Stores>::provider(&catalog)),
+                ("jobs", SystemTable::<jobs::JobList>::provider(&catalog)),
             ],
         }
     }

@@ -200,6 +200,13 @@ impl DisplayAs for GridAggregateExec {
                 Output::Kernel { kind, input } => {
                     format!("{}({})", kind.name(), describe(plan, &plan.inputs[*input]))
                 }
+                Output::Quantile { quantile, position } => {
+                    let series = &plan.series[*position];
+                    let filter = series.filter.as_ref();
+                    let filter = filter.map(|filter| format!(" FILTER {filter}"));
+                    quantile.describe(&format!("{}{}", series.values, filter.unwrap_or_default()))
+                }
+                Output::Edge { position } => plan.edges[*position].name.clone(),
                 Output::Pair { kind, position } => {
                     let pair = &plan.pairs[*position];
                     format!("{kind:?}({}, {})", pair.x, pair.y)
@@ -215,6 +222,9 @@ impl DisplayAs for GridAggregateExec {
             keys.join(", "),
             aggregates.join(", ")
         )?;
+        if plan.passes > 1 {
+            write!(f, "passes={}{separator}", plan.passes)?;
+        }
         if let Some(join) = &self.regions {
             write!(f, "on=[{}]{separator}", join.condition_texts())?;
         }

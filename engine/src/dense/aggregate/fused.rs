@@ -4,13 +4,11 @@ use std::sync::Arc;
 
 use arrow::buffer::BooleanBuffer;
 use datafusion::common::{Result, internal_err};
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::Column;
 use graticule_functions::kernels::Needs;
 use graticule_functions::kernels::program::{CellType, Cells, PIECE};
 
-use crate::cube::Cube;
 use crate::dense::aggregate::groups::{Plane, Values};
+use crate::dense::aggregate::inputs::column;
 use crate::dense::aggregate::layout::{UnitLayout, Visit};
 use crate::dense::aggregate::pieces::for_each_piece;
 use crate::dense::aggregate::plan::{ElementType, GridAggregatePlan, Input, Source};
@@ -62,7 +60,7 @@ impl Fused {
             let wanted = match input.element {
                 ElementType::Float32 => CellType::Float32,
                 ElementType::Float64 => CellType::Float64,
-                ElementType::Int64 => CellType::Int64,
+                ElementType::Int64 | ElementType::Bits => CellType::Int64,
             };
             let values = match expression {
                 None => None,
@@ -147,12 +145,6 @@ impl Fused {
         }
         Ok(())
     }
-}
-
-/// A variable as an expression over the table.
-fn column(cube: &Cube, variable: usize) -> Arc<dyn PhysicalExpr> {
-    let position = cube.axes.len() + variable;
-    Arc::new(Column::new(cube.schema.field(position).name(), position))
 }
 
 impl Input {

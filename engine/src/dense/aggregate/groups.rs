@@ -2,13 +2,20 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use arrow::array::ArrayRef;
+use arrow::array::types::{Float32Type, Float64Type, Int64Type};
 use datafusion::common::{Result, internal_err};
+use datafusion::execution::memory_pool::MemoryReservation;
 use graticule_functions::kernels::Bits;
 
+use crate::dense::aggregate::bits::BitState;
+use crate::dense::aggregate::edges::EdgeState;
 use crate::dense::aggregate::general::Accumulators;
 use crate::dense::aggregate::layout::{Extent, Visit};
+use crate::dense::aggregate::output::flat;
 use crate::dense::aggregate::pairs::PairState;
 use crate::dense::aggregate::plan::{ElementType, GridAggregatePlan, Input};
+use crate::dense::aggregate::quantiles::Kept;
 use crate::dense::aggregate::state::State;
 
 /// The values of an input, flat, in the type in which kernels read them.
@@ -24,6 +31,23 @@ pub(crate) enum Values<'a> {
     Int64(&'a [i64]),
 }
 
+impl<'a> Values<'a> {
+    /// Those of an array of `element`.
+    ///
+    /// # Errors
+    /// An array of another type, which the plan rules out.
+    pub(crate) fn of(values: Option<&'a ArrayRef>, element: ElementType) -> Result<Self> {
+        let Some(values) = values else {
+            return Ok(Self::Any);
+        };
+        Ok(match element {
+            ElementType::Float32 => Self::Float32(flat::<Float32Type>(values)?),
+            ElementType::Float64 => Self::Float64(flat::<Float64Type>(values)?),
+            ElementType::Int64 | ElementType::Bits => Self::Int64(flat::<Int64Type>(values)?),
+        })
+    }
+}
+
 /// The state of one input, in the type in which kernels read it.
 #[derive(Debug, Clone)]
 pub(crate) enum InputState {
@@ -33,6 +57,8 @@ pub(crate) enum InputState {
     Float64(State<f64>),
     /// Of integers.
     Int64(State<i64>),
+    /// Of the bits of integers.
+    Bits(BitState),
 }
 
 impl InputState {
@@ -41,6 +67,7 @@ impl InputState {
             ElementType::Float32 => Self::Float32(State::new(groups, input.needs)),
             ElementType::Float64 => Self::Float64(State::new(groups, input.needs)),
             ElementType::Int64 => Self::Int64(State::new(groups, input.needs)),
+            ElementType::Bits => Self::Bits(BitState::new(groups)),
         }
     }
 
@@ -61,6 +88,7 @@ impl InputState {
             (Self::Float32(state), Values::Float32(values)) => state.add(values, valid, visit),
             (Self::Float64(state), Values::Float64(values)) => state.add(values, valid, visit),
             (Self::Int64(state), Values::Int64(values)) => state.add(values, valid, visit),
+            (Self::Bits(state), Values::Int64(values)) => state.add(values, valid, visit),
             _ => return internal_err!("an input is read in another type than it is reduced in"),
         }
         Ok(())
@@ -72,6 +100,7 @@ impl InputState {
             (Self::Float32(mine), Self::Float32(theirs)) => mine.merge_floats(theirs),
             (Self::Float64(mine), Self::Float64(theirs)) => mine.merge_floats(theirs),
             (Self::Int64(mine), Self::Int64(theirs)) => mine.merge_integers(theirs),
+            (Self::Bits(mine), Self::Bits(theirs)) => mine.merge(theirs),
             _ => return internal_err!("workers of one aggregate read different types"),
         }
         Ok(())
@@ -83,6 +112,7 @@ impl InputState {
             Self::Float32(state) => &state.count,
             Self::Float64(state) => &state.count,
             Self::Int64(state) => &state.count,
+            Self::Bits(state) => state.counts(),
         }
     }
 }
@@ -94,6 +124,8 @@ pub(crate) struct Plane {
     pub(crate) inputs: Vec<InputState>,
     /// One per pair of the plan.
     pub(crate) pairs: Vec<PairState>,
+    /// One per first or last value of the plan.
+    pub(crate) edges: Vec<EdgeState>,
 }
 
 impl Plane {
@@ -104,6 +136,7 @@ impl Plane {
         Self {
             inputs: inputs.collect(),
             pairs: plan.pairs.iter().map(|_| PairState::new(groups)).collect(),
+            edges: plan.edges.iter().map(|_| EdgeState::new(groups)).collect(),
         }
     }
 
@@ -112,6 +145,9 @@ impl Plane {
             mine.merge(theirs)?;
         }
         for (mine, theirs) in std::iter::zip(&mut self.pairs, &other.pairs) {
+            mine.merge(theirs);
+        }
+        for (mine, theirs) in std::iter::zip(&mut self.edges, &other.edges) {
             mine.merge(theirs);
         }
         Ok(())
@@ -124,6 +160,8 @@ pub(crate) struct Groups {
     pub(crate) extent: Extent,
     /// Per code of the first axis, when a cell of it has been seen.
     pub(crate) planes: Vec<Option<Plane>>,
+    /// Values that are kept, one entry per series of the plan.
+    pub(crate) kept: Vec<Kept>,
     /// The states of aggregates without a kernel.
     pub(crate) general: Accumulators,
 }
@@ -132,8 +170,10 @@ impl Groups {
     /// Nothing seen in the groups of `extent`.
     pub(crate) fn new(plan: &GridAggregatePlan, extent: Extent) -> Result<Self> {
         let groups = extent.planes() * extent.plane();
+        let kept = plan.series.iter().map(|series| Kept::new(series.element));
         Ok(Self {
             planes: (0..extent.planes()).map(|_| None).collect(),
+            kept: kept.collect(),
             general: Accumulators::new(&plan.general, &plan.scan.cube.schema, groups)?,
             extent,
         })
@@ -158,6 +198,9 @@ impl Groups {
                 (Some(mine), Some(theirs)) => mine.merge(&theirs)?,
             }
         }
+        for (mine, theirs) in std::iter::zip(&mut self.kept, other.kept) {
+            mine.merge(theirs)?;
+        }
         self.general.merge(other.general)
     }
 }
@@ -172,7 +215,8 @@ pub(crate) struct Gathered {
 struct GatheredState {
     working: usize,
     emitted: bool,
-    groups: Option<Groups>,
+    /// The groups of those that have finished, and what they weigh.
+    groups: Option<(Groups, MemoryReservation)>,
 }
 
 impl std::fmt::Debug for Gathered {
@@ -187,14 +231,19 @@ impl Gathered {
         self.lock().working += 1;
     }
 
-    /// A worker has finished with `groups`. The last one gets everything back.
-    pub(crate) fn finish(&self, groups: Groups) -> Result<Option<Groups>> {
+    /// A worker has finished with `groups`, which weigh `memory`. The last one gets everything back.
+    pub(crate) fn finish(
+        &self,
+        groups: Groups,
+        memory: MemoryReservation,
+    ) -> Result<Option<(Groups, MemoryReservation)>> {
         let mut state = self.lock();
         let gathered = match state.groups.take() {
-            None => groups,
-            Some(mut gathered) => {
+            None => (groups, memory),
+            Some((mut gathered, held)) => {
                 gathered.merge(groups)?;
-                gathered
+                held.grow(memory.free());
+                (gathered, held)
             }
         };
         state.working -= 1;

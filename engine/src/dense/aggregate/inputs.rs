@@ -5,15 +5,20 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
-use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::expressions::{CastExpr, Column, Literal};
 use datafusion::physical_expr::utils::collect_columns;
+use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_expr_common::physical_expr::is_volatile;
 use graticule_functions::kernels::Needs;
 
+use crate::cube::Cube;
+use crate::dense::aggregate::edges::{AxisRanks, Edge};
 use crate::dense::aggregate::pairs::PairKind;
-use crate::dense::aggregate::plan::{ElementType, General, Input, Kind, Output, Pair, Source};
+use crate::dense::aggregate::plan::{
+    BitOperation, ElementType, General, Input, Kind, Output, Pair, Series, Source,
+};
+use crate::dense::aggregate::quantiles::Quantile;
 use crate::dense::keys::GroupKeys;
 use crate::scan::CubeScan;
 use crate::scan::skipping::Summarised;
@@ -44,8 +49,11 @@ pub(super) fn summarised(inputs: &[Input], keys: &GroupKeys) -> Option<Summarise
 /// Collects what the aggregates of one plan read.
 pub(super) struct Builder<'a> {
     pub(super) scan: &'a CubeScan,
+    pub(super) keys: &'a GroupKeys,
     pub(super) inputs: Vec<Input>,
     pub(super) pairs: Vec<Pair>,
+    pub(super) series: Vec<Series>,
+    pub(super) edges: Vec<Edge>,
     pub(super) general: Vec<General>,
     /// Columns of the table that are read, with repetitions.
     pub(super) variables: Vec<usize>,
@@ -109,13 +117,11 @@ impl Builder<'_> {
         function: &Arc<AggregateFunctionExpr>,
         arguments: Vec<Arc<dyn PhysicalExpr>>,
         filter: Option<Arc<dyn PhysicalExpr>>,
+        order: &[(Arc<dyn PhysicalExpr>, PhysicalSortExpr)],
     ) -> Result<std::result::Result<Output, String>> {
         let name = function.fun().name().to_string();
         if function.is_distinct() {
             return Ok(Err(format!("{name}(DISTINCT …)")));
-        }
-        if !function.order_bys().is_empty() {
-            return Ok(Err(format!("{name}(… ORDER BY …)")));
         }
         if arguments.iter().chain(&filter).any(is_volatile) {
             return Ok(Err(format!("an argument of {name} is volatile")));
@@ -124,6 +130,19 @@ impl Builder<'_> {
         let mut columns = arguments.iter().chain(&filter).flat_map(collect_columns);
         if columns.any(|column| column.index() >= first_of_regions) {
             return Ok(Err(format!("an argument of {name} reads the regions")));
+        }
+        if let Some(quantile) = Quantile::of(function, &arguments)
+            && let Some(position) = self.kept(&arguments[0], filter.as_ref())?
+        {
+            return Ok(Ok(Output::Quantile { quantile, position }));
+        }
+        if let ("first_value" | "last_value", [argument]) = (name.as_str(), &arguments[..])
+            && let Some(edge) = self.edge(function, argument, filter.as_ref(), order)?
+        {
+            return Ok(edge.map(|position| Output::Edge { position }));
+        }
+        if !order.is_empty() {
+            return Ok(Err(format!("{name}(… ORDER BY …)")));
         }
         if let [argument] = arguments.as_slice()
             && let Some(output) = self.kernel(&name, function, argument, filter.as_ref())?
@@ -169,6 +188,82 @@ impl Builder<'_> {
         Ok(Ok(Output::General { position }))
     }
 
+    /// The position of a first or last value, or the reason why cells have no order; `None` where its
+    /// values are of a type that only DataFusion knows.
+    fn edge(
+        &mut self,
+        function: &AggregateFunctionExpr,
+        argument: &Arc<dyn PhysicalExpr>,
+        filter: Option<&Arc<dyn PhysicalExpr>>,
+        order: &[(Arc<dyn PhysicalExpr>, PhysicalSortExpr)],
+    ) -> Result<Option<std::result::Result<usize, String>>> {
+        let cube = &self.scan.cube;
+        let element = match argument.data_type(&cube.schema)? {
+            DataType::Float32 => ElementType::Float32,
+            DataType::Float64 => ElementType::Float64,
+            DataType::Boolean | DataType::Timestamp(..) => ElementType::Int64,
+            returns if returns.is_integer() => ElementType::Bits,
+            _ => return Ok(None),
+        };
+        let name = function.fun().name();
+        let selections = &self.scan.predicate.selections;
+        let is_last = name == "last_value";
+        let ranks = match AxisRanks::new(cube, self.keys, selections, order, is_last) {
+            Ok(ranks) => ranks,
+            Err(reason) => return Ok(Some(Err(format!("{name}: {reason}")))),
+        };
+        let edge = Edge {
+            values: Arc::clone(argument),
+            element,
+            filter: filter.cloned(),
+            ignore_nulls: function.ignore_nulls(),
+            order: ranks,
+            name: function.name().to_string(),
+        };
+        self.reads(&edge.values);
+        if let Some(filter) = &edge.filter {
+            self.reads(filter);
+        }
+        self.edges.push(edge);
+        Ok(Some(Ok(self.edges.len() - 1)))
+    }
+
+    /// The position of a series that is kept, which may be there already; `None` where its values are no
+    /// numbers that are floats, or become some without a loss.
+    fn kept(
+        &mut self,
+        argument: &Arc<dyn PhysicalExpr>,
+        filter: Option<&Arc<dyn PhysicalExpr>>,
+    ) -> Result<Option<usize>> {
+        let returns = argument.data_type(&self.scan.cube.schema)?;
+        if !matches!(returns, DataType::Float32 | DataType::Float64) {
+            return Ok(None);
+        }
+        let (source, stored) = self.source(argument)?;
+        let values = match source {
+            Source::Variable(variable) => column(&self.scan.cube, variable),
+            _ => Arc::clone(argument),
+        };
+        let series = Series {
+            values,
+            element: match stored {
+                DataType::Float32 => ElementType::Float32,
+                _ => ElementType::Float64,
+            },
+            filter: filter.cloned(),
+        };
+        self.reads(&series.values);
+        if let Some(filter) = &series.filter {
+            self.reads(filter);
+        }
+        let mut known = self.series.iter();
+        let position = known.position(|other| series.reads_the_same(other));
+        if position.is_none() {
+            self.series.push(series);
+        }
+        Ok(Some(position.unwrap_or(self.series.len() - 1)))
+    }
+
     /// The kernel that computes an aggregate of one argument, if there is one.
     fn kernel(
         &mut self,
@@ -201,6 +296,10 @@ impl Builder<'_> {
             "var_pop" => variance(true, false),
             "stddev" | "stddev_samp" => variance(false, true),
             "stddev_pop" => variance(true, true),
+            // Their values are read, whatever is done with them.
+            "bit_and" => (Kind::Bits(BitOperation::And), sum),
+            "bit_or" => (Kind::Bits(BitOperation::Or), sum),
+            "bit_xor" => (Kind::Bits(BitOperation::Xor), sum),
             _ => return Ok(None),
         };
         let output = |input| Ok(Some(Output::Kernel { kind, input }));
@@ -216,6 +315,10 @@ impl Builder<'_> {
         let Some(element) = element_type(&stored, kind, is_float) else {
             return Ok(None);
         };
+        let is_computed = matches!(source, Source::Computed(_)) || filter.is_some();
+        if is_computed && element == ElementType::Bits && stored == DataType::UInt64 {
+            return Ok(None);
+        }
         let returns = function.field().data_type().clone();
         let is_known = match kind {
             Kind::Sum => match element {
@@ -272,6 +375,9 @@ fn widens(stored: &DataType, to: &DataType) -> bool {
 
 /// In which type kernels read values of type `stored`; `None` where only DataFusion can.
 fn element_type(stored: &DataType, kind: Kind, is_float: bool) -> Option<ElementType> {
+    if matches!(kind, Kind::Bits(_)) {
+        return stored.is_integer().then_some(ElementType::Bits);
+    }
     match stored {
         DataType::Float32 => Some(ElementType::Float32),
         DataType::Float64 => Some(ElementType::Float64),
@@ -284,4 +390,10 @@ fn element_type(stored: &DataType, kind: Kind, is_float: bool) -> Option<Element
         }
         _ => (kind == Kind::Count).then_some(ElementType::Int64),
     }
+}
+
+/// A variable as an expression over the table.
+pub(super) fn column(cube: &Cube, variable: usize) -> Arc<dyn PhysicalExpr> {
+    let position = cube.axes.len() + variable;
+    Arc::new(Column::new(cube.schema.field(position).name(), position))
 }

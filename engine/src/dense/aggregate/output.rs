@@ -54,6 +54,7 @@ impl InputState {
                 }
                 None => state.add_known(group, count, &[]),
             },
+            Self::Bits(_) => return internal_err!("bits of values that were not read"),
         }
         Ok(())
     }
@@ -93,7 +94,20 @@ impl InputState {
                     _ => Arc::new(Int64Array::try_new(sums.into(), nulls)?),
                 })
             }
-            (Self::Int64(_), kind) => internal_err!("no kernel for {kind:?} of integers"),
+            (Self::Bits(state), Kind::Bits(operation)) => {
+                let words = state.groups.iter().map(|group| operation.of(group));
+                let nulls = at_least(state.counts(), 1);
+                let words = Int64Array::try_new(words.collect(), nulls)?;
+                match returns {
+                    DataType::UInt64 => {
+                        Ok(Arc::new(words.unary::<_, UInt64Type>(i64::cast_unsigned)))
+                    }
+                    _ => Ok(cast(&words, returns)?),
+                }
+            }
+            (Self::Bits(_) | Self::Int64(_), kind) => {
+                internal_err!("no kernel for {kind:?} of integers")
+            }
         }
     }
 }
@@ -186,10 +200,15 @@ pub(crate) fn as_elements(values: &ArrayRef, element: ElementType) -> Result<Arr
     let wanted = match element {
         ElementType::Float32 => DataType::Float32,
         ElementType::Float64 => DataType::Float64,
-        ElementType::Int64 => DataType::Int64,
+        ElementType::Int64 | ElementType::Bits => DataType::Int64,
     };
     if *values.data_type() == wanted {
         return Ok(Arc::clone(values));
+    }
+    if element == ElementType::Bits
+        && let Some(unsigned) = values.as_primitive_opt::<UInt64Type>()
+    {
+        return Ok(Arc::new(unsigned.unary::<_, Int64Type>(u64::cast_signed)));
     }
     Ok(cast(values, &wanted)?)
 }

@@ -9,10 +9,14 @@ use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::expressions::Literal;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use graticule_functions::kernels::Needs;
+use graticule_functions::kernels::bitwise::Bitwise;
 
+use crate::dense::aggregate::bits::BitState;
 use crate::dense::aggregate::cells::Cells;
+use crate::dense::aggregate::edges::{Edge, EdgeState};
 use crate::dense::aggregate::inputs::{Builder, summarised};
 use crate::dense::aggregate::pairs::{PairKind, PairState};
+use crate::dense::aggregate::quantiles::Quantile;
 use crate::dense::aggregate::state::State;
 use crate::dense::aggregate::tiles::Tiling;
 use crate::dense::keys::GroupKeys;
@@ -38,8 +42,31 @@ const EVEN_TILES: u64 = 16;
 /// tiles: units are smaller pieces of work than tiles, and adding up so few groups takes milliseconds.
 const FEW_BYTES: usize = 32 << 20;
 
-/// States of more bytes than this are left to DataFusion's aggregate, which can spill.
-const MOST_BYTES: usize = 1 << 30;
+/// What is held of one group.
+#[derive(Debug, Clone, Copy)]
+enum Holding {
+    Bytes(usize),
+    /// Accumulators of DataFusion, of unknown size.
+    Accumulators,
+    /// All values.
+    Values,
+}
+
+impl Holding {
+    fn of(
+        inputs: &[Input],
+        pairs: &[Pair],
+        edges: &[Edge],
+        series: &[Series],
+        general: &[General],
+    ) -> Self {
+        match (series.is_empty(), general.is_empty()) {
+            (false, _) => Self::Values,
+            (true, false) => Self::Accumulators,
+            (true, true) => Self::Bytes(bytes_per_group(inputs, pairs, edges)),
+        }
+    }
+}
 
 /// The type in which kernels read an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +77,18 @@ pub(crate) enum ElementType {
     Float64,
     /// Integers, times and truths.
     Int64,
+    /// Integers as words of bits.
+    Bits,
+}
+
+impl ElementType {
+    /// Bytes of a value.
+    pub(crate) fn width(self) -> usize {
+        match self {
+            Self::Float32 => 4,
+            Self::Float64 | Self::Int64 | Self::Bits => 8,
+        }
+    }
 }
 
 /// Where an input comes from.
@@ -90,6 +129,7 @@ impl Input {
             ElementType::Float32 => State::<f32>::bytes_per_group(self.needs),
             ElementType::Float64 => State::<f64>::bytes_per_group(self.needs),
             ElementType::Int64 => State::<i64>::bytes_per_group(self.needs),
+            ElementType::Bits => BitState::BYTES_PER_GROUP,
         }
     }
 }
@@ -107,6 +147,26 @@ pub(crate) enum Kind {
         population: bool,
         root: bool,
     },
+    Bits(BitOperation),
+}
+
+/// What is done with the bits of integers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BitOperation {
+    And,
+    Or,
+    Xor,
+}
+
+impl BitOperation {
+    /// What is left of a group.
+    pub(crate) fn of(self, group: &Bitwise) -> i64 {
+        match self {
+            Self::And => group.and,
+            Self::Or => group.or,
+            Self::Xor => group.xor,
+        }
+    }
 }
 
 impl Kind {
@@ -124,6 +184,9 @@ impl Kind {
                 (true, false) => "stddev_samp",
                 (true, true) => "stddev_pop",
             },
+            Self::Bits(BitOperation::And) => "bit_and",
+            Self::Bits(BitOperation::Or) => "bit_or",
+            Self::Bits(BitOperation::Xor) => "bit_xor",
         }
     }
 }
@@ -133,10 +196,36 @@ impl Kind {
 pub(crate) enum Output {
     /// From the state of an input.
     Kernel { kind: Kind, input: usize },
+    /// From the values that are kept of a series.
+    Quantile { quantile: Quantile, position: usize },
+    /// From the first cell of each group in an order.
+    Edge { position: usize },
     /// From the sums of a pair of series.
     Pair { kind: PairKind, position: usize },
     /// From an accumulator of DataFusion.
     General { position: usize },
+}
+
+/// Values that are kept until their groups are complete.
+#[derive(Debug, Clone)]
+pub(crate) struct Series {
+    /// Over the table's schema.
+    pub(crate) values: Arc<dyn PhysicalExpr>,
+    /// Floats of either width.
+    pub(crate) element: ElementType,
+    /// `FILTER (WHERE …)`.
+    pub(crate) filter: Option<Arc<dyn PhysicalExpr>>,
+}
+
+impl Series {
+    pub(super) fn reads_the_same(&self, other: &Self) -> bool {
+        let Self {
+            values,
+            element,
+            filter,
+        } = self;
+        values == &other.values && *element == other.element && filter == &other.filter
+    }
 }
 
 /// Two series of values that aggregates read together, over the table's schema.
@@ -170,6 +259,8 @@ pub(crate) struct GridAggregatePlan {
     pub(crate) keys: GroupKeys,
     pub(crate) inputs: Vec<Input>,
     pub(crate) pairs: Vec<Pair>,
+    pub(crate) series: Vec<Series>,
+    pub(crate) edges: Vec<Edge>,
     pub(crate) general: Vec<General>,
     pub(crate) outputs: Vec<Output>,
     /// The input that counts rows, where a predicate may leave groups without any.
@@ -178,6 +269,8 @@ pub(crate) struct GridAggregatePlan {
     pub(crate) tiling: Tiling,
     pub(crate) schema: SchemaRef,
     pub(crate) partitions: usize,
+    /// How often each chunk is decoded.
+    pub(crate) passes: u64,
 }
 
 /// A plan, or the reason why the rows are aggregated instead.
@@ -223,8 +316,11 @@ impl GridAggregatePlan {
         };
         let mut builder = Builder {
             scan,
+            keys: &keys,
             inputs: Vec::new(),
             pairs: Vec::new(),
+            series: Vec::new(),
+            edges: Vec::new(),
             general: Vec::new(),
             variables: Vec::new(),
         };
@@ -242,7 +338,10 @@ impl GridAggregatePlan {
                 .map(over_cube)
                 .collect::<Result<Vec<_>>>()?;
             let filter = filter.as_ref().map(over_cube).transpose()?;
-            match builder.output(function, arguments, filter)? {
+            let order = function.order_bys().iter();
+            let order = order.map(|sort| Ok((over_cube(&sort.expr)?, sort.clone())));
+            let order = order.collect::<Result<Vec<_>>>()?;
+            match builder.output(function, arguments, filter, &order)? {
                 Ok(output) => outputs.push(output),
                 Err(reason) => return Ok(Err(reason)),
             }
@@ -250,18 +349,21 @@ impl GridAggregatePlan {
         let Builder {
             inputs,
             pairs,
+            series,
+            edges,
             general,
             variables,
             ..
         } = builder;
         let mut scan = scan.for_operator(&variables)?;
-        if pairs.is_empty() && general.is_empty() && cells.regions.is_none() {
+        let is_summary = pairs.is_empty() && series.is_empty() && edges.is_empty();
+        let is_summary = is_summary && general.is_empty();
+        if is_summary && cells.regions.is_none() {
             scan.skipping.summarised = summarised(&inputs, &keys);
         }
         let scan = Arc::new(scan);
-        let bytes = bytes_per_group(&inputs, &pairs);
-        let shares = general.is_empty().then_some(bytes);
-        let (mode, tiling) = Self::divide(&keys, &scan, partitions, shares);
+        let holding = Holding::of(&inputs, &pairs, &edges, &series, &general);
+        let (mode, tiling) = Self::divide(&keys, &scan, partitions, holding);
         // One accumulator object per group, all of which are visited for every unit.
         let slow = general
             .iter()
@@ -273,12 +375,15 @@ impl GridAggregatePlan {
             keys,
             inputs,
             pairs,
+            series,
+            edges,
             general,
             outputs,
             rows,
             tiling,
             schema,
             partitions,
+            passes: 1,
         };
         if let Some(name) = slow
             && plan.held_groups() as u64 > plan.scan.grid().largest_unit()
@@ -287,28 +392,40 @@ impl GridAggregatePlan {
                 "{name} over more groups than a chunk has cells"
             )));
         }
-        if plan.state_bytes().saturating_mul(partitions) > MOST_BYTES {
-            return Ok(Err("the groups need more than 1 GiB".to_string()));
+        // The groups of regions are not known yet.
+        match plan.keys.is_complete() {
+            true => Ok(plan.within_memory()),
+            false => Ok(Ok(plan)),
         }
-        Ok(Ok(plan))
     }
 
-    /// Who puts which groups together. `bytes_per_group` is none where states are larger than is known.
+    /// Who puts which groups together.
     fn divide(
         keys: &GroupKeys,
         scan: &CubeScan,
         partitions: usize,
-        bytes_per_group: Option<usize>,
+        holding: Holding,
     ) -> (Mode, Tiling) {
         let tiling = Tiling::new(keys, &scan.grid());
         let (tiles, workers) = (tiling.grid.tiles(), partitions.max(2) as u64);
-        let bytes = bytes_per_group.map(|bytes| {
-            let of_worker = keys.groups().saturating_mul(bytes);
-            of_worker.saturating_mul(partitions)
-        });
-        let is_cheaper = tiles >= workers.saturating_mul(EVEN_TILES)
-            || bytes.is_none_or(|bytes| bytes > FEW_BYTES);
-        let mode = match keys.groups() >= MANY_GROUPS && tiles >= workers && is_cheaper {
+        let has_many_groups = keys.groups() >= MANY_GROUPS;
+        // Among the values that several workers have kept one of them selects alone. Tiles are quicker even
+        // where most workers get none.
+        let least = match holding {
+            Holding::Values => (workers / 4).max(2),
+            Holding::Accumulators | Holding::Bytes(_) => workers,
+        };
+        let is_cheaper = match holding {
+            // Values are kept of one tile instead of all.
+            Holding::Values => true,
+            Holding::Accumulators => has_many_groups,
+            Holding::Bytes(bytes) => {
+                let of_worker = keys.groups().saturating_mul(bytes);
+                let is_even = tiles >= workers.saturating_mul(EVEN_TILES);
+                has_many_groups && (is_even || of_worker.saturating_mul(partitions) > FEW_BYTES)
+            }
+        };
+        let mode = match tiles >= least && is_cheaper {
             true => Mode::Tiles,
             false => Mode::Shared,
         };
@@ -322,16 +439,23 @@ impl GridAggregatePlan {
     pub(crate) fn with_regions(&self, regions: Regions) -> Result<Self> {
         let scan = Arc::new(self.scan.narrowed(regions.selections.clone()));
         let keys = self.keys.with_regions(regions, &scan.grid())?;
-        let bytes = bytes_per_group(&self.inputs, &self.pairs);
-        let shares = self.general.is_empty().then_some(bytes);
-        let (mode, tiling) = Self::divide(&keys, &scan, self.partitions, shares);
-        Ok(Self {
+        let holding = Holding::of(
+            &self.inputs,
+            &self.pairs,
+            &self.edges,
+            &self.series,
+            &self.general,
+        );
+        let (mode, tiling) = Self::divide(&keys, &scan, self.partitions, holding);
+        let plan = Self {
             scan,
             keys,
             mode,
             tiling,
             ..self.clone()
-        })
+        };
+        // It is too late for rows: where parts are too large, too, the memory pool decides.
+        Ok(plan.clone().within_memory().unwrap_or(plan))
     }
 
     /// Groups that a worker holds at a time, at most.
@@ -344,15 +468,15 @@ impl GridAggregatePlan {
 
     /// Bytes of state for the groups that a worker holds at a time, at most.
     pub(crate) fn state_bytes(&self) -> usize {
-        let per_group = bytes_per_group(&self.inputs, &self.pairs);
+        let per_group = bytes_per_group(&self.inputs, &self.pairs, &self.edges);
         self.held_groups().saturating_mul(per_group)
     }
 }
 
 /// Bytes of state of one group.
-fn bytes_per_group(inputs: &[Input], pairs: &[Pair]) -> usize {
+fn bytes_per_group(inputs: &[Input], pairs: &[Pair], edges: &[Edge]) -> usize {
     let inputs: usize = inputs.iter().map(Input::bytes_per_group).sum();
-    inputs + pairs.len() * PairState::BYTES_PER_GROUP
+    inputs + pairs.len() * PairState::BYTES_PER_GROUP + edges.len() * EdgeState::BYTES_PER_GROUP
 }
 
 /// NULL of the type of `expression`, or its value where it is a literal: one row that a general

@@ -14,6 +14,9 @@ pub(crate) struct Tiling {
     ranges: Vec<Vec<(u32, u32)>>,
     /// Last unit along the first axis that holds a code, for each code.
     last_unit: Vec<u64>,
+    /// Units along the first axis from the first to the last one that holds a code, at most; all of them
+    /// where it has no key.
+    longest_span: u64,
 }
 
 impl Tiling {
@@ -22,6 +25,7 @@ impl Tiling {
         let mut ranges = Vec::with_capacity(counts.len());
         let mut is_tile_axis = Vec::with_capacity(counts.len());
         let mut last_unit = Vec::new();
+        let mut longest_span = counts.first().copied().unwrap_or(1);
         for (axis, count) in counts.iter().enumerate() {
             let codes = &keys.axes[axis];
             if !codes.is_keyed {
@@ -30,6 +34,7 @@ impl Tiling {
                 continue;
             }
             let mut seen = vec![u64::MAX; codes.count];
+            let mut first_unit = seen.clone();
             let mut is_tile = true;
             let mut of_units = Vec::with_capacity(*count as usize);
             for position in 0..*count {
@@ -39,6 +44,8 @@ impl Tiling {
                     let seen = &mut seen[code as usize];
                     is_tile &= *seen == u64::MAX || *seen == position;
                     *seen = position;
+                    let first = &mut first_unit[code as usize];
+                    *first = position.min(*first);
                     (low, high) = (low.min(code), high.max(code + 1));
                 }
                 of_units.push((low, high));
@@ -46,6 +53,12 @@ impl Tiling {
             ranges.push(of_units);
             is_tile_axis.push(is_tile);
             if axis == 0 {
+                let spans =
+                    std::iter::zip(&first_unit, &seen).filter(|(first, _)| **first < u64::MAX);
+                longest_span = spans
+                    .map(|(first, last)| last + 1 - first)
+                    .max()
+                    .unwrap_or(1);
                 last_unit = seen;
             }
         }
@@ -56,6 +69,7 @@ impl Tiling {
             },
             ranges,
             last_unit,
+            longest_span,
         }
     }
 
@@ -93,6 +107,23 @@ impl Tiling {
             low: vec![0; keys.axes.len()],
             sizes: keys.axes.iter().map(|axis| axis.count).collect(),
         }
+    }
+
+    /// Cells of a tile whose groups are not complete, at most; `lengths` are those of all axes.
+    pub(crate) fn held_cells(
+        &self,
+        grid: &ScanGrid,
+        lengths: impl Iterator<Item = usize>,
+    ) -> usize {
+        let cells = lengths.enumerate().map(|(axis, length)| {
+            let unit = grid.chunks(axis).size() as usize;
+            match self.grid.is_tile_axis[axis] {
+                true => unit.min(length),
+                false if axis == 0 => unit.saturating_mul(self.longest_span as usize).min(length),
+                false => length,
+            }
+        });
+        cells.fold(1, usize::saturating_mul)
     }
 
     /// Groups of the largest tile.

@@ -3,21 +3,22 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use arrow::array::types::{Float32Type, Float64Type, Int64Type};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::filter_record_batch;
-use datafusion::common::Result;
+use datafusion::common::{Result, internal_err};
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::physical_expr::PhysicalExpr;
 use graticule_functions::kernels::{Bits, Needs};
 
 use crate::dense::aggregate::fused::Fused;
 use crate::dense::aggregate::groups::{Gathered, Groups, Plane, Values};
+use crate::dense::aggregate::kept::{Cells, too_large, variable};
 use crate::dense::aggregate::known::add_known;
 use crate::dense::aggregate::layout::{Extent, UnitLayout};
-use crate::dense::aggregate::output::{as_elements, flat, key_columns, present};
-use crate::dense::aggregate::plan::{ElementType, GridAggregatePlan, Input, Mode, Output, Source};
+use crate::dense::aggregate::output::{as_elements, key_columns, present};
+use crate::dense::aggregate::plan::{GridAggregatePlan, Input, Mode, Output, Source};
+use crate::dense::aggregate::quantiles::Kept;
 use crate::dense::aggregate::tiles::Tiling;
 use crate::dense::expressions::{Evaluator, Predicate, spread, unit_rows};
 use crate::scan::assemble::UnitValues;
@@ -27,7 +28,7 @@ use crate::scan::units::{UnitCells, UnitReader};
 
 /// One partition of a grid aggregate.
 pub(crate) struct Worker {
-    plan: Arc<GridAggregatePlan>,
+    pub(super) plan: Arc<GridAggregatePlan>,
     units: UnitReader,
     gathered: Arc<Gathered>,
     /// Variables read with every unit, and those read only for units with a matching row.
@@ -38,12 +39,12 @@ pub(crate) struct Worker {
     /// Arguments and filters of aggregates without a kernel.
     general: Evaluator,
     tile: Option<u64>,
-    groups: Groups,
+    pub(super) groups: Groups,
     ready: VecDeque<RecordBatch>,
     batch_rows: usize,
     begun: bool,
     done: bool,
-    memory: MemoryReservation,
+    pub(super) memory: MemoryReservation,
 }
 
 impl Worker {
@@ -64,7 +65,9 @@ impl Worker {
             Mode::Tiles => Groups::none(&plan)?,
             Mode::Shared => Groups::new(&plan, Tiling::everything(&plan.keys))?,
         };
-        memory.try_resize(plan.state_bytes())?;
+        memory
+            .try_resize(plan.state_bytes())
+            .map_err(|error| too_large(&plan, error))?;
         Ok(Self {
             units,
             gathered,
@@ -101,23 +104,23 @@ impl Worker {
             }
             match self.units.next().await? {
                 Some(cells) => self.take(cells).await?,
-                None => self.finish()?,
+                None => self.finish().await?,
             }
             tokio::task::yield_now().await;
         }
     }
 
-    fn finish(&mut self) -> Result<()> {
+    async fn finish(&mut self) -> Result<()> {
         self.done = true;
         match self.plan.mode {
-            Mode::Tiles => self.emit_all(),
+            Mode::Tiles => self.emit_all().await,
             Mode::Shared => {
                 let none = Groups::none(&self.plan)?;
                 let groups = std::mem::replace(&mut self.groups, none);
-                if let Some(all) = self.gathered.finish(groups)? {
-                    self.groups = all;
+                if let Some((all, memory)) = self.gathered.finish(groups, self.memory.take())? {
+                    (self.groups, self.memory) = (all, memory);
                     self.tile = Some(0);
-                    self.emit_all()?;
+                    self.emit_all().await?;
                 }
                 Ok(())
             }
@@ -135,7 +138,7 @@ impl Worker {
         } = cells;
         let plan = Arc::clone(&self.plan);
         if plan.mode == Mode::Tiles {
-            self.enter(number)?;
+            self.enter(number).await?;
         }
         if let Some(summaries) = summaries {
             return add_known(&mut self.groups, &plan, &unit, &summaries);
@@ -207,10 +210,19 @@ impl Worker {
         }
         self.fused
             .reduce(unit, read, mask, &layout, &mut self.groups.planes)?;
-        if plan.general.is_empty() {
+        if plan.general.is_empty() && plan.series.is_empty() && plan.edges.is_empty() {
             return Ok(());
         }
         let mut computed = self.evaluate_general(unit, read)?.into_iter();
+        let mut cells = Cells {
+            unit,
+            read,
+            mask,
+            layout: &layout,
+            computed: &mut computed,
+        };
+        self.keep(&mut cells)?;
+        self.add_edges(&mut cells)?;
         let members = layout.members(unit.rows(), plane);
         for (position, general) in plan.general.iter().enumerate() {
             let arguments = computed.by_ref().take(general.arguments.len());
@@ -228,11 +240,12 @@ impl Worker {
                 .general
                 .add(position, &arguments, &members.groups, filter.as_ref())?;
         }
-        self.memory
-            .try_resize(self.plan.state_bytes() + self.groups.general.size())
+        let resized = self.memory.try_resize(self.held_bytes());
+        resized.map_err(|error| too_large(&self.plan, error))
     }
 
-    /// Arguments and filters of the aggregates without a kernel, at all cells of a unit.
+    /// What is computed of series that are kept, then arguments and filters of the aggregates without a
+    /// kernel, at all cells of a unit.
     fn evaluate_general(
         &mut self,
         unit: &Unit,
@@ -254,14 +267,7 @@ impl Worker {
         let values = values.filter(|_| input.needs != Needs::default());
         let converted = values.map(|values| as_elements(values, input.element));
         let converted = converted.transpose()?;
-        let values = match &converted {
-            None => Values::Any,
-            Some(values) => match input.element {
-                ElementType::Float32 => Values::Float32(flat::<Float32Type>(values)?),
-                ElementType::Float64 => Values::Float64(flat::<Float64Type>(values)?),
-                ElementType::Int64 => Values::Int64(flat::<Int64Type>(values)?),
-            },
-        };
+        let values = Values::of(converted.as_ref(), input.element)?;
         for visit in layout.visits() {
             if let Some(plane) = &mut self.groups.planes[visit.plane] {
                 plane.inputs[position].add(values, valid, &visit)?;
@@ -271,12 +277,16 @@ impl Worker {
     }
 
     /// Gets ready for unit `number`: emits what its tile, or its position, ends.
-    fn enter(&mut self, number: u64) -> Result<()> {
+    async fn enter(&mut self, number: u64) -> Result<()> {
         let plan = Arc::clone(&self.plan);
         let tile = plan.tiling.grid.tile_of(number);
         if self.tile != Some(tile) {
-            self.emit_all()?;
+            self.emit_all().await?;
+            let mut kept = std::mem::take(&mut self.groups.kept);
+            kept.iter_mut().for_each(Kept::clear);
             self.groups = Groups::new(&plan, plan.tiling.extent(&plan.keys, tile))?;
+            // Its memory serves the next tile.
+            self.groups.kept = kept;
             self.tile = Some(tile);
             return Ok(());
         }
@@ -289,11 +299,11 @@ impl Worker {
             .filter(|plane| self.groups.planes[*plane].is_some())
             .filter(|plane| plan.tiling.is_done(low + plane, position))
             .collect();
-        self.emit(&done)
+        self.emit(&done).await
     }
 
     /// Emits all planes that are still held.
-    fn emit_all(&mut self) -> Result<()> {
+    async fn emit_all(&mut self) -> Result<()> {
         if self.tile.is_none() {
             return Ok(());
         }
@@ -320,11 +330,11 @@ impl Worker {
                     || !self.plan.general.is_empty()
             })
             .collect();
-        self.emit(&planes)
+        self.emit(&planes).await
     }
 
     /// Emits the groups of `planes` and forgets them.
-    fn emit(&mut self, planes: &[usize]) -> Result<()> {
+    async fn emit(&mut self, planes: &[usize]) -> Result<()> {
         if planes.is_empty() {
             return Ok(());
         }
@@ -334,6 +344,7 @@ impl Worker {
             .map(|position| self.groups.general.results(position))
             .collect::<Result<_>>()?;
         for plane in planes {
+            let mut quantiles = self.quantiles(*plane, size).await?.into_iter();
             let states = self.groups.planes[*plane].take();
             let states = states.unwrap_or_else(|| Plane::new(&plan, size));
             let mut columns = key_columns(&plan, &self.groups.extent, &[*plane])?;
@@ -343,9 +354,20 @@ impl Worker {
                     Output::Kernel { kind, input } => {
                         states.inputs[*input].column(*kind, returns)?
                     }
+                    Output::Quantile { .. } => match quantiles.next() {
+                        Some(column) => column,
+                        None => return internal_err!("a quantile was not selected"),
+                    },
+                    Output::Edge { position } => {
+                        let element = plan.edges[*position].element;
+                        states.edges[*position].column(element, returns)?
+                    }
                     Output::Pair { kind, position } => states.pairs[*position].column(*kind)?,
                     Output::General { position } => general[*position].slice(plane * size, size),
                 });
+            }
+            for kept in &mut self.groups.kept {
+                kept.forget(*plane);
             }
             let options = RecordBatchOptions::new().with_row_count(Some(size));
             let schema = Arc::clone(&plan.schema);
@@ -367,16 +389,26 @@ impl Worker {
 }
 
 /// The cells that have a value; `None` when all have.
-fn null_bits(values: &ArrayRef) -> Option<BooleanBuffer> {
+pub(super) fn null_bits(values: &ArrayRef) -> Option<BooleanBuffer> {
     let nulls = values.logical_nulls();
     let nulls = nulls.filter(|nulls| nulls.null_count() > 0);
     nulls.map(NullBuffer::into_inner)
 }
 
-/// The arguments and filters of aggregates without a kernel, in the order in which
-/// [`Worker::reduce`] takes their values.
+/// What is computed of series and of first and last values, and arguments and filters of aggregates without
+/// a kernel, in the order in which [`Worker::reduce`] takes their values.
 fn general_expressions(plan: &GridAggregatePlan) -> Vec<Arc<dyn PhysicalExpr>> {
     let mut all = Vec::new();
+    for series in &plan.series {
+        let is_variable = variable(&plan.scan.cube, &series.values).is_some();
+        all.extend((!is_variable).then(|| Arc::clone(&series.values)));
+        all.extend(series.filter.clone());
+    }
+    for edge in &plan.edges {
+        let is_variable = variable(&plan.scan.cube, &edge.values).is_some();
+        all.extend((!is_variable).then(|| Arc::clone(&edge.values)));
+        all.extend(edge.filter.clone());
+    }
     for general in &plan.general {
         all.extend(general.arguments.iter().cloned());
         all.extend(general.filter.clone());

@@ -9,16 +9,12 @@ use std::sync::Arc;
 
 use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool};
 
-use crate::cube::chunks::AxisChunks;
+use crate::dense::cuts::{chunks_of, cut_chunks};
 use crate::dense::window::plan::GridWindowPlan;
 use crate::scan::CubeScan;
-use crate::scan::grid::scan_chunks;
 
 /// A tile holds at most about this many bytes, whatever the limit of memory.
 const TILE_BYTES: u64 = 1 << 28;
-
-/// A chunk is decoded at most this often.
-pub(crate) const MOST_PASSES: u64 = 16;
 
 /// Bytes that one worker may hold of a tile: its share of the pool, with as much left for blocks, for
 /// chunks on their way and for the rest of the plan.
@@ -49,12 +45,6 @@ pub(crate) fn cut_scan(plan: &GridWindowPlan, budget: u64) -> Arc<CubeScan> {
     Arc::new(plan.scan.with_units(cut.collect()))
 }
 
-fn chunks_of(scan: &CubeScan) -> Vec<AxisChunks> {
-    let (early, late) = scan.variables();
-    let variables: Vec<usize> = early.into_iter().chain(late).collect();
-    scan_chunks(&scan.cube, &variables)
-}
-
 /// Into how many parts the chunks along each axis are cut: slow axes first, so that rows of lanes stay
 /// whole.
 fn lane_cuts(plan: &GridWindowPlan, budget: u64) -> Vec<u64> {
@@ -81,38 +71,4 @@ fn lane_cuts(plan: &GridWindowPlan, budget: u64) -> Vec<u64> {
         total = (total / lanes).saturating_mul(lanes.div_ceil(*parts));
     }
     parts
-}
-
-fn cut_chunks(chunks: &AxisChunks, parts: u64) -> AxisChunks {
-    if parts == 1 {
-        return chunks.clone();
-    }
-    let step = chunks.size().div_ceil(parts).max(1);
-    let mut bounds = vec![0];
-    for chunk in 0..chunks.count() {
-        let cells = chunks.range(chunk);
-        bounds.extend((cells.start..cells.end).step_by(step as usize).skip(1));
-        bounds.push(cells.end);
-    }
-    AxisChunks::Irregular {
-        bounds: bounds.into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_chunk_is_cut_by_itself() {
-        let cut = cut_chunks(&AxisChunks::regular(25, 10), 3);
-        let ranges: Vec<_> = (0..cut.count()).map(|chunk| cut.range(chunk)).collect();
-        assert_eq!(
-            ranges,
-            [0..4, 4..8, 8..10, 10..14, 14..18, 18..20, 20..24, 24..25]
-        );
-        let whole = AxisChunks::regular(25, 10);
-        assert_eq!(cut_chunks(&whole, 1), whole);
-        assert_eq!(cut_chunks(&whole, 10).count(), 25);
-    }
 }

@@ -16,8 +16,9 @@ use datafusion::physical_expr_common::physical_expr::is_volatile;
 use graticule_functions::gaps::{Counted, fill_ranges};
 
 use crate::cube::Cube;
+use crate::dense::cuts::MOST_PASSES;
 use crate::dense::keys::GroupKeys;
-use crate::dense::window::cuts::{MOST_PASSES, lane_passes};
+use crate::dense::window::cuts::lane_passes;
 use crate::dense::window::function::{Chosen, Function, Rows, choose};
 use crate::dense::window::sequence::{Gaps, OrderKey, Sequence, move_forward};
 use crate::dense::window::tile::MOST_SERIES_AXES;

@@ -118,7 +118,7 @@ fn program() -> String {
 }
 
 /// Seconds since 1970 in UTC, as ISO 8601.
-fn date(micros: i64) -> String {
+pub(crate) fn date(micros: i64) -> String {
     let seconds = micros - micros.rem_euclid(1_000_000);
     format!("{}Z", Calendar::ProlepticGregorian.civil(seconds))
 }
@@ -182,7 +182,7 @@ fn code(crs: &Crs) -> Option<&str> {
 /// ```text
 ///  FROM 'https://me:secret@host/x.zarr?sig=…'  ──▶  FROM 'https://host/x.zarr'
 /// ```
-fn without_secrets(text: &str) -> String {
+pub(crate) fn without_secrets(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find("://") {

@@ -35,7 +35,7 @@ use crate::sink::TargetArray;
 
 pub(crate) use self::bounds::{TimeCells, time_bounds};
 pub(crate) use self::coordinates::coordinate_arrays;
-pub(crate) use self::group::group_attributes;
+pub(crate) use self::group::{date, group_attributes, without_secrets};
 pub(crate) use self::mapping::GridMapping;
 pub(crate) use self::method::Method;
 pub(crate) use self::variables::{References, variable_attributes};

@@ -24,9 +24,9 @@ use zarrs::metadata::v3::MetadataV3;
 
 use super::super::data_type::CellType;
 use super::super::decoding::{CODEC_OPTIONS, LARGEST_CHUNK};
-use super::boxes::CellBox;
-use super::cells::{Cells, Fill};
 use super::compression::Compression;
+use crate::writing::boxes::CellBox;
+use crate::writing::cells::{Cells, Fill};
 
 /// Offset and length of a chunk that is not stored, in the index of a shard.
 const ABSENT: u64 = u64::MAX;

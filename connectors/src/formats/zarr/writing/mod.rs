@@ -2,10 +2,10 @@
 //!
 //! ```text
 //!  ZarrSink ── open ──▶ writer    ZarrWriter: put, carry, commit
-//!                        ├ encoder    values ─▶ bytes          cells, boxes, compression
+//!                        ├ encoder    values ─▶ bytes          compression; crate::writing has cells and boxes
 //!                        ├ keys       names of objects: two states share none
 //!                        ├ metadata   the documents            as zarr-python writes them
-//!                        └ folder     objects and files        disk: synced, whole or not at all
+//!                        └ folder     objects and files        crate::writing: synced, whole or not at all
 //!           ── sweep, remove ──▶ removal
 //!                        └ state      what readers see now
 //! ```
@@ -29,20 +29,16 @@ use graticule_engine::sink::{CubeSink, CubeWriter, StoredCube, TargetArray, Targ
 use graticule_engine::source::{Location, Options};
 
 use super::NOTES;
+use crate::writing::folder::{CubeFolder, version_of};
 use encoder::ArrayEncoder;
-use folder::{CubeFolder, version_of};
 use state::VisibleState;
 use writer::ZarrWriter;
 
 /// The option that chooses the version of Zarr.
 const VERSION: &str = "zarr_version";
 
-mod boxes;
-mod cells;
 mod compression;
-mod disk;
 mod encoder;
-mod folder;
 mod keys;
 mod metadata;
 mod removal;
@@ -178,6 +174,15 @@ impl CubeSink for ZarrSink {
 
     fn notes(&self, location: &Location) -> Location {
         location.child(NOTES)
+    }
+
+    async fn clear(&self, location: &Location) -> CubeResult<()> {
+        let notes = CubeFolder::new(&location.child(NOTES));
+        notes.remove_empty_folders().await
+    }
+
+    fn cube_of_folder<'a>(&self, folder: &'a str) -> Option<&'a str> {
+        folder.strip_suffix(self.suffix())
     }
 
     async fn remove(&self, location: &Location) -> CubeResult<()> {

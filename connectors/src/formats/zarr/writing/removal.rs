@@ -7,8 +7,8 @@ use graticule_engine::source::Location;
 use object_store::ObjectMeta;
 
 use super::super::NOTES;
-use super::folder::{CubeFolder, version_of};
 use super::state::{ROOTS, VisibleArray, VisibleState};
+use crate::writing::folder::{CubeFolder, version_of};
 
 /// See [`CubeSink::remove`](graticule_engine::sink::CubeSink::remove).
 pub(super) async fn remove(location: &Location) -> CubeResult<()> {
@@ -91,7 +91,7 @@ pub(super) async fn remove_unseen(
         let paths = objects.into_iter().map(|object| object.location);
         folder.delete(paths.collect()).await?;
     }
-    let leftovers = folder.remove_leftovers().await?;
+    let leftovers = folder.remove_leftovers(NOTES).await?;
     Ok((count + leftovers.0, bytes + leftovers.1))
 }
 

@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::super::hierarchy::{Node, discover};
 use super::super::json::parse_object;
 use super::super::metadata::ArrayMetadata;
-use super::folder::{CubeFolder, version_of};
 use super::keys::ChunkKeys;
+use crate::writing::folder::{CubeFolder, version_of};
 
 /// The objects that make a cube visible, in the order in which readers look for them.
 pub(super) const ROOTS: [&str; 4] = ["zarr.json", ".zmetadata", ".zgroup", ".zarray"];

@@ -9,10 +9,10 @@ use super::super::hierarchy::Node;
 use super::super::metadata::ArrayMetadata;
 use super::compression::Compression;
 use super::encoder::ArrayEncoder;
-use super::folder::CubeFolder;
 use super::keys::ChunkKeys;
 use super::metadata::array_v3;
 use super::state::VisibleState;
+use crate::writing::folder::CubeFolder;
 
 /// Reads the cube in `folder`, if there is one.
 ///

@@ -23,11 +23,11 @@ use serde_json::Value;
 use super::super::NOTES;
 use super::ZarrVersion;
 use super::encoder::ArrayEncoder;
-use super::folder::{CubeFolder, version_of};
 use super::keys::ChunkKeys;
 use super::metadata::{Document, array_v3, documents_v2, group_v3, stores_all_in_v2};
 use super::removal::remove_unseen;
 use super::state::{CONCURRENT_REQUESTS, VisibleArray, VisibleState, bytes_of};
+use crate::writing::folder::{CubeFolder, version_of};
 
 /// Writes one state of one cube.
 #[derive(Debug)]

@@ -9,25 +9,25 @@
 
 /// A part of a source array, in cells along each dimension.
 #[derive(Debug, Clone)]
-pub(super) struct CellBox<'a> {
+pub(crate) struct CellBox<'a> {
     /// The shape of the source.
-    pub(super) source: &'a [usize],
+    pub(crate) source: &'a [usize],
     /// Where the box begins.
-    pub(super) start: Vec<usize>,
+    pub(crate) start: Vec<usize>,
     /// Its size.
-    pub(super) count: Vec<usize>,
+    pub(crate) count: Vec<usize>,
 }
 
 impl CellBox<'_> {
     /// Cells in the box.
-    pub(super) fn cells(&self) -> usize {
+    pub(crate) fn cells(&self) -> usize {
         self.count.iter().product()
     }
 
     /// Calls `each` for every run of cells that lie side by side in the source as well as in a `target`
     /// that is at least as large as the box and begins with it: first cell in the source, first cell in
     /// the target, cells.
-    pub(super) fn runs(&self, target: &[usize], mut each: impl FnMut(usize, usize, usize)) {
+    pub(crate) fn runs(&self, target: &[usize], mut each: impl FnMut(usize, usize, usize)) {
         if self.cells() == 0 {
             return;
         }

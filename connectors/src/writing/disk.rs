@@ -17,7 +17,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// Folders whose own names have reached the disk.
 #[derive(Debug, Default)]
-pub(super) struct Durable {
+pub(crate) struct Durable {
     folders: Mutex<HashSet<PathBuf>>,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct Durable {
 ///
 /// # Errors
 /// `AlreadyExists` when the file `must_be_new` and is not.
-pub(super) fn write(
+pub(crate) fn write(
     file: &Path,
     bytes: &[u8],
     must_be_new: bool,
@@ -47,6 +47,56 @@ pub(super) fn write(
         return Err(error);
     }
     durable.sync(file, root)
+}
+
+/// A part of a file that is put together.
+#[derive(Debug)]
+pub(crate) enum Part {
+    Bytes(bytes::Bytes),
+    /// All of another file.
+    File(PathBuf),
+}
+
+/// A file that is whole and on the disk, beside the one it becomes.
+#[derive(Debug)]
+pub(crate) struct Staged(PathBuf);
+
+/// Puts a file together beside `file`, and waits for the disk.
+pub(crate) fn assemble(file: &Path, parts: &[Part]) -> io::Result<Staged> {
+    let (opened, staged) = stage(file)?;
+    let staged = Staged(staged);
+    let mut writer = io::BufWriter::with_capacity(1 << 20, opened);
+    let write = |part: &Part| match part {
+        Part::Bytes(bytes) => writer.write_all(bytes),
+        Part::File(part) => io::copy(&mut File::open(part)?, &mut writer).map(|_| ()),
+    };
+    let written = parts.iter().try_for_each(write);
+    let synced = written.and_then(|()| {
+        writer
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)?
+            .sync_all()
+    });
+    match synced {
+        Ok(()) => Ok(staged),
+        Err(error) => {
+            // The first error is the one to tell.
+            let _ = staged.forget();
+            Err(error)
+        }
+    }
+}
+
+impl Staged {
+    /// Readers see the file as it was before, or as it is now.
+    pub(crate) fn publish(self, file: &Path) -> io::Result<()> {
+        fs::rename(self.0, file)
+    }
+
+    /// Removes it.
+    pub(crate) fn forget(self) -> io::Result<()> {
+        fs::remove_file(self.0)
+    }
 }
 
 fn rename_to_new(staged: &Path, file: &Path) -> io::Result<()> {
@@ -83,7 +133,7 @@ fn stage(file: &Path) -> io::Result<(File, PathBuf)> {
 
 impl Durable {
     /// Waits until the names of `file` and of the folders above it up to `root` are on the disk.
-    pub(super) fn sync(&self, file: &Path, root: &Path) -> io::Result<()> {
+    pub(crate) fn sync(&self, file: &Path, root: &Path) -> io::Result<()> {
         let Some(folder) = file.parent() else {
             return Ok(());
         };
@@ -109,7 +159,7 @@ impl Durable {
     }
 
     /// Forgets what is known, because folders may have been removed.
-    pub(super) fn forget(&self) {
+    pub(crate) fn forget(&self) {
         self.folders
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -130,14 +180,14 @@ fn sync_folder(_folder: &Path) -> io::Result<()> {
 
 /// Keeps others who ask for it away from the metadata in `folder`, until it is dropped. `None` where the
 /// file system has no locks.
-pub(super) fn lock(folder: &Path) -> Option<File> {
+pub(crate) fn lock(folder: &Path) -> Option<File> {
     let opened = File::open(folder).ok()?;
     opened.lock().ok().map(|()| opened)
 }
 
 /// Removes files in the making and empty folders below `folder`, but for what is in `kept`, and tells how
 /// many files and bytes that were.
-pub(super) fn remove_leftovers(folder: &Path, kept: &Path) -> io::Result<(u64, u64)> {
+pub(crate) fn remove_leftovers(folder: &Path, kept: &Path) -> io::Result<(u64, u64)> {
     let mut removed = (0, 0);
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(removed),
@@ -171,12 +221,26 @@ fn is_in_the_making(file: &Path) -> bool {
     })
 }
 
+/// Removes `folder` and the folders in it, as far as they are empty.
+pub(crate) fn remove_empty_folders(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_empty_folders(&entry.path());
+        }
+    }
+    // It fails when the folder is not empty.
+    let _ = fs::remove_dir(folder);
+}
+
 /// Removes `folder` and all in it. It need not exist.
-pub(super) fn remove_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn remove_folder(folder: &Path) -> io::Result<()> {
     match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed,
-    }?;
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        removed => removed?,
+    }
     folder.parent().map_or(Ok(()), sync_folder)
 }
 

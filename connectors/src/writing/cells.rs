@@ -10,16 +10,16 @@ use super::boxes::CellBox;
 
 /// The value of cells that are not stored.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Fill {
+pub(crate) struct Fill {
     /// As stored: a number in native byte order, one byte of a logical value, or a text in UTF-8.
-    pub(super) bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     /// Is it "not a number"? Then any of the bit patterns of that is the fill value.
-    pub(super) is_nan: bool,
+    pub(crate) is_nan: bool,
 }
 
 /// Cells in C order.
 #[derive(Debug)]
-pub(super) enum Cells<'a> {
+pub(crate) enum Cells<'a> {
     /// Cells of `width` bytes, in native byte order.
     Numbers {
         bytes: Buffer,
@@ -30,7 +30,7 @@ pub(super) enum Cells<'a> {
 
 impl<'a> Cells<'a> {
     /// The values of `array`, without NULLs. The error is its cause in words.
-    pub(super) fn of(array: &'a ArrayRef) -> Result<Self, String> {
+    pub(crate) fn of(array: &'a ArrayRef) -> Result<Self, String> {
         if array.logical_null_count() > 0 {
             return Err("a value is NULL, which cannot be stored".to_string());
         }
@@ -62,7 +62,7 @@ impl<'a> Cells<'a> {
 
     /// The cells of a box, in a chunk of the shape `chunk` that begins with it; the rest of the chunk
     /// has the fill value. Numbers that lie as they should are not copied.
-    pub(super) fn cut<'b>(
+    pub(crate) fn cut<'b>(
         &'b self,
         part: &CellBox<'_>,
         chunk: &[usize],
@@ -103,7 +103,7 @@ impl<'a> Cells<'a> {
     }
 
     /// Has every cell the fill value?
-    pub(super) fn are_all(&self, fill: &Fill) -> bool {
+    pub(crate) fn are_all(&self, fill: &Fill) -> bool {
         match self {
             Self::Texts(texts) => texts.iter().all(|text| text.as_bytes() == fill.bytes),
             Self::Numbers { bytes, width: 4 } if fill.is_nan => {
@@ -125,7 +125,7 @@ impl<'a> Cells<'a> {
     }
 
     /// The cells in the terms of zarrs. The error is its cause in words.
-    pub(super) fn as_array_bytes(&self) -> Result<ArrayBytes<'_>, String> {
+    pub(crate) fn as_array_bytes(&self) -> Result<ArrayBytes<'_>, String> {
         match self {
             Self::Numbers { bytes, .. } => Ok(ArrayBytes::new_flen(bytes.as_slice())),
             Self::Texts(texts) => {

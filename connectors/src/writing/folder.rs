@@ -18,13 +18,12 @@ use graticule_engine::source::Location;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
-    Error, ObjectMeta, ObjectStoreExt, PutMode, PutPayload, UpdateVersion, WriteMultipart,
+    Error, GetRange, ObjectMeta, ObjectStoreExt, PutMode, PutPayload, UpdateVersion, WriteMultipart,
 };
 
-use super::super::NOTES;
-use super::super::objects::Objects;
-pub(super) use super::super::objects::version_of;
 use super::disk::{self, Durable};
+use crate::formats::zarr::objects::Objects;
+pub(crate) use crate::formats::zarr::objects::version_of;
 use crate::stores::{file_write_error, store_error, write_error};
 
 /// Objects larger than this are stored in parts, and that is the size of a part.
@@ -34,38 +33,46 @@ const PART: usize = 16 << 20;
 /// Parts of an object that are on their way at once.
 const CONCURRENT_PARTS: usize = 4;
 
+/// A part of an object that is put together.
+#[derive(Debug, Clone)]
+pub(crate) enum Part {
+    Bytes(Bytes),
+    /// All of another object.
+    Object(Location),
+}
+
 /// The objects of one cube.
 #[derive(Debug, Clone)]
-pub(super) struct CubeFolder {
+pub(crate) struct CubeFolder {
     location: Location,
     durable: Arc<Durable>,
 }
 
 impl CubeFolder {
-    pub(super) fn new(location: &Location) -> Self {
+    pub(crate) fn new(location: &Location) -> Self {
         Self {
             location: location.clone(),
             durable: Arc::default(),
         }
     }
 
-    pub(super) fn location(&self) -> &Location {
+    pub(crate) fn location(&self) -> &Location {
         &self.location
     }
 
     /// What people see.
-    pub(super) fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.location.url
     }
 
     /// The name below the cube of an object of the store.
-    pub(super) fn name<'a>(&self, path: &'a Path) -> &'a str {
+    pub(crate) fn name<'a>(&self, path: &'a Path) -> &'a str {
         let name = path.as_ref().strip_prefix(self.location.path.as_ref());
         name.unwrap_or_default().trim_start_matches('/')
     }
 
     /// Stores an object. When it returns, the bytes are on the disk, or the store has them.
-    pub(super) async fn put(&self, name: &str, bytes: Bytes) -> CubeResult<()> {
+    pub(crate) async fn put(&self, name: &str, bytes: Bytes) -> CubeResult<()> {
         let object = self.location.child(name);
         if self.location.local {
             return self.write_file(&object, bytes, false).await;
@@ -123,7 +130,7 @@ impl CubeFolder {
 
     /// Puts an object in the place of the one that was there `before`, or of none. Gives its version, or
     /// `None` when the store has another one by now; then nothing is changed.
-    pub(super) async fn publish(
+    pub(crate) async fn publish(
         &self,
         name: &str,
         bytes: Bytes,
@@ -199,7 +206,7 @@ impl CubeFolder {
     }
 
     /// Copies an object. `false` when it does not exist.
-    pub(super) async fn copy(&self, from: &str, to: &str) -> CubeResult<bool> {
+    pub(crate) async fn copy(&self, from: &str, to: &str) -> CubeResult<bool> {
         let object = self.location.child(to);
         let from = self.location.child(from).path;
         match self.location.store.copy(&from, &object.path).await {
@@ -217,7 +224,7 @@ impl CubeFolder {
     }
 
     /// The bytes of an object and its version, if it exists.
-    pub(super) async fn get(&self, name: &str) -> CubeResult<Option<(Bytes, String)>> {
+    pub(crate) async fn get(&self, name: &str) -> CubeResult<Option<(Bytes, String)>> {
         let object = self.location.child(name);
         let objects = Objects::of(&self.location);
         let fetched = objects.get(&object.path, None, &object.url).await?;
@@ -225,21 +232,21 @@ impl CubeFolder {
     }
 
     /// What the store says of an object, if it exists.
-    pub(super) async fn meta(&self, name: &str) -> CubeResult<Option<ObjectMeta>> {
+    pub(crate) async fn meta(&self, name: &str) -> CubeResult<Option<ObjectMeta>> {
         let object = self.location.child(name);
         let objects = Objects::of(&self.location);
         objects.meta(&object.path, &object.url).await
     }
 
     /// All objects of the cube, notes included.
-    pub(super) async fn list(&self) -> CubeResult<Vec<ObjectMeta>> {
+    pub(crate) async fn list(&self) -> CubeResult<Vec<ObjectMeta>> {
         let listing = self.location.store.list(Some(&self.location.path));
         let listed = listing.try_collect().await;
         listed.map_err(|error| store_error(&self.location.url, &error))
     }
 
     /// Is there any object below `name`, a folder or (empty) the cube itself?
-    pub(super) async fn has_any(&self, name: &str) -> CubeResult<bool> {
+    pub(crate) async fn has_any(&self, name: &str) -> CubeResult<bool> {
         let folder = self.location.child(name);
         let mut listing = self.location.store.list(Some(&folder.path));
         match listing.next().await {
@@ -251,7 +258,7 @@ impl CubeFolder {
     }
 
     /// Removes objects, in any order. Those that do not exist are removed already.
-    pub(super) async fn delete(&self, paths: Vec<Path>) -> CubeResult<()> {
+    pub(crate) async fn delete(&self, paths: Vec<Path>) -> CubeResult<()> {
         let paths = stream::iter(paths).map(Ok).boxed();
         let mut deleted = self.location.store.delete_stream(paths);
         while let Some(deleted) = deleted.next().await {
@@ -263,20 +270,126 @@ impl CubeFolder {
         Ok(())
     }
 
-    /// Removes what only file systems have: files in the making and empty folders. Tells how many files
-    /// and bytes.
-    pub(super) async fn remove_leftovers(&self) -> CubeResult<(u64, u64)> {
+    /// Removes what only file systems have: files in the making and empty folders, but for those in the folder
+    /// `kept`. Tells how many files and bytes.
+    pub(crate) async fn remove_leftovers(&self, kept: &'static str) -> CubeResult<(u64, u64)> {
         if !self.location.local {
             return Ok((0, 0));
         }
         let root = self.file(&self.location.path)?;
         self.durable.forget();
-        let remove = move || disk::remove_leftovers(&root, &root.join(NOTES));
+        let remove = move || disk::remove_leftovers(&root, &root.join(kept));
         blocking(remove, &self.location.url).await
     }
 
+    /// Removes this folder and those in it, as far as they are empty, where they are those of a file system.
+    pub(crate) async fn remove_empty_folders(&self) -> CubeResult<()> {
+        if !self.location.local {
+            return Ok(());
+        }
+        let root = self.file(&self.location.path)?;
+        blocking(
+            move || {
+                disk::remove_empty_folders(&root);
+                Ok(())
+            },
+            &self.location.url,
+        )
+        .await
+    }
+
+    /// The first bytes of an object, at most `length`; `None` when it does not exist.
+    pub(crate) async fn beginning(&self, name: &str, length: u64) -> CubeResult<Option<Bytes>> {
+        let object = self.location.child(name);
+        let range = Some(GetRange::Bounded(0..length));
+        let objects = Objects::of(&self.location);
+        let fetched = objects.get(&object.path, range, &object.url).await?;
+        Ok(fetched.map(|fetched| fetched.bytes))
+    }
+
+    /// Puts an object made of `parts` in the place of the one with the version `over`, or of none. Gives its
+    /// version, or `None` when there is another one by now; then nothing is changed. A store is asked for the
+    /// version before a large object is completed, not in the same moment.
+    pub(crate) async fn assemble(
+        &self,
+        name: &str,
+        parts: Vec<Part>,
+        over: Option<&str>,
+    ) -> CubeResult<Option<String>> {
+        let object = self.location.child(name);
+        if self.location.local {
+            let file = self.file(&object.path)?;
+            let files: CubeResult<Vec<disk::Part>> = parts
+                .into_iter()
+                .map(|part| match part {
+                    Part::Bytes(bytes) => Ok(disk::Part::Bytes(bytes)),
+                    Part::Object(object) => Ok(disk::Part::File(self.file(&object.path)?)),
+                })
+                .collect();
+            let (target, files) = (file.clone(), files?);
+            let staged = blocking(move || disk::assemble(&target, &files), &object.url).await?;
+            let root = self.file(&self.location.path)?;
+            let folder = root.clone();
+            let lock = blocking(move || Ok(disk::lock(&folder)), &object.url).await?;
+            let now = self.meta(name).await?.as_ref().map(version_of);
+            if now.as_deref() != over {
+                return blocking(move || staged.forget().map(|()| None), &object.url).await;
+            }
+            let durable = Arc::clone(&self.durable);
+            let publish = move || {
+                staged
+                    .publish(&file)
+                    .and_then(|()| durable.sync(&file, &root))
+            };
+            blocking(publish, &object.url).await?;
+            drop(lock);
+            return Ok(self.meta(name).await?.as_ref().map(version_of));
+        }
+        let upload = self.location.store.put_multipart(&object.path).await;
+        let upload = upload.map_err(|error| write_error(&object.url, &error))?;
+        let mut writer = WriteMultipart::new_with_chunk_size(upload, PART);
+        for part in parts {
+            let bytes = match part {
+                Part::Bytes(bytes) => Ok(bytes),
+                Part::Object(chunk) => self.get_whole(&chunk).await,
+            };
+            let bytes = match bytes {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    // The first error is the one to tell.
+                    let _ = writer.abort().await;
+                    return Err(error);
+                }
+            };
+            if let Err(error) = writer.wait_for_capacity(CONCURRENT_PARTS).await {
+                let _ = writer.abort().await;
+                return Err(write_error(&object.url, &error));
+            }
+            writer.put(bytes);
+        }
+        let now = self.meta(name).await?.as_ref().map(version_of);
+        if now.as_deref() != over {
+            let _ = writer.abort().await;
+            return Ok(None);
+        }
+        let finished = writer.finish().await;
+        finished.map_err(|error| write_error(&object.url, &error))?;
+        Ok(self.meta(name).await?.as_ref().map(version_of))
+    }
+
+    async fn get_whole(&self, object: &Location) -> CubeResult<Bytes> {
+        let fetched = Objects::of(object)
+            .get(&object.path, None, &object.url)
+            .await?;
+        let fetched = fetched.ok_or_else(|| {
+            CubeError::not_found(&object.url, "a chunk that was written is gone")
+                .remedy("run the statement again")
+        })?;
+        Ok(fetched.bytes)
+    }
+
     /// Removes all that is left of the cube, where it is a folder of a file system.
-    pub(super) async fn remove_folder(&self) -> CubeResult<()> {
+    pub(crate) async fn remove_folder(&self) -> CubeResult<()> {
         if !self.location.local {
             return Ok(());
         }
