@@ -19,10 +19,10 @@ use super::{Random, number};
 /// Kills per statement.
 const KILLS: u64 = 18;
 
-/// The source of all statements: 18 × 16 cells.
-const SOURCE: &str = "CREATE TABLE s.source WITH (dims = 'y,x', chunks = 'y=6,x=8') AS \
+/// The source of all statements: 18 × 8 cells.
+const SOURCE: &str = "CREATE TABLE s.source WITH (dims = 'y,x', chunks = 'y=6,x=4') AS \
     SELECT y.value AS y, x.value AS x, y.value * 100 + x.value AS v \
-    FROM generate_series(0, 17) AS y CROSS JOIN generate_series(0, 15) AS x";
+    FROM generate_series(0, 17) AS y CROSS JOIN generate_series(0, 7) AS x";
 
 /// The cube before a statement that changes it: the source without the rows from 6 to 11, negative.
 const BEFORE: &str = "CREATE TABLE s.t WITH (dims = 'y,x', chunks = 'y=3,x=4', memory = '1kB') AS \
@@ -94,7 +94,7 @@ const ALL: &str = "SELECT y, x, v FROM s.t ORDER BY y, x";
 
 /// What [`ALL`] gives, of a table in plain Rust.
 fn all(value: impl Fn(i64, i64) -> Option<Option<i64>>) -> Rows {
-    let cells = (0..48).flat_map(|y| (0..16).map(move |x| (y, x)));
+    let cells = (0..48).flat_map(|y| (0..8).map(move |x| (y, x)));
     let row = |(y, x): (i64, i64)| {
         let value = value(y, x)?.map_or("NULL".to_string(), |value| value.to_string());
         Some(vec![y.to_string(), x.to_string(), value])
@@ -116,6 +116,26 @@ fn seen(workshop: &Workshop) -> Result<Option<Rows>, Failed> {
         Err(complaint) if NOT_THERE.iter().any(|cause| complaint.contains(cause)) => Ok(None),
         Err(complaint) => Err(complaint.into()),
     }
+}
+
+fn check_rows(seen: &Option<Rows>, expected: &Option<Rows>, when: &str) -> Result<(), Failed> {
+    if seen == expected {
+        return Ok(());
+    }
+    let (Some(seen), Some(expected)) = (seen, expected) else {
+        let (seen, expected) = (seen.is_some(), expected.is_some());
+        return Err(format!("{when}: is there a cube? {seen} instead of {expected}").into());
+    };
+    let mut differ = seen
+        .iter()
+        .zip(expected)
+        .filter(|(one, other)| one != other);
+    let (count, all) = (seen.len(), expected.len());
+    Err(format!(
+        "{when}: {count} rows instead of {all}; the first that differs, and what it should be: {:?}",
+        differ.next()
+    )
+    .into())
 }
 
 /// Makes the folder as it is before the statement.
@@ -173,12 +193,12 @@ fn kill(case: &Case) -> Result<(), Failed> {
     }
     reset(&workshop, &prepared)?;
     let old = seen(&workshop)?;
-    assert_eq!(old, case.has_before.then(|| all(before)));
+    check_rows(&old, &case.has_before.then(|| all(before)), "before")?;
     let longest = Duration::from_secs(60);
     let takes = workshop.kill(case.statement, "t", longest)?;
     let mut takes = takes.ok_or("the undisturbed statement did not end")?;
     let new = seen(&workshop)?;
-    assert_eq!(new, Some(all(case.after)));
+    check_rows(&new, &Some(all(case.after)), "undisturbed")?;
     workshop.ask("VACUUM s.t")?;
     let contents = workshop.contents("t")?;
     let expected = Expected { old, new, contents };
@@ -202,7 +222,8 @@ fn kill(case: &Case) -> Result<(), Failed> {
                 break;
             }
             if now != expected.old {
-                return Err(format!("kill {}: neither state is seen: {now:?}", tally.kills).into());
+                let when = format!("after kill {}, of neither state", tally.kills);
+                return check_rows(&now, &expected.old, &when);
             }
             tally.early += u64::from(workshop.noted("t", case.statement)?.is_none());
         }
@@ -232,8 +253,8 @@ fn resume(
         return Err(format!("{noted} boxes were noted as done, but {written:?}").into());
     }
     tally.kept += written.kept;
-    assert_eq!(seen(workshop)?, expected.new, "after kill {}", tally.kills);
-    Ok(())
+    let when = format!("after kill {}", tally.kills);
+    check_rows(&seen(workshop)?, &expected.new, &when)
 }
 
 /// Compares all files with those that the undisturbed statement made.
@@ -322,7 +343,7 @@ fn killed_drops_can_be_made_up_for() -> Result<(), Failed> {
             assert!(!workshop.cube("t").exists());
         }
         workshop.ask(create.statement)?;
-        assert_eq!(seen(&workshop)?, Some(all(create.after)));
+        check_rows(&seen(&workshop)?, &Some(all(create.after)), "made again")?;
     }
     match midway {
         0 => Err("no removal was killed midway".into()),
