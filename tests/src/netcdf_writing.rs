@@ -236,7 +236,14 @@ fn states() -> Result<(), Failed> {
 fn refusals() -> Result<(), Failed> {
     let filled = random_cube(5);
     let array = filled.cube.arrays[0].clone();
-    let changed: [(TargetArray, &str); 5] = [
+    let changed: [(TargetArray, &str); 6] = [
+        (
+            TargetArray {
+                shards: Some(array.chunks.clone()),
+                ..array.clone()
+            },
+            "no shards",
+        ),
         (
             TargetArray {
                 data_type: DataType::Utf8,

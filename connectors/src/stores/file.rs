@@ -53,24 +53,20 @@ impl StoreConnector for FileStore {
         };
         let above = resolve(above).map_err(|error| file_error(url, &error))?;
         let file = above.join(name);
-        match (std::fs::metadata(&above), std::fs::metadata(&file)) {
-            (Ok(above), _) if !above.is_dir() => {
+        match std::fs::metadata(&above) {
+            Ok(above) if !above.is_dir() => {
                 Err(CubeError::invalid(url, "the path leads through a file")
                     .remedy("choose a path in a folder"))
             }
-            (_, Ok(file)) if !file.is_dir() => {
-                Err(CubeError::invalid(url, "there is a file of this name")
-                    .remedy("choose another name, or remove the file"))
-            }
-            (Ok(_), _) => location(url, &file),
-            (Err(error), _) if error.kind() == io::ErrorKind::NotFound => {
+            Ok(_) => location(url, &file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let above = above.display();
                 Err(
                     CubeError::not_found(url, format!("the folder {above} does not exist"))
                         .remedy("create it first; a relative path starts at the current folder"),
                 )
             }
-            (Err(error), _) => Err(file_error(url, &error)),
+            Err(error) => Err(file_error(url, &error)),
         }
     }
 }

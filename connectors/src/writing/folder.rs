@@ -65,6 +65,29 @@ impl CubeFolder {
         &self.location.url
     }
 
+    /// Is what lies at the cube's place, if anything does, a folder or, with `wanted` false, a file? Only file
+    /// systems have to choose.
+    ///
+    /// # Errors
+    /// It is the other of the two.
+    pub(crate) fn check_is_folder(&self, wanted: bool) -> CubeResult<()> {
+        if !self.location.local {
+            return Ok(());
+        }
+        let found = std::fs::metadata(self.file(&self.location.path)?);
+        match found.map(|found| found.is_dir()) {
+            Ok(is_folder) if is_folder != wanted => {
+                let what = if is_folder { "folder" } else { "file" };
+                let cause = format!("there is a {what} of this name");
+                Err(
+                    CubeError::new(ErrorKind::Conflict, &self.location.url, cause)
+                        .remedy(format!("choose another name, or remove the {what}")),
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The name below the cube of an object of the store.
     pub(crate) fn name<'a>(&self, path: &'a Path) -> &'a str {
         let name = path.as_ref().strip_prefix(self.location.path.as_ref());

@@ -174,6 +174,7 @@ impl<F: FileFormat> CubeSink for FileSink<F> {
             )
             .remedy("write to a local folder, or to S3, Google Cloud Storage or Azure"));
         }
+        CubeFolder::new(location).check_is_folder(false)?;
         let writer = FileWriter {
             plan: self.0.plan(cube, options)?,
             file: location.clone(),

@@ -35,6 +35,9 @@ pub(super) struct ChunkEncoder {
 impl ChunkEncoder {
     /// An encoder for `array`. The error is its cause in words.
     pub(super) fn new(array: &TargetArray) -> Result<Self, String> {
+        if array.shards.is_some() {
+            return Err("NetCDF has no shards; leave shards out, or write Zarr".to_string());
+        }
         let data_type = stored(&array.data_type);
         let width = data_type.primitive_width();
         let width = width.ok_or_else(|| {
