@@ -48,7 +48,7 @@ def graticule(store, target, task, memory=None, where=""):
         )
     statement = f"COPY ({query}) TO '{target}' OPTIONS ('chunks' '{chunks}', 'shards' 'none', 'codec' 'zstd:1', 'dtype' 'float32')"
     limit = ["--memory", memory] if memory else []
-    command = [os.environ["GRATICULE_BINARY"], *limit, "sql", "-c", statement]
+    command = [os.environ["GRATICULE_BINARY"], "sql", *limit, "-c", statement]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
@@ -186,7 +186,7 @@ def main():
         return make(*sys.argv[2:])
     if sys.argv[1] == "--grow":
         store, target, steps = sys.argv[2:]
-        where = f"WHERE time < (SELECT min(time) FROM '{store}') + INTERVAL '{int(steps) * 6} hours'"
+        where = f"WHERE time < TIMESTAMP '2019-01-01' + INTERVAL '{int(steps) * 6} hours'"
         return graticule(store, target, "series", "256MB", where)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("store", type=Path)
