@@ -66,7 +66,7 @@ async fn is_listed_and_stopped() -> Result<(), Failed> {
     assert!(error.contains("the job was cancelled"), "{error}");
     assert_eq!(rows(&watcher, JOBS).await?, None);
     let error = watcher.run("SELECT * FROM lake.slow").await.unwrap_err();
-    assert!(error.to_string().contains("no table"), "{error}");
+    assert!(error.to_string().contains("being written"), "{error}");
     let error = watcher
         .run(&format!("CANCEL JOB {number}"))
         .await

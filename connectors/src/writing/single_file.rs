@@ -123,6 +123,7 @@ fn folder_and_name(location: &Location) -> CubeResult<(CubeFolder, String)> {
 }
 
 async fn version(location: &Location) -> CubeResult<Option<String>> {
+    CubeFolder::new(location).check_is_folder(false)?;
     let (folder, name) = folder_and_name(location)?;
     Ok(folder.meta(&name).await?.as_ref().map(version_of))
 }
@@ -174,7 +175,6 @@ impl<F: FileFormat> CubeSink for FileSink<F> {
             )
             .remedy("write to a local folder, or to S3, Google Cloud Storage or Azure"));
         }
-        CubeFolder::new(location).check_is_folder(false)?;
         let writer = FileWriter {
             plan: self.0.plan(cube, options)?,
             file: location.clone(),

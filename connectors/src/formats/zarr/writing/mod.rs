@@ -152,7 +152,9 @@ impl CubeSink for ZarrSink {
     }
 
     async fn version(&self, location: &Location) -> CubeResult<Option<String>> {
-        let root = VisibleState::root(&CubeFolder::new(location)).await?;
+        let folder = CubeFolder::new(location);
+        folder.check_is_folder(true)?;
+        let root = VisibleState::root(&folder).await?;
         Ok(root.map(|(_, meta)| version_of(&meta)))
     }
 

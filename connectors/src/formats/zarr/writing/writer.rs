@@ -69,7 +69,6 @@ impl ZarrWriter {
             );
         }
         let folder = CubeFolder::new(location);
-        folder.check_is_folder(true)?;
         let visible = VisibleState::read(&folder).await?;
         match (&visible, over) {
             (None, None) => check_is_free(&folder).await?,
