@@ -6,11 +6,9 @@
 //! ```
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::DataType;
 use datafusion::object_store::ObjectStoreExt;
 use datafusion::object_store::memory::InMemory;
@@ -20,12 +18,12 @@ use graticule_engine::error::{CubeResult, ErrorKind};
 use graticule_engine::sink::{CubeSink, TargetArray};
 use graticule_engine::source::Location;
 use libtest_mimic::{Failed, Trial};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::places;
 use crate::zarr::{array, open, read, wait};
 use crate::zarr_writing::random::{Random, cube};
-use crate::zarr_writing::{Filled, is_same, local, options, put_all};
+use crate::zarr_writing::{Filled, is_same, judge, local, options, put_all, stored};
 
 const CUBES: u64 = 16;
 
@@ -97,21 +95,7 @@ fn others_read_them() -> Result<(), Failed> {
         let left: Vec<_> = left.filter(|entry| entry.path().is_dir()).collect();
         assert!(left.is_empty(), "{left:?} is left");
     }
-    let manifest_file = folder.path().join("manifest.json");
-    fs::write(manifest_file, serde_json::to_vec(&manifest)?)?;
-    let script = places::repository().join("tests/oracle/netcdf_written.py");
-    let outcome = Command::new(places::python())
-        .arg(script)
-        .arg(folder.path())
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .output()?;
-    let said = String::from_utf8_lossy(&outcome.stdout).into_owned();
-    let complaint = String::from_utf8_lossy(&outcome.stderr).into_owned();
-    let expected = format!("{} arrays are the same", manifest.len());
-    match outcome.status.success() && said.contains(&expected) {
-        true => Ok(()),
-        false => Err(format!("{said}{complaint}").into()),
-    }
+    judge("netcdf_written.py", folder.path(), &manifest)
 }
 
 /// Chunks of a NetCDF file are no longer than its dimensions.
@@ -120,17 +104,6 @@ fn within(array: &TargetArray) -> Vec<u64> {
     along
         .map(|(chunk, length)| *chunk.min(&(*length).max(1)))
         .collect()
-}
-
-/// Raw values in a file of their own.
-fn stored(folder: &Path, name: &str, values: &ArrayRef) -> Result<Value, Failed> {
-    let bytes = match values.data_type() {
-        DataType::Boolean => values.as_boolean().values().iter().map(u8::from).collect(),
-        _ => values.to_data().buffers()[0].as_slice().to_vec(),
-    };
-    let file = format!("{name}.bin");
-    fs::write(folder.join(&file), bytes)?;
-    Ok(json!(file))
 }
 
 /// Our own reader finds the stored values.

@@ -10,7 +10,7 @@ mod others;
 pub(crate) mod random;
 mod states;
 
-pub(crate) use others::{check_own, is_same};
+pub(crate) use others::{check_own, is_same, judge, stored};
 pub(crate) use states::cube as small_cube;
 
 use std::path::Path;

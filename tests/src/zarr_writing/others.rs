@@ -43,14 +43,15 @@ fn check(version: &'static str) -> Result<(), Failed> {
             }));
         }
     }
-    fs::write(
-        folder.path().join("manifest.json"),
-        serde_json::to_vec(&manifest)?,
-    )?;
-    let script = places::repository().join("tests/oracle/zarr_written.py");
+    judge("zarr_written.py", folder.path(), &manifest)
+}
+
+/// What `script` says of the cubes in `folder`, which were written as the manifest lists it.
+pub(crate) fn judge(script: &str, folder: &Path, manifest: &[Value]) -> Result<(), Failed> {
+    fs::write(folder.join("manifest.json"), serde_json::to_vec(manifest)?)?;
     let outcome = Command::new(places::python())
-        .arg(script)
-        .arg(folder.path())
+        .arg(places::repository().join("tests/oracle").join(script))
+        .arg(folder)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .output()?;
     let said = String::from_utf8_lossy(&outcome.stdout).into_owned();
@@ -63,7 +64,7 @@ fn check(version: &'static str) -> Result<(), Failed> {
 }
 
 /// Texts go into the manifest, bytes into a file of their own.
-fn stored(folder: &Path, name: &str, values: &ArrayRef) -> Result<Value, Failed> {
+pub(crate) fn stored(folder: &Path, name: &str, values: &ArrayRef) -> Result<Value, Failed> {
     let bytes = match values.data_type() {
         DataType::Utf8 => {
             let texts: Vec<&str> = values.as_string::<i32>().iter().flatten().collect();

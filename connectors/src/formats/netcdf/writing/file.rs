@@ -264,7 +264,6 @@ impl Hdf5Plan {
                 None => headers.next().unwrap_or(UNDEFINED),
             };
         }
-        drop(headers);
         places.heap = next(self.heap(&places).len() as u64);
         for (number, stored) in chunks.iter().enumerate() {
             let rank = self.cube.arrays[number].shape.len();

@@ -210,8 +210,12 @@ fn keys_after(
 
 /// A new cube must not be mixed with what is there already.
 async fn check_is_free(folder: &CubeFolder) -> CubeResult<()> {
-    if folder.has_any(NOTES).await? || !folder.has_any("").await? {
+    // In this order: what somebody else begins meanwhile begins with notes, and ends with a cube.
+    if !folder.has_any("").await? || folder.has_any(NOTES).await? {
         return Ok(());
+    }
+    if VisibleState::root(folder).await?.is_some() {
+        return Err(exists(folder.url()));
     }
     Err(CubeError::new(
         ErrorKind::Conflict,
