@@ -189,6 +189,7 @@ pub(crate) async fn plan_new(
             cells: None,
         }],
         carry: None,
+        before: None,
         state,
         target,
         dimensions,
