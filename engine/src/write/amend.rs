@@ -161,6 +161,7 @@ pub(crate) async fn plan_change(
         cube: TargetCube {
             arrays: arrays.all,
             attributes,
+            images: None,
         },
         small: arrays.small,
         format_options: before.stored.options.clone(),
