@@ -31,6 +31,7 @@ mod dense;
 mod freshness;
 mod geotiff_writing;
 mod jobs;
+mod levels_writing;
 mod limits;
 mod netcdf;
 mod netcdf_cubes;
@@ -75,6 +76,7 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     freshness::trials,
     geotiff_writing::trials,
     jobs::trials,
+    levels_writing::trials,
     limits::trials,
     netcdf::trials,
     netcdf_cubes::trials,

@@ -28,6 +28,7 @@ pub fn sinks() -> Vec<Arc<dyn CubeSink>> {
     vec![
         Arc::new(zarr::writing::ZarrSink),
         Arc::new(FileSink(netcdf::writing::NetcdfFile)),
+        Arc::new(levels::writing::LevelsSink),
         Arc::new(FileSink(geotiff::writing::GeoTiffFile)),
     ]
 }
