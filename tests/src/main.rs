@@ -49,6 +49,7 @@ mod sql;
 mod statistics;
 mod stores;
 mod synthetic;
+mod tables_written;
 mod tidy;
 mod twin_cubes;
 mod values;
@@ -93,6 +94,7 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     sql::trials,
     statistics::trials,
     stores::trials,
+    tables_written::trials,
     tidy::trials,
     twin_cubes::trials,
     values::trials,
