@@ -27,6 +27,7 @@ pub fn own_functions() -> Vec<ScalarUDF> {
         time::year_fraction(),
         space::cell_area(),
         space::cell_fraction(),
+        space::st_transform(),
         space::in_box(),
         space::lat_weight(),
         space::lon_between(),

@@ -1,4 +1,4 @@
-"""A cube, regions of it in three shapes, and aggregates of the cells of each, by shapely and NumPy."""
+"""Cubes, regions of them in three shapes, and aggregates of the cells of each, by shapely, PROJ and NumPy."""
 
 import json
 import pathlib
@@ -8,6 +8,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyogrio
+import rasterio.crs
+import rasterio.warp
 import shapely
 import xarray as xr
 
@@ -110,3 +113,61 @@ zones["cells"] = [*zones["contains"], (zones["contains"][0][0], once)]
 
 expected = pd.DataFrame([{"how": how, **row} for how, masks in zones.items() for row in aggregates(masks)])
 pq.write_table(pa.Table.from_pandas(expected, preserve_index=False), folder / "expected.parquet")
+
+# Zones in a projected system on the cube in degrees, and zones in degrees on a projected cube.
+METRES = {
+    "hole": "POLYGON ((2500000 1500000, 6500000 1700000, 6000000 4900000, 2600000 4400000, 2500000 1500000), (4000000 3000000, 5000000 3000000, 4500000 3900000, 4000000 3000000))",
+    "parts": "MULTIPOLYGON (((1000000 900000, 2100000 1000000, 1500000 2100000, 1000000 900000)), ((7000000 900000, 7900000 1000000, 7200000 2500000, 7000000 900000)))",
+    "nothing": None,
+}
+DEGREES = {
+    "alps": "POLYGON ((5.1 43.3, 16.2 45.1, 15.7 48.2, 6.3 47.9, 5.1 43.3))",
+    "north": "MULTIPOLYGON (((-5.3 55.1, 3.1 56.2, 1.2 60.3, -5.3 55.1)), ((10.1 55.3, 25.2 58.1, 18.3 64.2, 10.1 55.3)))",
+}
+
+
+def transformed(wkt, source, target):
+    """The geometry with its vertices moved by PROJ."""
+    if wkt is None:
+        return None
+    geometry = shapely.geometry.mapping(shapely.from_wkt(wkt))
+    return shapely.geometry.shape(rasterio.warp.transform_geom(source, target, geometry)).wkt
+
+
+def as_file(name, driver, crs, zones):
+    pyogrio.raw.write(
+        folder / name,
+        geometry=shapely.to_wkb([wkt and shapely.from_wkt(wkt) for wkt in zones.values()]),
+        field_data=[np.array(list(zones), dtype=object)],
+        fields=["zone"],
+        geometry_type="Unknown" if driver == "FlatGeobuf" else "Polygon",
+        driver=driver,
+        crs=crs,
+        layer_options={"SPATIAL_INDEX": "NO"} if driver == "FlatGeobuf" else {},
+    )
+
+
+as_file("metres.fgb", "FlatGeobuf", "EPSG:3035", METRES)
+# Beside it stands the system in ESRI's words, without a code.
+as_file("metres_of_esri.shp", "ESRI Shapefile", "EPSG:3035", METRES)
+as_file("degrees.fgb", "FlatGeobuf", "EPSG:4326", DEGREES)
+
+y = np.arange(5_400_000, 1_400_000, -50_000.0)
+x = np.arange(2_500_000, 6_500_000, 50_000.0)
+heights = RANDOM.normal(0, 1, (y.size, x.size))
+crs = xr.DataArray(0, attrs={"crs_wkt": rasterio.crs.CRS.from_epsg(3035).to_wkt()})
+projected = xr.Dataset({"height": (("y", "x"), heights), "crs": crs}, {"y": y, "x": x})
+projected["height"].attrs["grid_mapping"] = "crs"
+for name in ("y", "x"):
+    projected[name].attrs = {"standard_name": f"projection_{name}_coordinate", "units": "m"}
+projected.to_zarr(folder / "projected.zarr", zarr_format=2, consolidated=True)
+
+found = []
+for zone, wkt in METRES.items():
+    mask = inside(shapely.contains_xy, transformed(wkt, "EPSG:3035", "EPSG:4326"))
+    found.append({"zones": "metres", "zone": zone, "cells": int(mask.sum()) * time.size, "mean": np.nanmean(values[:, mask].astype("f8")) if mask.any() else None})
+for zone, wkt in DEGREES.items():
+    eastings, northings = np.meshgrid(x, y)
+    mask = shapely.contains_xy(shapely.from_wkt(transformed(wkt, "EPSG:4326", "EPSG:3035")), eastings, northings)
+    found.append({"zones": "degrees", "zone": zone, "cells": int(mask.sum()), "mean": heights[mask].mean()})
+pd.DataFrame(found).to_parquet(folder / "systems.parquet", index=False)

@@ -22,6 +22,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test("freshness::what_is_swept_away_is_not_missing", || {
             block_on(what_is_swept_away_is_not_missing())
         }),
+        Trial::test(
+            "freshness::names_of_a_state_that_come_again_are_not_mixed_up",
+            || block_on(names_of_a_state_that_come_again_are_not_mixed_up()),
+        ),
         Trial::test("freshness::a_replaced_file_is_noticed", || {
             block_on(a_replaced_file_is_noticed())
         }),
@@ -151,6 +155,40 @@ async fn what_is_swept_away_is_not_missing() -> Result<(), Failed> {
     assert_eq!(sum(&here, "lake.c").await?, 10.0);
     there.run("DROP TABLE lake.c").await?;
     assert!(sum(&here, "lake.c").await.is_err());
+    Ok(())
+}
+
+/// Objects of a later state may have the names of those of the state that is open here.
+async fn names_of_a_state_that_come_again_are_not_mixed_up() -> Result<(), Failed> {
+    for shards in ["", ", shards = 'x=4'"] {
+        let here = client()?;
+        let there = Client::new(&engine()?, here.variables.clone());
+        for client in [&here, &there] {
+            client.run("ATTACH '$SCRATCH' AS lake").await?;
+            client.run("SET cube.cache = false").await?;
+        }
+        let mut first = None;
+        for value in 1..=6 {
+            let create = format!(
+                "CREATE OR REPLACE TABLE lake.c WITH (dims = 'x', chunks = 'x=2'{shards}) \
+                 AS SELECT value AS x, {value} AS v FROM generate_series(1, 5)"
+            );
+            there.run(&create).await?;
+            let seen = sum(&here, "lake.c").await;
+            let first = *first.get_or_insert(5.0 * f64::from(value));
+            match seen {
+                Ok(seen) => assert_eq!(seen, first, "{value}{shards}"),
+                Err(error) => {
+                    let complaint = error.message().unwrap_or_default();
+                    let is_told = complaint.contains("the cube has been changed since");
+                    assert!(value > 2 && is_told, "{value}: {complaint}");
+                }
+            }
+        }
+        assert!(sum(&here, "lake.c").await.is_err(), "{shards}");
+        here.run("REFRESH STORE lake").await?;
+        assert_eq!(sum(&here, "lake.c").await?, 30.0);
+    }
     Ok(())
 }
 

@@ -6,12 +6,16 @@
 
 use std::sync::Arc;
 
-use graticule_functions::space::zones::is_geographic;
+use graticule_functions::space::zones::{crs_name, is_geographic};
 use serde_json::Value;
 
 use super::conventions::classify::{Column, grid_mapping_names, text};
+use super::metadata::CRS;
 use super::{Axis, AxisRole};
 use crate::source::{ArrayReader, Attributes, Group};
+
+/// Longitude and latitude in degrees.
+const CRS84: &str = "OGC:CRS84";
 
 /// A coordinate reference system.
 #[derive(Debug, Clone, PartialEq)]
@@ -112,7 +116,7 @@ impl Crs {
     /// The system that a definition states: an authority's code, WKT, PROJJSON or a PROJ string.
     pub fn of_definition(definition: String) -> Crs {
         Crs {
-            name: name_of_definition(&definition),
+            name: crs_name(&definition),
             definition: Some(definition),
             parameters: Attributes::new(),
         }
@@ -173,58 +177,45 @@ impl Crs {
         }
     }
 
+    /// The system of horizontal axes with these roles in a cube that states this one: longitudes and latitudes are in
+    /// no projected system, whatever the grid mapping says.
+    pub(crate) fn of_roles(&self, mut roles: impl Iterator<Item = AxisRole>) -> Crs {
+        let are_degrees =
+            roles.all(|role| matches!(role, AxisRole::Latitude | AxisRole::Longitude));
+        match are_degrees && self.is_geographic() == Some(false) {
+            true => Crs::of_definition(CRS84.to_string()),
+            false => self.clone(),
+        }
+    }
+
+    /// What tells it apart from others: its definition, else its name.
+    fn stated(&self) -> &str {
+        self.definition.as_deref().unwrap_or(&self.name)
+    }
+
     fn of_axes(axes: &[Axis]) -> Option<Crs> {
         let has = |role| axes.iter().any(|axis| axis.role == role);
         (has(AxisRole::Latitude) && has(AxisRole::Longitude))
-            .then(|| Crs::of_definition("OGC:CRS84".to_string()))
+            .then(|| Crs::of_definition(CRS84.to_string()))
     }
 }
 
-fn name_of_definition(definition: &str) -> String {
-    let definition = definition.trim();
-    if definition.starts_with('{') {
-        return name_of_projjson(definition);
+impl Axis {
+    /// Notes the system of horizontal coordinates in the column's metadata. Longitudes and latitudes are in no
+    /// projected system, whatever the grid mapping says.
+    pub(super) fn measured_in(&mut self, crs: &Crs) {
+        let stated = match (self.role, crs.is_geographic()) {
+            (AxisRole::Latitude | AxisRole::Longitude, Some(false)) => CRS84,
+            (AxisRole::Latitude | AxisRole::Longitude | AxisRole::X | AxisRole::Y, _) => {
+                crs.stated()
+            }
+            _ => return,
+        };
+        let field = Arc::make_mut(&mut self.field);
+        field
+            .metadata_mut()
+            .insert(CRS.to_string(), stated.to_string());
     }
-    if definition.contains('[') {
-        return name_of_wkt(definition);
-    }
-    if let Some(urn) = definition.strip_prefix("urn:ogc:def:crs:")
-        && let (Some((authority, _)), Some((_, code))) = (urn.split_once(':'), urn.rsplit_once(':'))
-    {
-        return format!("{}:{code}", authority.to_ascii_uppercase());
-    }
-    match definition.split_once(':') {
-        Some((authority, code)) if !definition.starts_with('+') => {
-            format!("{}:{code}", authority.to_ascii_uppercase())
-        }
-        _ => definition.to_string(),
-    }
-}
-
-fn name_of_projjson(definition: &str) -> String {
-    let parsed: Value = serde_json::from_str(definition).unwrap_or_default();
-    let id = &parsed["id"];
-    match (&id["authority"], &id["code"], &parsed["name"]) {
-        (Value::String(authority), Value::Number(code), _) => format!("{authority}:{code}"),
-        (Value::String(authority), Value::String(code), _) => format!("{authority}:{code}"),
-        (_, _, Value::String(name)) => name.clone(),
-        _ => "PROJJSON".to_string(),
-    }
-}
-
-/// The identifier of the whole system is the last one in WKT, right before the bracket that closes
-/// everything: `… ID["EPSG",32632]]`. Identifiers further inside are those of its parts.
-fn name_of_wkt(wkt: &str) -> String {
-    let last = wkt.rfind("ID[").into_iter().chain(wkt.rfind("AUTHORITY["));
-    let identifier = last.max().map(|start| &wkt[start..]);
-    let identifier = identifier.and_then(|tail| {
-        let (words, closing) = tail.split_once('[')?.1.split_once(']')?;
-        let closing: String = closing.split_whitespace().collect();
-        let mut words = words.split(',').map(|word| word.trim().trim_matches('"'));
-        let (authority, code) = (words.next()?, words.next()?);
-        (closing == "]").then(|| format!("{authority}:{code}"))
-    });
-    identifier.unwrap_or_else(|| wkt.split('"').nth(1).unwrap_or("WKT").to_string())
 }
 
 /// Latitude and longitude on the WGS 84 ellipsoid are EPSG:4326; other mappings keep their CF name.
@@ -249,39 +240,6 @@ mod tests {
 
     fn attributes(value: Value) -> Attributes {
         value.as_object().cloned().unwrap_or_default()
-    }
-
-    #[test]
-    fn names_of_definitions() {
-        let cases = [
-            ("epsg:3035", "EPSG:3035"),
-            ("OGC:CRS84", "OGC:CRS84"),
-            ("urn:ogc:def:crs:EPSG::25832", "EPSG:25832"),
-            ("urn:ogc:def:crs:OGC:1.3:CRS84", "OGC:CRS84"),
-            ("+proj=laea +lat_0=52", "+proj=laea +lat_0=52"),
-            (
-                r#"{"name":"x","id":{"authority":"EPSG","code":3857}}"#,
-                "EPSG:3857",
-            ),
-            (r#"{"name":"Mine"}"#, "Mine"),
-            ("{", "PROJJSON"),
-            (
-                r#"GEOGCRS["WGS 84",DATUM["D",ELLIPSOID["E",6378137,298.2]],ID["EPSG",4326]]"#,
-                "EPSG:4326",
-            ),
-            (
-                r#"PROJCS["UTM 32N",GEOGCS["WGS 84",AUTHORITY["EPSG","4326"]],AUTHORITY["EPSG","32632"]]"#,
-                "EPSG:32632",
-            ),
-            (
-                r#"PROJCS["Local",GEOGCS["WGS 84",AUTHORITY["EPSG","4326"]],UNIT["metre",1]]"#,
-                "Local",
-            ),
-            ("PROJCS[", "WKT"),
-        ];
-        for (definition, name) in cases {
-            assert_eq!(name_of_definition(definition), name, "{definition}");
-        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod calendar;
 pub mod distinct_axes;
+pub mod geometry_systems;
 pub mod grid_aggregate;
 pub mod grid_window;
 pub mod grid_zip;
@@ -20,6 +21,7 @@ use datafusion_datasource::source::DataSourceExec;
 
 use self::calendar::CalendarDates;
 use self::distinct_axes::DistinctAxes;
+use self::geometry_systems::GeometrySystems;
 use self::grid_aggregate::GridAggregate;
 use self::grid_window::GridWindow;
 use self::grid_zip::GridZip;
@@ -45,6 +47,7 @@ impl Rules {
         // Before type coercion, which would compare a model's times with dates as text.
         let at = position(&analyzer, |rule| rule.name(), "type_coercion")?;
         analyzer.insert(at, Arc::new(CalendarDates));
+        analyzer.insert(at, Arc::new(GeometrySystems));
         let mut physical = PhysicalOptimizer::new().rules;
         // Before the rule that puts repartitions between an aggregate and its scan: after it, the
         // pattern that these rules look for is taken apart. Joined cubes first: one scan of both is what

@@ -25,6 +25,7 @@ use crate::cube::crs::{Crs, Ellipsoid};
 use crate::error::CubeError;
 use crate::source::TableFormat;
 use crate::write::derivation::{Derivation, Derivations};
+use crate::write::new_cube::is_horizontal;
 
 /// The metadata of a column of geometries, see <https://geoarrow.org/extension-types>.
 const EXTENSION: &str = "ARROW:extension:name";
@@ -131,26 +132,22 @@ fn described(query: &LogicalPlan) -> Schema {
     let fields = fields.map(|(column, field)| {
         let derivation = derivations.columns.get(column);
         let crs = derivation.and_then(|derivation| crs_of(derivation, &derivations));
-        with_crs(field.as_ref().clone(), crs)
+        with_crs(field.as_ref().clone(), crs.as_ref())
     });
     Schema::new(fields.collect::<Vec<Field>>())
 }
 
 /// The system of what is computed from both horizontal axes of a cube, and nothing else.
-fn crs_of<'a>(derivation: &Derivation, derivations: &'a Derivations) -> Option<&'a Crs> {
+fn crs_of(derivation: &Derivation, derivations: &Derivations) -> Option<Crs> {
     let (cube, _) = derivation.axes.first()?;
-    let axes = &derivations.cubes.get(*cube)?.axes;
-    let are_horizontal = derivation.axes.iter().all(|(of_cube, axis)| {
-        let role = axes.get(*axis).map(|axis| axis.role);
-        let is_horizontal = matches!(
-            role,
-            Some(AxisRole::Latitude | AxisRole::Longitude | AxisRole::Y | AxisRole::X)
-        );
-        of_cube == cube && is_horizontal
+    let of_cube = derivations.cubes.get(*cube)?;
+    let roles = derivation.axes.iter().map(|(found, axis)| {
+        let axis = of_cube.axes.get(*axis).filter(|_| found == cube)?;
+        is_horizontal(axis.role).then_some(axis.role)
     });
-    let is_of_axes = are_horizontal && derivation.axes.len() == 2 && !derivation.reads_values;
-    let crs = derivations.cubes.get(*cube)?.crs.as_ref();
-    crs.filter(|_| is_of_axes)
+    let roles: Vec<AxisRole> = roles.collect::<Option<_>>()?;
+    let crs = of_cube.crs.as_ref()?.of_roles(roles.iter().copied());
+    (roles.len() == 2 && !derivation.reads_values).then_some(crs)
 }
 
 fn with_crs(field: Field, crs: Option<&Crs>) -> Field {

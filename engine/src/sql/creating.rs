@@ -17,14 +17,17 @@ use datafusion::sql::sqlparser::ast::{
     CreateTable, CreateTableOptions, Expr, ObjectName, Query as AstQuery, SqlOption,
     Statement as AstStatement,
 };
+use tokio::runtime::Handle;
 
 use super::parser::{fold, option_text};
 use super::planning::plan;
 use crate::catalog::definition::Definition;
+use crate::catalog::opener::Opener;
 use crate::catalog::system::column::{Column, batch, schema};
 use crate::engine::Query;
 use crate::error::{CubeError, ErrorKind};
 use crate::progress::QueryProgress;
+use crate::runtime::io_handle;
 use crate::session::Session;
 use crate::sink::CubeSink;
 use crate::source::{Location, Options};
@@ -213,16 +216,20 @@ impl Planned {
         let result = schema(&columns);
         let progress = Arc::new(QueryProgress::default());
         let (watched, engine) = (Arc::clone(&progress), Arc::clone(&session.engine));
+        let io = io_handle(session.context.state_ref().read().config());
         let batch_schema = Arc::clone(&result);
         let work = async move {
             let name = self.plan.name().to_string();
+            let target = self.plan.target().clone();
             let jobs = &engine.catalog.jobs;
             let job = jobs.begin(&name, self.plan.statement(), &watched);
             let built = tokio::select! {
-                built = build(self.plan, watched) => built?,
+                built = build(self.plan, watched, &engine.opener.statistics) => built?,
                 cancelled = job.cancelled() => return Err(cancelled.into()),
             };
             drop(job);
+            // The cube is made; that nobody knows what its chunks hold is no reason to say that it is not.
+            let _ = keep_statistics(&engine.opener, &target, &built, &io).await;
             if let Some(schema) = self.schema {
                 engine.catalog.store(&schema)?.refresh();
             }
@@ -256,6 +263,30 @@ impl Planned {
         ];
         batch(&schema(&columns), &columns, &self.plan.explain().await?)
     }
+}
+
+/// Keeps what was found out of the chunks of a cube while it was written.
+async fn keep_statistics(
+    opener: &Opener,
+    target: &Target,
+    built: &Built,
+    io: &Handle,
+) -> Result<()> {
+    let Some(format) = opener.format_named(target.sink.name()) else {
+        return Ok(());
+    };
+    let location = std::slice::from_ref(&target.location);
+    let options = Options::new();
+    for made in opener
+        .open(&format, location, &options, &target.name)
+        .await?
+    {
+        let statistics = &built.statistics;
+        statistics
+            .record(&made.cube, &opener.statistics, io)
+            .await?;
+    }
+    Ok(())
 }
 
 fn columns() -> Vec<Column<(String, Built)>> {

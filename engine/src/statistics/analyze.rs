@@ -153,7 +153,7 @@ impl Analysis {
         while first < chunks {
             let numbers: Vec<u64> = (first..chunks.min(first + CHUNKS_AT_ONCE)).collect();
             first += numbers.len() as u64;
-            let before = self.versions(variable, &grid, &numbers, true).await?;
+            let before = self.versions(variable, &grid, &numbers, true).await;
             let is_current =
                 |(number, version): &(u64, &ChunkVersion)| statistics.is_of(*number, version);
             let versions = || numbers.iter().copied().zip(&before);
@@ -165,7 +165,7 @@ impl Analysis {
             analyzed.read += found.len() as u64;
             analyzed.bytes += found.iter().map(|found| found.bytes).sum::<u64>();
             let again: Vec<u64> = wanted.iter().map(|(number, _)| *number).collect();
-            let after = self.versions(variable, &grid, &again, false).await?;
+            let after = self.versions(variable, &grid, &again, false).await;
             let mut records = Vec::with_capacity(found.len());
             // `found` is in the order of `wanted`.
             for ((found, (_, before)), after) in found.into_iter().zip(&wanted).zip(&after) {
@@ -192,33 +192,15 @@ impl Analysis {
         Ok(analyzed)
     }
 
-    /// The versions of chunks; unknown where the store fails. With `settle`, waits a moment for objects
-    /// that were just written: a second change within the tick of a clock would not be noticed.
     async fn versions(
         &self,
         variable: usize,
         grid: &ChunkGrid,
         numbers: &[u64],
         settle: bool,
-    ) -> Result<Vec<ChunkVersion>> {
-        let indices: Arc<Vec<Vec<u64>>> =
-            Arc::new(numbers.iter().map(|number| grid.index(*number)).collect());
-        let started = tokio::time::Instant::now();
-        loop {
-            let (cube, indices) = (Arc::clone(&self.cube), Arc::clone(&indices));
-            let ask = async move { cube.variables[variable].versions(&indices).await };
-            let versions = run_on(&self.io, ask).await.unwrap_or_else(|_| {
-                // Whatever is wrong shows when the chunks are read.
-                vec![ChunkVersion::Unknown; numbers.len()]
-            });
-            let is_fresh = |version: &ChunkVersion| {
-                matches!(version, ChunkVersion::Stored { settled: false, .. })
-            };
-            if !settle || started.elapsed() > SETTLING || !versions.iter().any(is_fresh) {
-                return Ok(versions);
-            }
-            tokio::time::sleep(SETTLING_STEP).await;
-        }
+    ) -> Vec<ChunkVersion> {
+        let indices = numbers.iter().map(|number| grid.index(*number)).collect();
+        current_versions(&self.cube, variable, indices, settle, &self.io).await
     }
 
     /// Reads chunks, a few at a time, in order.
@@ -260,6 +242,33 @@ impl Analysis {
     }
 }
 
+/// The versions of chunks; unknown where the store fails. With `settle`, waits a moment for objects
+/// that were just written: a second change within the tick of a clock would not be noticed.
+pub(crate) async fn current_versions(
+    cube: &Arc<Cube>,
+    variable: usize,
+    indices: Vec<Vec<u64>>,
+    settle: bool,
+    io: &Handle,
+) -> Vec<ChunkVersion> {
+    let indices = Arc::new(indices);
+    let started = tokio::time::Instant::now();
+    loop {
+        let (asked, wanted) = (Arc::clone(cube), Arc::clone(&indices));
+        let ask = async move { asked.variables[variable].versions(&wanted).await };
+        let versions = run_on(io, ask).await.unwrap_or_else(|_| {
+            // Whatever is wrong shows when the chunks are read.
+            vec![ChunkVersion::Unknown; indices.len()]
+        });
+        let is_fresh =
+            |version: &ChunkVersion| matches!(version, ChunkVersion::Stored { settled: false, .. });
+        if !settle || started.elapsed() > SETTLING || !versions.iter().any(is_fresh) {
+            return versions;
+        }
+        tokio::time::sleep(SETTLING_STEP).await;
+    }
+}
+
 async fn read_chunk(
     cube: &Arc<Cube>,
     variable: usize,
@@ -297,7 +306,7 @@ async fn read_chunk(
 
 /// The token to record, `Some(None)` for a chunk that is not stored; `None` when the chunk changed while it
 /// was read, or nobody can tell.
-pub(super) fn recordable(before: &ChunkVersion, after: &ChunkVersion) -> Option<Option<String>> {
+pub(crate) fn recordable(before: &ChunkVersion, after: &ChunkVersion) -> Option<Option<String>> {
     match (before, after) {
         (ChunkVersion::Missing, ChunkVersion::Missing) => Some(None),
         (

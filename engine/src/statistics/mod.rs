@@ -10,7 +10,8 @@
 //! Statistics are of decoded values, after scale and offset, and count NaN and the fill value as missing.
 //! They are never stale: each belongs to one version of the object that holds the chunk
 //! ([`crate::source::ChunkVersion`]) and is used only where the store still names that version.
-//! `scan::knowledge` asks them; `analyze` makes them, and `collect` where queries shall; `store` keeps them,
+//! `scan::knowledge` asks them; `analyze` makes them, writing a cube does ([`crate::write`]), and `collect` where
+//! queries shall; `store` keeps them,
 //! `file` says in which form.
 
 pub(crate) mod analyze;
@@ -51,6 +52,17 @@ impl ChunkGrid {
         }
     }
 
+    /// The chunks of an array that is cut like this, one entry per axis.
+    pub(crate) fn new(axes: Vec<AxisChunks>) -> Self {
+        Self { axes }
+    }
+
+    /// Is there a chunk at `index`?
+    pub(crate) fn has(&self, index: &[u64]) -> bool {
+        self.axes.len() == index.len()
+            && std::iter::zip(&self.axes, index).all(|(axis, index)| *index < axis.count())
+    }
+
     /// Number of chunks.
     pub(crate) fn count(&self) -> u64 {
         let counts = self.axes.iter().map(AxisChunks::count);
@@ -89,9 +101,8 @@ impl ChunkGrid {
     /// where this grid has no such chunk: the array has grown, or is cut in another way.
     fn same_chunk(&self, other: &Self, number: u64) -> Option<u64> {
         let index = other.index(number);
-        let exists = self.axes.len() == index.len()
-            && std::iter::zip(&self.axes, &index).all(|(axis, index)| *index < axis.count());
-        (exists && self.ranges(&index) == other.ranges(&index)).then(|| self.number(&index))
+        (self.has(&index) && self.ranges(&index) == other.ranges(&index))
+            .then(|| self.number(&index))
     }
 }
 

@@ -156,6 +156,7 @@ pub(crate) async fn plan_change(
         target,
         layers,
         carry,
+        before: Some(Arc::clone(cube)),
         dimensions,
         variables: arrays.variables,
         cube: TargetCube {

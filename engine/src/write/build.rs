@@ -14,10 +14,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use arrow::array::ArrayData;
-use arrow::array::{Array, ArrayRef, UInt64Array, make_array};
-use arrow::buffer::MutableBuffer;
-use arrow::compute::take;
+use arrow::array::ArrayRef;
 use datafusion::common::runtime::JoinSet;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::memory_pool::MemoryConsumer;
@@ -30,12 +27,15 @@ use super::boxes::query_of_box;
 use super::carry::Object;
 use super::claim::Claim;
 use super::notes::{Build, BuildNotes};
+use super::objects::{self, cut, objects_in, within};
 use super::place::BoxCells;
 use super::plan::{Target, WritePlan};
+use super::statistics::WrittenStatistics;
 use crate::error::{CubeError, CubeResult, ErrorKind};
 use crate::progress::QueryProgress;
 use crate::runtime::{io_handle, run_on};
 use crate::sink::CubeWriter;
+use crate::statistics::StatisticsStore;
 
 /// Encoded objects of a box on their way to the store.
 const PUTS_AT_ONCE: usize = 4;
@@ -57,6 +57,8 @@ pub(crate) struct Built {
     pub(crate) boxes: u64,
     /// Boxes that an earlier run of the statement had finished.
     pub(crate) kept: u64,
+    /// What its chunks hold, as far as they were written or taken over now.
+    pub(crate) statistics: Arc<WrittenStatistics>,
 }
 
 #[derive(Debug, Default)]
@@ -79,6 +81,7 @@ struct Work {
     /// Numbers of the boxes to compute.
     boxes: Vec<u64>,
     progress: Arc<QueryProgress>,
+    statistics: Arc<WrittenStatistics>,
 }
 
 /// Makes the cube of `plan`.
@@ -86,7 +89,11 @@ struct Work {
 /// # Errors
 /// The query fails, gives cells twice or values that cannot be stored, someone else writes the cube,
 /// or the store fails. Readers then see what they saw before.
-pub(crate) async fn build(mut plan: WritePlan, progress: Arc<QueryProgress>) -> Result<Built> {
+pub(crate) async fn build(
+    mut plan: WritePlan,
+    progress: Arc<QueryProgress>,
+    known: &Arc<StatisticsStore>,
+) -> Result<Built> {
     let io = io_handle(plan.draft.state.config());
     let target = &plan.draft.target;
     let notes = BuildNotes::new(target.sink.notes(&target.location));
@@ -105,6 +112,8 @@ pub(crate) async fn build(mut plan: WritePlan, progress: Arc<QueryProgress>) -> 
     };
     let claim = Claim::take(notes.folder(), &io).await?;
     check_unchanged(target).await?;
+    // Before anything is removed: that changes the versions of what shares its bytes.
+    let statistics = Arc::new(WrittenStatistics::of(&plan.draft, known, &io).await);
     let begun = notes.begun().await?;
     let resumed = begun.filter(|begun| {
         begun.fingerprint == plan.fingerprint
@@ -151,6 +160,7 @@ pub(crate) async fn build(mut plan: WritePlan, progress: Arc<QueryProgress>) -> 
         next: AtomicU64::default(),
         boxes,
         progress,
+        statistics,
     });
     work.write_small_arrays().await?;
     let mut running = JoinSet::new();
@@ -180,6 +190,7 @@ pub(crate) async fn build(mut plan: WritePlan, progress: Arc<QueryProgress>) -> 
         out_of_range: counters.out_of_range.load(Relaxed),
         boxes: count,
         kept,
+        statistics: Arc::clone(&work.statistics),
     })
 }
 
@@ -202,10 +213,9 @@ impl Work {
     async fn write_small_arrays(self: &Arc<Self>) -> Result<()> {
         for (array, values) in &self.plan.draft.small {
             let target = &self.plan.draft.cube.arrays[*array];
-            let extent: Vec<usize> = target.shape.iter().map(|length| *length as usize).collect();
             let whole: Vec<Range<u64>> = target.shape.iter().map(|length| 0..*length).collect();
             let mut puts = JoinSet::new();
-            self.write_objects(*array, values, &whole, &extent, &mut puts)
+            self.write_objects(*array, values, &whole, &mut puts)
                 .await?;
             finish(&mut puts, 0).await?;
         }
@@ -264,6 +274,7 @@ impl Work {
             };
             for variable in &plan.draft.variables {
                 let (writer, array) = (Arc::clone(&self.writer), variable.array);
+                self.statistics.carry(array, &from, &index);
                 let (from, to) = (from.clone(), index.clone());
                 run_on(
                     &self.io,
@@ -285,10 +296,6 @@ impl Work {
         memory.try_grow(
             usize::try_from(cells.saturating_mul(plan.bytes_per_cell())).unwrap_or(usize::MAX),
         )?;
-        let extent: Vec<usize> = ranges
-            .iter()
-            .map(|range| (range.end - range.start) as usize)
-            .collect();
         let arrays = self.compute(ranges, context).await?;
         let mut puts = JoinSet::new();
         for (variable, values) in plan.draft.variables.iter().zip(arrays) {
@@ -297,7 +304,7 @@ impl Work {
                 .out_of_range
                 .fetch_add(counts.out_of_range, Relaxed);
             drop(values);
-            self.write_objects(variable.array, &stored, ranges, &extent, &mut puts)
+            self.write_objects(variable.array, &stored, ranges, &mut puts)
                 .await?;
             tokio::task::yield_now().await;
         }
@@ -353,20 +360,14 @@ impl Work {
         array: usize,
         values: &ArrayRef,
         ranges: &[Range<u64>],
-        extent: &[usize],
         puts: &mut JoinSet<CubeResult<()>>,
     ) -> Result<()> {
+        let extent = objects::extent(ranges);
         let target = &self.plan.draft.cube.arrays[array];
         for (index, cells) in objects_in(target.object_shape(), ranges) {
-            let within: Vec<Range<usize>> = cells
-                .iter()
-                .zip(ranges)
-                .map(|(cells, range)| {
-                    (cells.start - range.start) as usize..(cells.end - range.start) as usize
-                })
-                .collect();
-            let part = cut(values, extent, &within)?;
-            let part_extent: Vec<usize> = within.iter().map(ExactSizeIterator::len).collect();
+            let part = cut(values, &extent, &within(&cells, ranges))?;
+            self.statistics.add(array, &part, &cells)?;
+            let part_extent = objects::extent(&cells);
             let bytes = self.writer.encode(array, &index, &part, &part_extent)?;
             let Some(bytes) = bytes else {
                 continue;
@@ -399,131 +400,4 @@ async fn finish(puts: &mut JoinSet<CubeResult<()>>, left: usize) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The objects of `shape` cells that lie in a box, and their cells.
-fn objects_in(shape: &[u64], ranges: &[Range<u64>]) -> Vec<(Vec<u64>, Vec<Range<u64>>)> {
-    let mut objects = vec![(Vec::new(), Vec::new())];
-    for (size, range) in shape.iter().zip(ranges) {
-        let along: Vec<(u64, Range<u64>)> = (range.start / size..range.end.div_ceil(*size))
-            .map(|at| {
-                (
-                    at,
-                    (at * size).max(range.start)..((at + 1) * size).min(range.end),
-                )
-            })
-            .collect();
-        objects = objects
-            .into_iter()
-            .flat_map(|(index, cells): (Vec<u64>, Vec<Range<u64>>)| {
-                along.iter().map(move |(at, range)| {
-                    let (mut index, mut cells) = (index.clone(), cells.clone());
-                    index.push(*at);
-                    cells.push(range.clone());
-                    (index, cells)
-                })
-            })
-            .collect();
-    }
-    objects
-}
-
-/// The cells `within` of an array of `extent` cells per dimension, in C order.
-fn cut(values: &ArrayRef, extent: &[usize], within: &[Range<usize>]) -> Result<ArrayRef> {
-    if within
-        .iter()
-        .zip(extent)
-        .all(|(range, length)| range.len() == *length)
-    {
-        return Ok(Arc::clone(values));
-    }
-    // Runs of cells that lie side by side. Runs of whole dimensions stay runs.
-    let mut runs = vec![0..1];
-    for (range, length) in within.iter().zip(extent) {
-        let is_whole = range.len() == *length;
-        runs = match is_whole {
-            true => runs
-                .into_iter()
-                .map(|run: Range<usize>| run.start * length..run.end * length)
-                .collect(),
-            false => runs
-                .into_iter()
-                .flatten()
-                .map(|at| at * length + range.start..at * length + range.end)
-                .collect(),
-        };
-    }
-    let count: usize = runs.iter().map(ExactSizeIterator::len).sum();
-    match values.data_type().primitive_width() {
-        Some(width) => {
-            let data = values.to_data();
-            let Some(buffer) = data.buffers().first() else {
-                return Ok(values.slice(0, 0));
-            };
-            let source = &buffer.as_slice()[data.offset() * width..];
-            let mut part = MutableBuffer::with_capacity(count * width);
-            for run in runs {
-                part.extend_from_slice(&source[run.start * width..run.end * width]);
-            }
-            let data = ArrayData::builder(values.data_type().clone())
-                .len(count)
-                .add_buffer(part.into())
-                .build()?;
-            Ok(make_array(data))
-        }
-        None => {
-            let cells =
-                UInt64Array::from_iter_values(runs.into_iter().flatten().map(|cell| cell as u64));
-            Ok(take(values, &cells, None)?)
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use arrow::array::{AsArray, Int32Array, types::Int32Type};
-
-    use super::*;
-
-    #[test]
-    fn parts_of_a_box_are_cut_in_order() {
-        let values: ArrayRef = Arc::new(Int32Array::from_iter_values(0..60));
-        let extent = [3, 4, 5];
-        for within in [
-            [0..3, 0..4, 0..5],
-            [1..2, 0..4, 0..5],
-            [0..3, 1..3, 0..5],
-            [1..3, 2..4, 1..4],
-        ] {
-            let part = cut(&values, &extent, &within).unwrap();
-            let expected: Vec<i32> = within[0]
-                .clone()
-                .flat_map(|z| {
-                    let within = &within;
-                    within[1].clone().flat_map(move |y| {
-                        within[2].clone().map(move |x| (z * 20 + y * 5 + x) as i32)
-                    })
-                })
-                .collect();
-            assert_eq!(
-                part.as_primitive::<Int32Type>().values(),
-                &expected[..],
-                "{within:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn objects_of_a_box_are_those_that_it_holds() {
-        let objects = objects_in(&[4, 3], &[4..10, 0..3]);
-        assert_eq!(
-            objects,
-            [
-                (vec![1, 0], vec![4..8, 0..3]),
-                (vec![2, 0], vec![8..10, 0..3]),
-            ]
-        );
-    }
 }

@@ -205,6 +205,7 @@ pub(crate) async fn plan_new(
             cells: None,
         }],
         carry: None,
+        before: None,
         state,
         target,
         dimensions,
@@ -233,7 +234,7 @@ fn canonical<'a>(
         .build()
 }
 
-pub(super) fn is_horizontal(role: AxisRole) -> bool {
+pub(crate) fn is_horizontal(role: AxisRole) -> bool {
     matches!(
         role,
         AxisRole::Latitude | AxisRole::Longitude | AxisRole::X | AxisRole::Y

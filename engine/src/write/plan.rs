@@ -85,6 +85,8 @@ pub(super) struct Draft {
     pub(super) layers: Vec<Layer>,
     /// What of the state before this one stays as it is.
     pub(super) carry: Option<Carry>,
+    /// The cube in the state before this one, where it is changed.
+    pub(super) before: Option<Arc<Cube>>,
     pub(super) dimensions: Vec<TargetDimension>,
     pub(super) variables: Vec<TargetVariable>,
     pub(super) cube: TargetCube,
@@ -166,6 +168,11 @@ impl WritePlan {
     /// What is made, for people.
     pub(crate) fn name(&self) -> &str {
         &self.draft.target.name
+    }
+
+    /// Where it is written.
+    pub(crate) fn target(&self) -> &Target {
+        &self.draft.target
     }
 
     /// The SQL text.

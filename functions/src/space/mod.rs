@@ -1,5 +1,5 @@
-//! Functions of place: longitudes that wrap, boxes, the size of cells, polygons on a grid, and the
-//! geometry functions of geodatafusion.
+//! Functions of place: longitudes that wrap, boxes, the size of cells, polygons on a grid, coordinates in
+//! another reference system, and the geometry functions of geodatafusion.
 
 mod area_avg;
 mod cell_area;
@@ -9,6 +9,8 @@ mod geometry;
 mod geometry_function;
 mod in_box;
 mod lon_between;
+mod projection;
+mod st_transform;
 pub mod zones;
 
 pub use area_avg::{AreaPlanner, area_avg};
@@ -17,3 +19,5 @@ pub use cell_fraction::cell_fraction;
 pub use geometry::{geometry_aggregates, geometry_functions};
 pub use in_box::in_box;
 pub use lon_between::lon_between;
+pub use projection::{ProjectionError, Transformation};
+pub use st_transform::st_transform;

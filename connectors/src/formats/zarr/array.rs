@@ -8,7 +8,6 @@
 //! ```
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -37,8 +36,6 @@ pub(super) struct ZarrArray {
     url: String,
     path: Path,
     objects: Objects,
-    /// The state of the cube that the array is of, where it goes from state to state.
-    opened: Option<Arc<OpenedState>>,
     versions: Versions,
     /// The chunks as stored, of a sharded array those inside of the shards.
     grid: Grid,
@@ -85,8 +82,7 @@ impl ZarrArray {
         Ok(Self {
             url: location.url.clone(),
             path: location.path.clone(),
-            objects: Objects::of(location),
-            opened,
+            objects: Objects::of(location).of_state(opened),
             versions: Versions::of(location),
             grid: grid.clone(),
             decoding: decoding.map_err(|cause| {
@@ -212,11 +208,6 @@ impl ArrayReader for ZarrArray {
                 (bytes, length as u64)
             }
         };
-        if bytes.is_none()
-            && let Some(opened) = &self.opened
-        {
-            opened.check(Instant::now()).await?;
-        }
         Ok(bytes.map(|bytes| EncodedChunk {
             bytes_fetched,
             payload: Payload::Encoded(bytes),

@@ -12,7 +12,7 @@
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -39,6 +39,8 @@ pub(super) struct Hierarchy {
     pub(super) nodes: Vec<(String, Node)>,
     /// Changes when any of the metadata changes.
     pub(super) version: String,
+    /// When the last of the metadata were written, by the clock of the store, in microseconds.
+    pub(super) written: i64,
     /// Does the cube go from state to state, as those that are written here?
     pub(super) has_states: bool,
 }
@@ -83,6 +85,7 @@ pub(super) async fn discover(
         objects: Objects::of(location),
         location,
         versions: Mutex::default(),
+        written: AtomicI64::default(),
         has_states: AtomicBool::default(),
     };
     let (zarr_format, root) = reader.root().await?;
@@ -117,6 +120,7 @@ pub(super) async fn discover(
         }
     };
     let has_states = reader.has_states.into_inner();
+    let written = reader.written.into_inner();
     let mut versions = reader
         .versions
         .into_inner()
@@ -134,6 +138,7 @@ pub(super) async fn discover(
         zarr_format,
         nodes,
         version,
+        written,
         has_states,
     })
 }
@@ -149,6 +154,7 @@ struct Reader<'a> {
     objects: Objects,
     location: &'a Location,
     versions: Mutex<Vec<String>>,
+    written: AtomicI64,
     has_states: AtomicBool,
 }
 
@@ -375,6 +381,8 @@ impl Reader<'_> {
             return Ok(None);
         };
         let version = version_of(&fetched.meta);
+        let written = fetched.meta.last_modified.timestamp_micros();
+        self.written.fetch_max(written, Ordering::Relaxed);
         self.versions
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

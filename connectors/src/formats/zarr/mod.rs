@@ -127,7 +127,7 @@ fn groups(location: &Location, hierarchy: Hierarchy, asked_for: bool) -> CubeRes
     let format = format!("zarr {}", hierarchy.zarr_format);
     let opened = hierarchy
         .has_states
-        .then(|| Arc::new(OpenedState::new(location, &hierarchy.version)));
+        .then(|| Arc::new(OpenedState::new(location, &hierarchy)));
     let mut attributes: BTreeMap<String, Attributes> = BTreeMap::new();
     let mut arrays: Vec<(String, Arc<dyn ArrayReader>)> = Vec::new();
     let mut left_out: Vec<(String, String, CubeError)> = Vec::new();

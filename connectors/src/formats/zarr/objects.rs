@@ -1,7 +1,8 @@
 //! Reading objects of a store: whole, a range, or the end of one.
 //!
 //! [`Objects`] wraps the store of a cube and decides what "does not exist" means there: 404
-//! everywhere, also 403 where the store is declared so. Retries and timeouts are the store's.
+//! everywhere, also 403 where the store is declared so. Retries and timeouts are the store's. Objects
+//! of a cube that goes from state to state are those of the state that was opened, or an error.
 
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use graticule_engine::source::Location;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore};
 
+use super::opened_state::OpenedState;
 use crate::stores::store_error;
 
 /// No object, and no part of one, larger than this is read into memory.
@@ -21,6 +23,7 @@ pub(crate) const LARGEST_READ: u64 = 2 << 30;
 pub(crate) struct Objects {
     store: Arc<dyn ObjectStore>,
     missing_is_403: bool,
+    state: Option<Arc<OpenedState>>,
 }
 
 /// What a read brought.
@@ -44,12 +47,32 @@ impl Objects {
         Self {
             store: Arc::clone(&location.store),
             missing_is_403: location.missing_is_403,
+            state: None,
         }
+    }
+
+    /// The same objects, of one state of a cube.
+    pub(super) fn of_state(self, state: Option<Arc<OpenedState>>) -> Self {
+        Self { state, ..self }
     }
 
     /// Reads the object at `path`, or its `range`. `None` when it does not exist. `place` names it
     /// in errors.
     pub(crate) async fn get(
+        &self,
+        path: &Path,
+        range: Option<GetRange>,
+        place: &str,
+    ) -> CubeResult<Option<Fetched>> {
+        let fetched = self.get_now(path, range, place).await?;
+        if let Some(state) = &self.state {
+            let written = fetched.as_ref().map(|fetched| fetched.meta.last_modified);
+            state.confirm(written).await?;
+        }
+        Ok(fetched)
+    }
+
+    async fn get_now(
         &self,
         path: &Path,
         range: Option<GetRange>,
@@ -128,7 +151,7 @@ impl Objects {
             return Ok(None);
         };
         let range = GetRange::Bounded(meta.size.saturating_sub(length)..meta.size);
-        self.get(path, Some(range), place).await
+        self.get_now(path, Some(range), place).await
     }
 
     /// The names of the folders directly below `path`, sorted.

@@ -120,9 +120,12 @@ fn build(
     reading: &Reading,
 ) -> CubeResult<Cube> {
     let dimensions = set.dimensions.iter();
-    let axes: Vec<Axis> = dimensions.filter_map(|d| axes[*d].clone()).collect();
+    let mut axes: Vec<Axis> = dimensions.filter_map(|d| axes[*d].clone()).collect();
     let columns: Vec<&Column> = set.columns.iter().map(|c| &contents.columns[*c]).collect();
     let crs = Crs::of(group, &contents.grid_mappings, &columns, &axes);
+    if let Some(crs) = &crs {
+        axes.iter_mut().for_each(|axis| axis.measured_in(crs));
+    }
     let crs_name = crs.as_ref().map(|crs| crs.name.as_str());
     let variables: Vec<Variable> = columns
         .iter()

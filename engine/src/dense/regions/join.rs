@@ -16,7 +16,6 @@ use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec};
 
 use crate::cube::{Axis, Cube};
 use crate::dense::regions::conditions::Condition;
-use crate::dense::regions::systems;
 use crate::scan::CubeScan;
 
 /// Which rows a join emits.
@@ -258,7 +257,7 @@ impl RegionJoin {
     /// no axis.
     ///
     /// # Errors
-    /// Geometries and cells have different coordinate reference systems.
+    /// An expression of the join is none over its two sides.
     pub(crate) fn recognise<'a>(
         node: &'a Arc<dyn ExecutionPlan>,
         scan_below: impl Fn(
@@ -280,12 +279,6 @@ impl RegionJoin {
         let (conditions, rest) = sides.conditions(&scan.cube, &stock)?;
         if conditions.is_empty() {
             return Ok(None);
-        }
-        for condition in &conditions {
-            if let Condition::Zone(zone) = condition {
-                let field = zone.geometry.return_field(&sides.joined)?;
-                systems::check(&scan.cube, &field)?;
-            }
         }
         let is_too_long = |axis: &Axis| u32::try_from(axis.coordinates.len()).is_err();
         let has_volatile = computes_volatile

@@ -13,7 +13,6 @@
 //! ```text
 //!  join        a join of DataFusion's, understood: sides, conditions, columns          (while planning)
 //!  conditions  what a conjunct of its condition selects
-//!  systems     may polygons and cells be compared at all?
 //!  gather      the table of regions in memory                                          (executing, once)
 //!  place       conditions ─▶ cells of each region
 //!  boxes       cells of regions, as boxes
@@ -30,7 +29,6 @@ mod join;
 mod map;
 mod place;
 mod stream;
-mod systems;
 
 pub(crate) use exec::RegionJoinExec;
 pub(crate) use gather::Regions;

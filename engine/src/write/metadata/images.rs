@@ -37,8 +37,8 @@ pub(crate) fn image_grid(axes: &[TargetAxis], crs: Option<&Crs>) -> CubeResult<I
         let cause = "the image would have one cell, and nothing tells how large it is";
         return Err(CubeError::invalid("", cause).remedy("select more rows or columns"));
     };
-    let is_place = |axis: &TargetAxis, role| axis.role == role;
-    let are_degrees = is_place(y, AxisRole::Latitude) && is_place(x, AxisRole::Longitude);
+    let are_degrees = (y.role, x.role) == (AxisRole::Latitude, AxisRole::Longitude);
+    let crs = crs.map(|crs| crs.of_roles([y.role, x.role].into_iter()));
     let steps = steps.iter().map(|axis| {
         Ok(ImageSteps {
             name: axis.field.name().clone(),
@@ -57,8 +57,11 @@ pub(crate) fn image_grid(axes: &[TargetAxis], crs: Option<&Crs>) -> CubeResult<I
             size: width,
         },
         steps: steps.collect::<CubeResult<_>>()?,
-        crs: crs.cloned(),
-        is_geographic: crs.and_then(Crs::is_geographic).unwrap_or(are_degrees),
+        is_geographic: crs
+            .as_ref()
+            .and_then(Crs::is_geographic)
+            .unwrap_or(are_degrees),
+        crs,
     })
 }
 

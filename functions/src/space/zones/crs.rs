@@ -49,6 +49,56 @@ pub fn is_geographic(definition: &str) -> Option<bool> {
     }
 }
 
+/// The name of the system that a definition states: an authority's code such as `EPSG:3035` where it can be
+/// told, else what the definition calls it.
+#[must_use]
+pub fn crs_name(definition: &str) -> String {
+    let definition = definition.trim();
+    if definition.starts_with('{') {
+        return name_of_projjson(definition);
+    }
+    if definition.contains('[') {
+        return name_of_wkt(definition);
+    }
+    if let Some(urn) = definition.strip_prefix("urn:ogc:def:crs:")
+        && let (Some((authority, _)), Some((_, code))) = (urn.split_once(':'), urn.rsplit_once(':'))
+    {
+        return format!("{}:{code}", authority.to_ascii_uppercase());
+    }
+    match definition.split_once(':') {
+        Some((authority, code)) if !definition.starts_with('+') => {
+            format!("{}:{code}", authority.to_ascii_uppercase())
+        }
+        _ => definition.to_string(),
+    }
+}
+
+fn name_of_projjson(definition: &str) -> String {
+    let parsed: Value = serde_json::from_str(definition).unwrap_or_default();
+    let id = &parsed["id"];
+    match (&id["authority"], &id["code"], &parsed["name"]) {
+        (Value::String(authority), Value::Number(code), _) => format!("{authority}:{code}"),
+        (Value::String(authority), Value::String(code), _) => format!("{authority}:{code}"),
+        (_, _, Value::String(name)) => name.clone(),
+        _ => "PROJJSON".to_string(),
+    }
+}
+
+/// The identifier of the whole system is the last one in WKT, right before the bracket that closes
+/// everything: `… ID["EPSG",32632]]`. Identifiers further inside are those of its parts.
+fn name_of_wkt(wkt: &str) -> String {
+    let last = wkt.rfind("ID[").into_iter().chain(wkt.rfind("AUTHORITY["));
+    let identifier = last.max().map(|start| &wkt[start..]);
+    let identifier = identifier.and_then(|tail| {
+        let (words, closing) = tail.split_once('[')?.1.split_once(']')?;
+        let closing: String = closing.split_whitespace().collect();
+        let mut words = words.split(',').map(|word| word.trim().trim_matches('"'));
+        let (authority, code) = (words.next()?, words.next()?);
+        (closing == "]").then(|| format!("{authority}:{code}"))
+    });
+    identifier.unwrap_or_else(|| wkt.split('"').nth(1).unwrap_or("WKT").to_string())
+}
+
 fn of_json(crs: &Value) -> Option<bool> {
     match crs.get("type")?.as_str()? {
         "GeographicCRS" => Some(true),
@@ -87,6 +137,39 @@ fn of_epsg(code: u32) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_definitions() {
+        let cases = [
+            ("epsg:3035", "EPSG:3035"),
+            ("OGC:CRS84", "OGC:CRS84"),
+            ("urn:ogc:def:crs:EPSG::25832", "EPSG:25832"),
+            ("urn:ogc:def:crs:OGC:1.3:CRS84", "OGC:CRS84"),
+            ("+proj=laea +lat_0=52", "+proj=laea +lat_0=52"),
+            (
+                r#"{"name":"x","id":{"authority":"EPSG","code":3857}}"#,
+                "EPSG:3857",
+            ),
+            (r#"{"name":"Mine"}"#, "Mine"),
+            ("{", "PROJJSON"),
+            (
+                r#"GEOGCRS["WGS 84",DATUM["D",ELLIPSOID["E",6378137,298.2]],ID["EPSG",4326]]"#,
+                "EPSG:4326",
+            ),
+            (
+                r#"PROJCS["UTM 32N",GEOGCS["WGS 84",AUTHORITY["EPSG","4326"]],AUTHORITY["EPSG","32632"]]"#,
+                "EPSG:32632",
+            ),
+            (
+                r#"PROJCS["Local",GEOGCS["WGS 84",AUTHORITY["EPSG","4326"]],UNIT["metre",1]]"#,
+                "Local",
+            ),
+            ("PROJCS[", "WKT"),
+        ];
+        for (definition, name) in cases {
+            assert_eq!(crs_name(definition), name, "{definition}");
+        }
+    }
 
     #[test]
     fn definitions_tell() {

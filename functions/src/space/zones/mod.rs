@@ -17,7 +17,7 @@ mod run;
 mod runs;
 
 pub use cover::{Measure, PartialCell, ZoneCover};
-pub use crs::{crs_of, is_geographic};
+pub use crs::{crs_name, crs_of, is_geographic};
 pub use geometry::{envelope, geometries, is_area};
 pub use plane::{Plane, ZoneError, midpoints};
 pub use run::Run;

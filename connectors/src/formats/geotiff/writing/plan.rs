@@ -350,7 +350,7 @@ fn encoder(array: &TargetArray) -> CubeResult<TileEncoder> {
     }
     let steps = array.chunks.len().saturating_sub(2);
     let (before, sides) = array.chunks.split_at(steps);
-    let is_tile = |side: &u64| *side > 0 && side % TILE_UNIT == 0;
+    let is_tile = |side: &u64| *side > 0 && side.is_multiple_of(TILE_UNIT);
     if before.iter().any(|length| *length != 1) || !sides.iter().all(is_tile) {
         let cause = format!("chunks of {:?} cells are no tiles of images", array.chunks);
         return Err(CubeError::unsupported("", cause).remedy(format!(

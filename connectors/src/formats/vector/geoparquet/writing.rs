@@ -74,8 +74,10 @@ fn described(field: &Field, extension: &str) -> CubeResult<Value> {
                  {}, only the name is known",
                 field.name()
             );
-            return Err(CubeError::unsupported("", cause)
-                .remedy("select longitudes and latitudes, or read the geometries from a file that spells it out"));
+            return Err(CubeError::unsupported("", cause).remedy(format!(
+                "transform it: ST_Transform({}, '{name}', 'OGC:CRS84')",
+                field.name()
+            )));
         }
     }
     if let Value::String(edges) = &stated["edges"] {
