@@ -29,7 +29,9 @@ mod conventions;
 mod conventions_in_sql;
 mod dense;
 mod freshness;
+mod geotiff_writing;
 mod jobs;
+mod levels_writing;
 mod limits;
 mod netcdf;
 mod netcdf_cubes;
@@ -47,6 +49,7 @@ mod sql;
 mod statistics;
 mod stores;
 mod synthetic;
+mod tables_written;
 mod tidy;
 mod twin_cubes;
 mod values;
@@ -72,7 +75,9 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     conventions_in_sql::trials,
     dense::trials,
     freshness::trials,
+    geotiff_writing::trials,
     jobs::trials,
+    levels_writing::trials,
     limits::trials,
     netcdf::trials,
     netcdf_cubes::trials,
@@ -89,6 +94,7 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     sql::trials,
     statistics::trials,
     stores::trials,
+    tables_written::trials,
     tidy::trials,
     twin_cubes::trials,
     values::trials,

@@ -1,6 +1,7 @@
 //! The registries of formats: adding one is a module and a line in [`formats`], for one that is written
 //! another in [`sinks`]; tables of zones have a registry of their own, [`vector::table_formats`].
 
+pub(crate) mod geotiff;
 pub mod levels;
 pub mod netcdf;
 pub mod vector;
@@ -27,5 +28,7 @@ pub fn sinks() -> Vec<Arc<dyn CubeSink>> {
     vec![
         Arc::new(zarr::writing::ZarrSink),
         Arc::new(FileSink(netcdf::writing::NetcdfFile)),
+        Arc::new(levels::writing::LevelsSink),
+        Arc::new(FileSink(geotiff::writing::GeoTiffFile)),
     ]
 }

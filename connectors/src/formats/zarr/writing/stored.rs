@@ -47,7 +47,11 @@ pub(super) async fn stored(folder: &CubeFolder) -> CubeResult<Option<StoredCube>
     }
     arrays.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(Some(StoredCube {
-        cube: TargetCube { arrays, attributes },
+        cube: TargetCube {
+            arrays,
+            attributes,
+            images: None,
+        },
         options: Options::new(),
         version: state.version(),
     }))
