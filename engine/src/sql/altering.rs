@@ -60,7 +60,12 @@ pub(super) async fn alter(session: &Session, table: &AlterTable, text: &str) -> 
         }
     }
     let mut options = stored_options(&before, &names, &asked);
-    options.extend(asked);
+    for (name, value) in asked {
+        // Lengths that are asked for are among those that stay.
+        if !name.ends_with(".chunks") || !options.contains_key(&name) {
+            options.insert(name, value);
+        }
+    }
     let dims = before
         .cube
         .axes
@@ -104,6 +109,23 @@ fn with_names(query: &LogicalPlan, names: &[(String, String)]) -> Result<Logical
         .build()
 }
 
+/// The lengths along dimensions in `stored`, but those that are `asked` for.
+fn merged(stored: &str, asked: Option<&String>) -> String {
+    let Some(asked) = asked else {
+        return stored.to_string();
+    };
+    let dim = |part: &str| {
+        part.split('=')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_string()
+    };
+    let named: Vec<String> = asked.split(',').map(dim).collect();
+    let kept = stored.split(',').filter(|part| !named.contains(&dim(part)));
+    kept.chain([asked.as_str()]).collect::<Vec<_>>().join(",")
+}
+
 /// The options under which the cube would be stored as it is, where `asked` says nothing else.
 fn stored_options(before: &Before, names: &[(String, String)], asked: &Options) -> Options {
     let mut options = Options::new();
@@ -126,12 +148,14 @@ fn stored_options(before: &Before, names: &[(String, String)], asked: &Options) 
             .iter()
             .any(|name| asked.contains_key(*name));
         if !is_cut_anew {
-            add("chunks".to_string(), along(&array.chunks));
+            let chunks = along(&array.chunks);
+            let asked = asked.get(&format!("{name}.chunks"));
+            add(format!("{name}.chunks"), merged(&chunks, asked));
             let shards = array
                 .shards
                 .as_deref()
                 .map_or_else(|| "none".to_string(), along);
-            add("shards".to_string(), shards);
+            add(format!("{name}.shards"), shards);
         }
         if let Some(codec) = array
             .codec

@@ -24,6 +24,7 @@ use super::carry::Carry;
 use super::conflict::check_conflict;
 use super::coordinates::coordinates;
 use super::derivation::Derivations;
+use super::layout::block_of_objects;
 use super::merge::{Merged, merge};
 use super::metadata::{
     GridMapping, Provenance, TargetAxis, TimeCells, coordinate_arrays, group_attributes,
@@ -311,7 +312,7 @@ struct Arrays {
     all: Vec<TargetArray>,
     small: Vec<(usize, arrow::array::ArrayRef)>,
     variables: Vec<TargetVariable>,
-    /// Cells of an object per dimension.
+    /// Cells of a block of whole objects per dimension.
     objects: Vec<u64>,
     axes: Vec<TargetAxis>,
 }
@@ -363,21 +364,12 @@ impl Arrays {
             .enumerate()
             .collect();
         let mut targets = Vec::new();
-        let mut objects: Option<Vec<u64>> = None;
         for (field, encoding, at) in variables {
             let stored = &before.stored.cube.arrays[*at];
             let shape = merged
                 .iter()
                 .map(|axis| axis.coordinates.len() as u64)
                 .collect();
-            let object = stored.object_shape().to_vec();
-            if objects.get_or_insert_with(|| object.clone()) != &object {
-                return Err(CubeError::unsupported(
-                    &cube.name,
-                    "its variables are cut into different objects",
-                )
-                .remedy("make a new cube of it: CREATE TABLE … AS SELECT * FROM …"));
-            }
             all.push(TargetArray {
                 shape,
                 ..stored.clone()
@@ -388,11 +380,14 @@ impl Arrays {
                 array: all.len() - 1,
             });
         }
+        let objects = variables
+            .iter()
+            .map(|(.., at)| before.stored.cube.arrays[*at].object_shape());
         Ok(Self {
             all,
             small,
             variables: targets,
-            objects: objects.unwrap_or_default(),
+            objects: block_of_objects(objects),
             axes,
         })
     }

@@ -40,7 +40,7 @@ pub(super) struct TargetDimension {
     pub(super) column: usize,
     pub(super) coordinates: ArrayRef,
     pub(super) order: AxisOrder,
-    /// Cells of an object along it.
+    /// Cells along it of a block in which objects of all variables are whole.
     pub(super) object: u64,
 }
 

@@ -254,35 +254,26 @@ impl Work {
         if layers.any(|(at, layer)| at != carry.base && layer.touches(ranges)) {
             return Ok(false);
         }
-        let shape: Vec<u64> = plan
-            .draft
-            .dimensions
-            .iter()
-            .map(|dimension| dimension.object)
-            .collect();
-        let objects = objects_in(&shape, ranges);
-        let before: Vec<Object> = objects
-            .iter()
-            .map(|(_, cells)| carry.object(&shape, cells))
-            .collect();
-        if before.contains(&Object::Mixed) {
-            return Ok(false);
-        }
-        for ((index, _), before) in objects.into_iter().zip(before) {
-            let Object::Carried(from) = before else {
-                continue;
-            };
-            for variable in &plan.draft.variables {
-                let (writer, array) = (Arc::clone(&self.writer), variable.array);
-                self.statistics.carry(array, &from, &index);
-                let (from, to) = (from.clone(), index.clone());
-                run_on(
-                    &self.io,
-                    async move { writer.carry(array, &from, &to).await },
-                )
-                .await?;
-                self.counters.carried.fetch_add(1, Relaxed);
+        let mut carried = Vec::new();
+        for variable in &plan.draft.variables {
+            let shape = plan.draft.cube.arrays[variable.array].object_shape();
+            for (to, cells) in objects_in(shape, ranges) {
+                match carry.object(shape, &cells) {
+                    Object::Carried(from) => carried.push((variable.array, from, to)),
+                    Object::New => {}
+                    Object::Mixed => return Ok(false),
+                }
             }
+        }
+        for (array, from, to) in carried {
+            self.statistics.carry(array, &from, &to);
+            let writer = Arc::clone(&self.writer);
+            run_on(
+                &self.io,
+                async move { writer.carry(array, &from, &to).await },
+            )
+            .await?;
+            self.counters.carried.fetch_add(1, Relaxed);
         }
         Ok(true)
     }

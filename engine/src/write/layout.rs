@@ -8,7 +8,7 @@
 //! ```
 //! Large cubes are sharded: an object holds about 64 MiB of decoded values.
 
-use super::options::{Purpose, Shards, WriteOptions};
+use super::options::{LayoutOptions, Purpose, Shards};
 use crate::cube::AxisRole;
 use crate::error::{CubeError, CubeResult};
 
@@ -66,7 +66,7 @@ impl Layout {
     pub(crate) fn choose(
         dimensions: &[Dimension],
         width: u64,
-        options: &WriteOptions,
+        options: &LayoutOptions,
         can_shard: bool,
         tile_unit: Option<u64>,
     ) -> CubeResult<Self> {
@@ -138,6 +138,34 @@ fn check_is_tile(dimensions: &[Dimension], chunks: &[u64], unit: u64) -> CubeRes
         }
     }
     Ok(())
+}
+
+impl Layout {
+    /// Cells of an object per dimension.
+    pub(crate) fn object(&self) -> &[u64] {
+        self.shards.as_deref().unwrap_or(&self.chunks)
+    }
+}
+
+/// The smallest block of cells in which all these objects are whole, per dimension.
+pub(super) fn block_of_objects<'a>(objects: impl Iterator<Item = &'a [u64]>) -> Vec<u64> {
+    objects.fold(Vec::new(), |block, object| match block.is_empty() {
+        true => object.to_vec(),
+        false => {
+            let along = block.iter().zip(object);
+            along
+                .map(|(one, other)| least_common_multiple(*one, *other))
+                .collect()
+        }
+    })
+}
+
+fn least_common_multiple(one: u64, other: u64) -> u64 {
+    let (mut divisor, mut rest) = (one.max(1), other.max(1));
+    while rest != 0 {
+        (divisor, rest) = (rest, divisor % rest);
+    }
+    (one / divisor).saturating_mul(other)
 }
 
 fn no_multiple(name: &str, shard: u64, chunk: u64) -> CubeError {
@@ -252,9 +280,9 @@ mod tests {
     }
 
     fn layout(purpose: Purpose) -> Layout {
-        let options = WriteOptions {
+        let options = LayoutOptions {
             purpose,
-            ..WriteOptions::default()
+            ..LayoutOptions::default()
         };
         Layout::choose(&dimensions(), 4, &options, true, None).unwrap()
     }
@@ -282,10 +310,10 @@ mod tests {
 
     #[test]
     fn shards_hold_whole_chunks() {
-        let asked = |chunk: u64, shard: u64| WriteOptions {
+        let asked = |chunk: u64, shard: u64| LayoutOptions {
             chunks: [("lat".to_string(), chunk)].into(),
             shards: Shards::Of([("lat".to_string(), shard)].into()),
-            ..WriteOptions::default()
+            ..LayoutOptions::default()
         };
         let layout = Layout::choose(&dimensions(), 4, &asked(100, 200), true, None).unwrap();
         assert_eq!(layout.shards.unwrap()[1], 200);
@@ -294,12 +322,18 @@ mod tests {
     }
 
     #[test]
+    fn a_block_holds_objects_of_all_variables() {
+        let objects: [&[u64]; 3] = [&[4, 10, 7], &[6, 10, 1], &[1, 4, 7]];
+        assert_eq!(block_of_objects(objects.into_iter()), [12, 20, 7]);
+    }
+
+    #[test]
     fn tiles_are_of_one_image() {
         let choose = |chunks: &[(&str, u64)]| {
             let chunks = chunks.iter().map(|(name, size)| (name.to_string(), *size));
-            let options = WriteOptions {
+            let options = LayoutOptions {
                 chunks: chunks.collect(),
-                ..WriteOptions::default()
+                ..LayoutOptions::default()
             };
             Layout::choose(&dimensions(), 4, &options, false, Some(16))
         };

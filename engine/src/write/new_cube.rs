@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 use super::boxes::TargetDimension;
 use super::coordinates::coordinates;
 use super::derivation::{Derivation, Derivations};
-use super::layout::{Dimension, Layout};
+use super::layout::{Dimension, Layout, block_of_objects};
 use super::metadata::{
     CellMethod, GridMapping, Lineage, Method, Provenance, References, TargetAxis, TimeCells,
     coordinate_arrays, group_attributes, image_grid, time_bounds, variable_attributes,
@@ -124,9 +124,15 @@ pub(crate) async fn plan_new(
         })
         .collect();
     let can_shard = target.sink.has_shards(&options.others);
-    let layout = Layout::choose(&extents, width.unwrap_or(8), options, can_shard, tile_unit)?;
-    for (axis, dimension) in dimensions.iter_mut().enumerate() {
-        dimension.object = layout.shards.as_ref().unwrap_or(&layout.chunks)[axis];
+    let width = width.unwrap_or(8);
+    let layouts = variable_names.iter().map(|name| {
+        let asked = options.layout_of(name);
+        Layout::choose(&extents, width, &asked, can_shard, tile_unit)
+    });
+    let layouts = layouts.collect::<CubeResult<Vec<Layout>>>()?;
+    let block = block_of_objects(layouts.iter().map(Layout::object));
+    for (dimension, object) in dimensions.iter_mut().zip(block) {
+        dimension.object = object;
     }
     let crs = derivations.cubes.iter().find_map(|cube| cube.crs.clone());
     let horizontal = extents.iter().filter(|extent| is_horizontal(extent.role));
@@ -143,7 +149,7 @@ pub(crate) async fn plan_new(
         .collect();
     let names_of_variables: Vec<&str> = variable_names.iter().map(String::as_str).collect();
     let mut variables = Vec::new();
-    for (column, encoding) in columns.iter().zip(encodings) {
+    for ((column, encoding), layout) in columns.iter().zip(encodings).zip(layouts) {
         let field = described(&schema, *column, &derivations.columns[*column]);
         let lineage = lineage(&derivations, *column);
         let references = References {
@@ -159,8 +165,8 @@ pub(crate) async fn plan_new(
             name: field.name().clone(),
             dimensions: names.clone(),
             shape: extents.iter().map(|extent| extent.length).collect(),
-            chunks: layout.chunks.clone(),
-            shards: layout.shards.clone(),
+            chunks: layout.chunks,
+            shards: layout.shards,
             data_type: encoding.stored_type().clone(),
             fill_value: encoding.fill_value(),
             codec: asked.get("codec").cloned(),

@@ -4,6 +4,7 @@
 //!  chunks = 'time=8,lat=256,lon=256'     of all variables
 //!  dtype = 'int16'                       of all variables
 //!  "chl.dtype" = 'int16'                 of one
+//!  "chl.chunks" = 'lat=64,lon=64'        of one, the other dimensions as for all
 //!  "attribute.title" = '…'               of the cube
 //!  "chl.attribute.units" = 'mg m-3'      of one variable
 //! ```
@@ -58,6 +59,9 @@ const CODEC: (&str, &str) = (
     "Compression, such as zstd:3, blosc:lz4:5:shuffle, gzip:6, none",
 );
 
+/// The options of the whole cube that may be those of one variable, too.
+const LAYOUT: [&str; 2] = ["chunks", "shards"];
+
 /// All options of variables.
 fn of_variable() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
     std::iter::once(&CODEC).chain(ENCODING_OPTIONS)
@@ -106,6 +110,9 @@ pub(crate) struct WriteOptions {
     pub(crate) variable_attributes: BTreeMap<String, Attributes>,
     /// Options that the format or the store may know.
     pub(crate) others: Options,
+    /// Chunks and shards of variables that have their own.
+    pub(super) own_chunks: BTreeMap<String, BTreeMap<String, u64>>,
+    pub(super) own_shards: BTreeMap<String, Shards>,
     /// Options of variables that have none of their own.
     pub(super) of_all: Options,
     pub(super) of_one: BTreeMap<String, Options>,
@@ -121,6 +128,32 @@ pub(crate) enum Shards {
     None,
     /// Cells along dimensions.
     Of(BTreeMap<String, u64>),
+}
+
+impl Shards {
+    fn parse(name: &str, value: &str) -> CubeResult<Self> {
+        match value.eq_ignore_ascii_case("none") {
+            true => Ok(Self::None),
+            false => lengths(name, value).map(Self::Of),
+        }
+    }
+
+    fn dims(&self) -> impl Iterator<Item = &String> {
+        let dims = match self {
+            Self::Of(dims) => Some(dims.keys()),
+            Self::Automatic | Self::None => None,
+        };
+        dims.into_iter().flatten()
+    }
+}
+
+/// What is asked of the chunks and shards of a variable.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LayoutOptions {
+    /// Cells of a chunk along the dimensions that are named.
+    pub(crate) chunks: BTreeMap<String, u64>,
+    pub(crate) shards: Shards,
+    pub(crate) purpose: Purpose,
 }
 
 impl WriteOptions {
@@ -144,8 +177,7 @@ impl WriteOptions {
                 self.dims = Some(value.split(',').map(|dim| dim.trim().to_string()).collect())
             }
             "chunks" => self.chunks = lengths(name, value)?,
-            "shards" if value.eq_ignore_ascii_case("none") => self.shards = Shards::None,
-            "shards" => self.shards = Shards::Of(lengths(name, value)?),
+            "shards" => self.shards = Shards::parse(name, value)?,
             "optimize_for" => {
                 self.purpose = match value.to_lowercase().as_str() {
                     "map" => Purpose::Map,
@@ -190,6 +222,19 @@ impl WriteOptions {
             return Ok(());
         }
         if let Some((variable, option)) = name.rsplit_once('.')
+            && LAYOUT.contains(&option)
+        {
+            let variable = variable.to_string();
+            match option {
+                "chunks" => drop(self.own_chunks.insert(variable, lengths(name, value)?)),
+                _ => drop(
+                    self.own_shards
+                        .insert(variable, Shards::parse(name, value)?),
+                ),
+            }
+            return Ok(());
+        }
+        if let Some((variable, option)) = name.rsplit_once('.')
             && is_of_variable(option)
         {
             let options = self.of_one.entry(variable.to_string()).or_default();
@@ -205,6 +250,18 @@ impl WriteOptions {
         let mut options = self.of_all.clone();
         options.extend(self.of_one.get(variable).cloned().unwrap_or_default());
         options
+    }
+
+    /// What is asked of the layout of a variable: its own options, else those of all.
+    pub(crate) fn layout_of(&self, variable: &str) -> LayoutOptions {
+        let mut chunks = self.chunks.clone();
+        chunks.extend(self.own_chunks.get(variable).cloned().unwrap_or_default());
+        let shards = self.own_shards.get(variable).unwrap_or(&self.shards);
+        LayoutOptions {
+            chunks,
+            shards: shards.clone(),
+            purpose: self.purpose,
+        }
     }
 
     /// Checks that every option that names a dimension or a variable names one of the cube, and that
@@ -227,18 +284,19 @@ impl WriteOptions {
             let names: Vec<&str> = ours.chain(known.iter().map(|(name, _)| *name)).collect();
             return Err(unknown("option", name, &names));
         }
-        let shards = match &self.shards {
-            Shards::Of(shards) => shards.keys().collect::<Vec<_>>(),
-            _ => vec![],
-        };
         let dims: Vec<&str> = dims.iter().map(String::as_str).collect();
-        for name in self.chunks.keys().chain(shards) {
+        let chunks = [&self.chunks].into_iter().chain(self.own_chunks.values());
+        let shards = [&self.shards].into_iter().chain(self.own_shards.values());
+        let named = chunks.flat_map(BTreeMap::keys);
+        for name in named.chain(shards.flat_map(Shards::dims)) {
             if !dims.contains(&name.as_str()) {
                 return Err(unknown("dimension", name, &dims));
             }
         }
         let variables: Vec<&str> = variables.iter().map(String::as_str).collect();
-        for name in self.of_one.keys().chain(self.variable_attributes.keys()) {
+        let own = self.own_chunks.keys().chain(self.own_shards.keys());
+        let named = self.of_one.keys().chain(self.variable_attributes.keys());
+        for name in named.chain(own) {
             if !variables.contains(&name.as_str()) {
                 return Err(unknown("variable", name, &variables));
             }
@@ -305,6 +363,8 @@ mod tests {
             ("dtype", "int16"),
             ("n.dtype", "uint8"),
             ("chunks", "time=8, lat=256"),
+            ("n.chunks", "lat=16"),
+            ("n.shards", "none"),
             ("attribute.title", "Chlorophyll"),
             ("chl.attribute.valid_min", "0.5"),
             ("chl.attribute.units", "mg m-3"),
@@ -313,6 +373,10 @@ mod tests {
         assert_eq!(parsed.of_variable("chl")["dtype"], "int16");
         assert_eq!(parsed.of_variable("n")["dtype"], "uint8");
         assert_eq!(parsed.chunks["lat"], 256);
+        let layout = parsed.layout_of("n");
+        assert_eq!((layout.chunks["time"], layout.chunks["lat"]), (8, 16));
+        assert_eq!(layout.shards, Shards::None);
+        assert_eq!(parsed.layout_of("chl").chunks["lat"], 256);
         assert_eq!(parsed.attributes["title"], "Chlorophyll");
         assert_eq!(parsed.variable_attributes["chl"]["valid_min"], 0.5);
         assert_eq!(parsed.variable_attributes["chl"]["units"], "mg m-3");
@@ -332,6 +396,12 @@ mod tests {
                 "there is no dimension tine; did you mean time?",
             ),
             ("shards", "lon=1", "there is no dimension lon"),
+            ("chl.chunks", "lon=1", "there is no dimension lon"),
+            (
+                "chk.shards",
+                "none",
+                "there is no variable chk; did you mean chl?",
+            ),
             ("optimize_for", "maps", "say map, series or both"),
             ("memory", "lots", "no amount of memory"),
             (
