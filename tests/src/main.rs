@@ -29,6 +29,7 @@ mod conventions;
 mod conventions_in_sql;
 mod dense;
 mod freshness;
+mod icechunk;
 mod jobs;
 mod limits;
 mod netcdf;
@@ -72,6 +73,7 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     conventions_in_sql::trials,
     dense::trials,
     freshness::trials,
+    icechunk::trials,
     jobs::trials,
     limits::trials,
     netcdf::trials,

@@ -1,6 +1,7 @@
 //! The registries of formats: adding one is a module and a line in [`formats`], for one that is written
 //! another in [`sinks`]; tables of zones have a registry of their own, [`vector::table_formats`].
 
+pub mod icechunk;
 pub mod levels;
 pub mod netcdf;
 pub mod vector;
@@ -17,6 +18,7 @@ use crate::writing::single_file::FileSink;
 pub fn formats() -> Vec<Arc<dyn CubeFormat>> {
     vec![
         Arc::new(zarr::ZarrFormat),
+        Arc::new(icechunk::IcechunkFormat),
         Arc::new(levels::LevelsFormat),
         Arc::new(netcdf::Netcdf),
     ]
@@ -26,6 +28,7 @@ pub fn formats() -> Vec<Arc<dyn CubeFormat>> {
 pub fn sinks() -> Vec<Arc<dyn CubeSink>> {
     vec![
         Arc::new(zarr::writing::ZarrSink),
+        Arc::new(icechunk::writing::IcechunkSink),
         Arc::new(FileSink(netcdf::writing::NetcdfFile)),
     ]
 }

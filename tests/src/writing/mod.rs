@@ -15,6 +15,7 @@ mod rivals;
 mod workshop;
 
 pub(crate) use rivals::meet_at;
+pub(crate) use workshop::Format;
 
 use libtest_mimic::Trial;
 
