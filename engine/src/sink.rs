@@ -19,6 +19,7 @@ use arrow::datatypes::DataType;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use crate::cube::crs::Crs;
 use crate::error::CubeResult;
 use crate::source::{Attributes, Location, Options};
 
@@ -29,6 +30,54 @@ pub struct TargetCube {
     pub arrays: Vec<TargetArray>,
     /// Attributes of the group.
     pub attributes: Attributes,
+    /// What its planes show, for a format with [`CubeSink::tile_unit`]; `None` for others.
+    pub images: Option<ImageGrid>,
+}
+
+/// A cube as images, one per variable and step of the other dimensions: the first row is the northernmost,
+/// the first column the westernmost.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImageGrid {
+    /// From north to south.
+    pub rows: ImageAxis,
+    /// From west to east.
+    pub columns: ImageAxis,
+    /// The dimensions that come before the two, slowest first.
+    pub steps: Vec<ImageSteps>,
+    /// The coordinate reference system of the two.
+    pub crs: Option<Crs>,
+    /// Are the two longitude and latitude, as far as their names and units tell?
+    pub is_geographic: bool,
+}
+
+/// The rows or columns of an image, all of the same size.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImageAxis {
+    /// Name of the dimension.
+    pub name: String,
+    /// The outer edge of the first row or column, in units of the coordinate reference system.
+    pub edge: f64,
+    /// The size of a cell, a positive number in the same units.
+    pub size: f64,
+}
+
+/// A dimension along which images follow each other.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImageSteps {
+    /// Name of the dimension.
+    pub name: String,
+    /// Its coordinates in words, times as in ISO 8601.
+    pub labels: Vec<String>,
+}
+
+impl ImageGrid {
+    /// The names of the dimensions that a variable has, in order.
+    pub fn dimensions(&self) -> Vec<&str> {
+        let steps = self.steps.iter().map(|steps| steps.name.as_str());
+        steps
+            .chain([self.rows.name.as_str(), self.columns.name.as_str()])
+            .collect()
+    }
 }
 
 /// One array as it will be stored.
@@ -95,6 +144,13 @@ pub trait CubeSink: Debug + Send + Sync {
 
     /// Can chunks share objects, with these options?
     fn has_shards(&self, options: &Options) -> bool;
+
+    /// `Some` for a format of images: y and x then are the last dimensions, from north to south and from west to
+    /// east, and a chunk is a tile of one image, whose sides are multiples of so many cells. `None` for a format
+    /// that takes cubes as they are.
+    fn tile_unit(&self) -> Option<u64> {
+        None
+    }
 
     /// Can the cube be written like this? Asked before any work.
     ///

@@ -16,7 +16,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Schema};
 use async_trait::async_trait;
 use datafusion::object_store::ObjectStore;
 use datafusion::object_store::path::{Path, PathPart};
@@ -151,6 +151,29 @@ pub trait TableFormat: Debug + Send + Sync {
     /// # Errors
     /// Not found, denied, too large, or bytes that are not of this format.
     async fn read(&self, location: &Location) -> CubeResult<RecordBatch>;
+
+    /// The format of DataFusion's as which tables are written, by its name in `STORED AS`; `None` where tables
+    /// are read alone.
+    fn written_as(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// How a table with this schema is written as that format.
+    ///
+    /// # Errors
+    /// It has no column of geometries, or one of which the format cannot say what it is.
+    fn written(&self, _schema: &Schema) -> CubeResult<WrittenTable> {
+        Ok(WrittenTable::default())
+    }
+}
+
+/// A table with geometries as DataFusion writes it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct WrittenTable {
+    /// The columns of geometries, which are written as well-known binary.
+    pub geometries: Vec<String>,
+    /// Options of DataFusion's format that say what they are.
+    pub options: Options,
 }
 
 /// A group of arrays that share dimensions, as the format stores it.

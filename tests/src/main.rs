@@ -29,8 +29,10 @@ mod conventions;
 mod conventions_in_sql;
 mod dense;
 mod freshness;
+mod geotiff_writing;
 mod icechunk;
 mod jobs;
+mod levels_writing;
 mod limits;
 mod netcdf;
 mod netcdf_cubes;
@@ -48,6 +50,7 @@ mod sql;
 mod statistics;
 mod stores;
 mod synthetic;
+mod tables_written;
 mod tidy;
 mod twin_cubes;
 mod values;
@@ -73,8 +76,10 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     conventions_in_sql::trials,
     dense::trials,
     freshness::trials,
+    geotiff_writing::trials,
     icechunk::trials,
     jobs::trials,
+    levels_writing::trials,
     limits::trials,
     netcdf::trials,
     netcdf_cubes::trials,
@@ -91,6 +96,7 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     sql::trials,
     statistics::trials,
     stores::trials,
+    tables_written::trials,
     tidy::trials,
     twin_cubes::trials,
     values::trials,

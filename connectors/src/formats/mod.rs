@@ -1,6 +1,7 @@
 //! The registries of formats: adding one is a module and a line in [`formats`], for one that is written
 //! another in [`sinks`]; tables of zones have a registry of their own, [`vector::table_formats`].
 
+pub(crate) mod geotiff;
 pub mod icechunk;
 pub mod levels;
 pub mod netcdf;
@@ -30,5 +31,7 @@ pub fn sinks() -> Vec<Arc<dyn CubeSink>> {
         Arc::new(zarr::writing::ZarrSink),
         Arc::new(icechunk::writing::IcechunkSink),
         Arc::new(FileSink(netcdf::writing::NetcdfFile)),
+        Arc::new(levels::writing::LevelsSink),
+        Arc::new(FileSink(geotiff::writing::GeoTiffFile)),
     ]
 }

@@ -61,6 +61,11 @@ pub(crate) trait FileFormat: std::fmt::Debug + Send + Sync + 'static {
     /// See [`CubeSink::options`].
     fn options(&self) -> &'static [(&'static str, &'static str)];
 
+    /// See [`CubeSink::tile_unit`].
+    fn tile_unit(&self) -> Option<u64> {
+        None
+    }
+
     /// How the cube becomes a file.
     ///
     /// # Errors
@@ -70,7 +75,8 @@ pub(crate) trait FileFormat: std::fmt::Debug + Send + Sync + 'static {
 
 /// How one cube becomes a file.
 pub(crate) trait FilePlan: std::fmt::Debug + Send + Sync {
-    /// See [`CubeWriter::encode`]. The error is its cause in words.
+    /// See [`CubeWriter::encode`]. The error is its cause in words. `None` also for an array that the file has no
+    /// place for.
     ///
     /// # Errors
     /// Values that are not the cells of the array's chunk, or a codec failed.
@@ -144,6 +150,10 @@ impl<F: FileFormat> CubeSink for FileSink<F> {
 
     fn has_shards(&self, _options: &Options) -> bool {
         false
+    }
+
+    fn tile_unit(&self) -> Option<u64> {
+        self.0.tile_unit()
     }
 
     fn check(&self, cube: &TargetCube, options: &Options) -> CubeResult<()> {

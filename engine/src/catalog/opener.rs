@@ -196,6 +196,22 @@ impl Opener {
         })
     }
 
+    /// Checks that what `sink` writes to `file` can be a table, because it is read, too.
+    ///
+    /// # Errors
+    /// It is not.
+    pub(crate) fn check_is_read(&self, sink: &dyn CubeSink, file: &str) -> CubeResult<()> {
+        let mut formats = self.formats.iter();
+        if formats.any(|format| format.name() == sink.name()) {
+            return Ok(());
+        }
+        let name = sink.name();
+        let cause = format!("{name} is written and not read, so it cannot be a table");
+        Err(CubeError::unsupported(file, cause).remedy(format!(
+            "write COPY (SELECT …) TO '{file}' STORED AS {name}"
+        )))
+    }
+
     /// The place that `url` names, where there need be nothing yet.
     ///
     /// # Errors

@@ -29,6 +29,23 @@ pub struct Crs {
     pub parameters: Attributes,
 }
 
+/// The axes of an ellipsoid, in metres.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ellipsoid {
+    /// Half of the longer axis.
+    pub semi_major: f64,
+    /// Half of the shorter axis; of a sphere as long as the other.
+    pub semi_minor: f64,
+}
+
+impl Ellipsoid {
+    /// WGS 84.
+    pub const WGS84: Self = Self {
+        semi_major: 6_378_137.0,
+        semi_minor: 6_356_752.314_245_179,
+    };
+}
+
 impl Crs {
     /// The system of the horizontal axes of a table with `columns`.
     pub(super) fn of(
@@ -97,7 +114,7 @@ impl Crs {
     }
 
     /// The system that a definition states: an authority's code, WKT, PROJJSON or a PROJ string.
-    pub(crate) fn of_definition(definition: String) -> Crs {
+    pub fn of_definition(definition: String) -> Crs {
         Crs {
             name: crs_name(&definition),
             definition: Some(definition),
@@ -122,11 +139,52 @@ impl Crs {
     }
 
     /// Are its coordinates longitudes and latitudes in degrees?
-    pub(crate) fn is_geographic(&self) -> Option<bool> {
+    pub fn is_geographic(&self) -> Option<bool> {
         match &self.definition {
             Some(definition) => is_geographic(definition),
             None => text(&self.parameters, "grid_mapping_name")
                 .map(|mapping| mapping == "latitude_longitude"),
+        }
+    }
+
+    /// The ellipsoid of longitudes and latitudes that nothing but the parameters of a grid mapping define (CF 1.11,
+    /// appendix F); WGS 84 where they name none. `None` for any other system.
+    pub fn ellipsoid(&self) -> Option<Ellipsoid> {
+        let number = |name: &str| self.parameters.get(name).and_then(Value::as_f64);
+        let meridian = number("longitude_of_prime_meridian").unwrap_or_default();
+        if self.definition.is_some() || self.is_geographic() != Some(true) || meridian != 0.0 {
+            return None;
+        }
+        let radius = number("earth_radius");
+        let Some(semi_major) = number("semi_major_axis").or(radius) else {
+            return Some(Ellipsoid::WGS84);
+        };
+        let of_flattening = |inverse: f64| match inverse {
+            0.0 => semi_major,
+            inverse => semi_major * (1.0 - 1.0 / inverse),
+        };
+        let semi_minor = number("semi_minor_axis");
+        let semi_minor = semi_minor.or_else(|| number("inverse_flattening").map(of_flattening));
+        let semi_minor = semi_minor.or(radius)?;
+        let near = |one: f64, other: f64| (one - other).abs() < 1e-3;
+        let wgs84 = Ellipsoid::WGS84;
+        match near(semi_major, wgs84.semi_major) && near(semi_minor, wgs84.semi_minor) {
+            true => Some(wgs84),
+            false => Some(Ellipsoid {
+                semi_major,
+                semi_minor,
+            }),
+        }
+    }
+
+    /// The system of horizontal axes with these roles in a cube that states this one: longitudes and latitudes are in
+    /// no projected system, whatever the grid mapping says.
+    pub(crate) fn of_roles(&self, mut roles: impl Iterator<Item = AxisRole>) -> Crs {
+        let are_degrees =
+            roles.all(|role| matches!(role, AxisRole::Latitude | AxisRole::Longitude));
+        match are_degrees && self.is_geographic() == Some(false) {
+            true => Crs::of_definition(CRS84.to_string()),
+            false => self.clone(),
         }
     }
 
@@ -208,6 +266,57 @@ mod tests {
         ];
         for (given, name) in cases {
             assert_eq!(Crs::of_grid_mapping("crs", &attributes(given)).name, name);
+        }
+    }
+
+    #[test]
+    fn ellipsoids_of_grid_mappings() {
+        let sphere = |radius| {
+            Some(Ellipsoid {
+                semi_major: radius,
+                semi_minor: radius,
+            })
+        };
+        let degrees = "latitude_longitude";
+        let cases = [
+            (
+                json!({"grid_mapping_name": degrees}),
+                Some(Ellipsoid::WGS84),
+            ),
+            (
+                json!({"grid_mapping_name": degrees, "semi_major_axis": 6378137.0,
+                "inverse_flattening": 298.257223563}),
+                Some(Ellipsoid::WGS84),
+            ),
+            (
+                json!({"grid_mapping_name": degrees, "earth_radius": 6.4e6}),
+                sphere(6.4e6),
+            ),
+            (
+                json!({"grid_mapping_name": degrees, "semi_major_axis": 6.4e6,
+                "inverse_flattening": 0.0}),
+                sphere(6.4e6),
+            ),
+            (
+                json!({"grid_mapping_name": degrees, "semi_major_axis": 6.4e6}),
+                None,
+            ),
+            (
+                json!({"grid_mapping_name": degrees, "longitude_of_prime_meridian": 2.3}),
+                None,
+            ),
+            (
+                json!({"grid_mapping_name": "rotated_latitude_longitude"}),
+                None,
+            ),
+            (
+                json!({"grid_mapping_name": degrees, "spatial_ref": "EPSG:4258"}),
+                None,
+            ),
+        ];
+        for (given, expected) in cases {
+            let crs = Crs::of_grid_mapping("crs", &attributes(given.clone()));
+            assert_eq!(crs.ellipsoid(), expected, "{given}");
         }
     }
 

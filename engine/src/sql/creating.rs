@@ -147,9 +147,11 @@ impl Creation {
                         Some(format) => opener.sink(format)?,
                         None => opener.sink_of_url(url)?,
                     };
+                    opener.check_is_read(sink.as_ref(), url)?;
                     return Ok((sink, opener.connect_new(url)?, quoted(name), None));
                 }
                 let sink = opener.sink(options.format.as_deref().unwrap_or("ZARR"))?;
+                opener.check_is_read(sink.as_ref(), &format!("{name}{}", sink.suffix()))?;
                 let store = session.engine.catalog.store(&schema)?;
                 let root = store.connect()?.root;
                 let location = root.child(&format!("{name}{}", sink.suffix()));

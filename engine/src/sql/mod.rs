@@ -10,6 +10,7 @@ pub(crate) mod addresses;
 mod altering;
 mod analyze;
 mod changing;
+mod copying;
 mod creating;
 mod depth;
 pub(crate) mod describe;

@@ -21,6 +21,7 @@ use super::addresses::{
 };
 use super::analyze::analyze;
 use super::changing::{drop_cube, vacuum_stores};
+use super::copying::GeometryCopy;
 use super::describe::describe;
 use super::names::quoted;
 use super::naming::{create_name, drop_name};
@@ -137,8 +138,12 @@ async fn run_sql(session: &Session, mut statement: SqlStatement, text: &str) -> 
         return done();
     }
     let state = session.context.state();
+    let geometries = GeometryCopy::take(&mut statement, &session.engine.opener)?;
     let planning = plan(&state, &session.engine.catalog, statement);
-    let plan = with_signed(signed, Box::pin(planning)).await?;
+    let mut plan = with_signed(signed, Box::pin(planning)).await?;
+    if let Some(geometries) = geometries {
+        plan = geometries.apply(plan, &state)?;
+    }
     if let LogicalPlan::Statement(PlanStatement::SetVariable(assignment)) = &plan
         && let Some(setting) = assignment.variable.strip_prefix("cube.")
     {

@@ -169,6 +169,7 @@ pub(crate) async fn plan_change(
         cube: TargetCube {
             arrays: arrays.all,
             attributes,
+            images: None,
         },
         small: arrays.small,
         format_options: before.stored.options.clone(),

@@ -4,6 +4,7 @@
 //!  map     time  1 · y 512 · x 512       a chunk is about a mebibyte of decoded values: it fits into
 //!  series  time all · y 16 · x 16        a core's cache, and is worth a request
 //!  both    time 32 · y 90 · x 90
+//!  images  time  1 · y 368 · x 480       tiles, whose sides are multiples of 16 cells in GeoTIFF
 //! ```
 //! Large cubes are sharded: an object holds about 64 MiB of decoded values.
 
@@ -25,6 +26,9 @@ const STEPS_OF_BOTH: u64 = 32;
 
 /// Cells along each horizontal axis in a chunk for series, at least.
 const PLACES_OF_SERIES: u64 = 16;
+
+/// Cells along each side of a tile, at most.
+const LONGEST_TILE: u64 = 512;
 
 /// A dimension of the cube.
 #[derive(Debug, Clone)]
@@ -53,17 +57,23 @@ pub(crate) struct Layout {
 
 impl Layout {
     /// The layout that `options` ask for; what they leave open is chosen for variables of `width`
-    /// bytes a value. `can_shard`: does the format have shards?
+    /// bytes a value. `can_shard`: does the format have shards? `tile_unit`: see [`CubeSink::tile_unit`].
     ///
     /// # Errors
-    /// Shards that are no multiple of chunks.
+    /// Shards that are no multiple of chunks, or chunks that are no tiles where the format has images.
+    ///
+    /// [`CubeSink::tile_unit`]: crate::sink::CubeSink::tile_unit
     pub(crate) fn choose(
         dimensions: &[Dimension],
         width: u64,
         options: &WriteOptions,
         can_shard: bool,
+        tile_unit: Option<u64>,
     ) -> CubeResult<Self> {
-        let chosen = chunks(dimensions, width, options.purpose);
+        let chosen = match tile_unit {
+            Some(unit) => tile(dimensions, unit),
+            None => chunks(dimensions, width, options.purpose),
+        };
         let chunks: Vec<u64> = dimensions
             .iter()
             .zip(chosen)
@@ -72,6 +82,9 @@ impl Layout {
                 asked.copied().unwrap_or(chosen).max(1)
             })
             .collect();
+        if let Some(unit) = tile_unit {
+            check_is_tile(dimensions, &chunks, unit)?;
+        }
         let shards = match &options.shards {
             Shards::None => None,
             Shards::Automatic => shards(dimensions, &chunks, width).filter(|_| can_shard),
@@ -90,6 +103,41 @@ impl Layout {
         let shards = shards.filter(|shards| *shards != chunks);
         Ok(Self { chunks, shards })
     }
+}
+
+/// A tile of one image: as even as its sides can be.
+fn tile(dimensions: &[Dimension], unit: u64) -> Vec<u64> {
+    let side = |dimension: &Dimension| match dimension.is_horizontal() {
+        true => even(dimension.length, LONGEST_TILE).next_multiple_of(unit),
+        false => 1,
+    };
+    dimensions.iter().map(side).collect()
+}
+
+fn check_is_tile(dimensions: &[Dimension], chunks: &[u64], unit: u64) -> CubeResult<()> {
+    for (dimension, chunk) in dimensions.iter().zip(chunks) {
+        let name = &dimension.name;
+        let (is_fine, cause, near) = match dimension.is_horizontal() {
+            true => (
+                chunk % unit == 0,
+                format!(
+                    "the sides of a tile are multiples of {unit} cells, not {chunk}, along {name}"
+                ),
+                chunk.next_multiple_of(unit),
+            ),
+            false => (
+                *chunk == 1,
+                format!("a tile is of one image, not of {chunk} along {name}"),
+                1,
+            ),
+        };
+        if !is_fine {
+            return Err(
+                CubeError::invalid("", cause).remedy(format!("say chunks = '{name}={near}'"))
+            );
+        }
+    }
+    Ok(())
 }
 
 fn no_multiple(name: &str, shard: u64, chunk: u64) -> CubeError {
@@ -208,7 +256,7 @@ mod tests {
             purpose,
             ..WriteOptions::default()
         };
-        Layout::choose(&dimensions(), 4, &options, true).unwrap()
+        Layout::choose(&dimensions(), 4, &options, true, None).unwrap()
     }
 
     #[test]
@@ -239,9 +287,30 @@ mod tests {
             shards: Shards::Of([("lat".to_string(), shard)].into()),
             ..WriteOptions::default()
         };
-        let layout = Layout::choose(&dimensions(), 4, &asked(100, 200), true).unwrap();
+        let layout = Layout::choose(&dimensions(), 4, &asked(100, 200), true, None).unwrap();
         assert_eq!(layout.shards.unwrap()[1], 200);
-        let error = Layout::choose(&dimensions(), 4, &asked(100, 250), true).unwrap_err();
+        let error = Layout::choose(&dimensions(), 4, &asked(100, 250), true, None).unwrap_err();
         assert!(error.to_string().contains("shards = 'lat=300'"), "{error}");
+    }
+
+    #[test]
+    fn tiles_are_of_one_image() {
+        let choose = |chunks: &[(&str, u64)]| {
+            let chunks = chunks.iter().map(|(name, size)| (name.to_string(), *size));
+            let options = WriteOptions {
+                chunks: chunks.collect(),
+                ..WriteOptions::default()
+            };
+            Layout::choose(&dimensions(), 4, &options, false, Some(16))
+        };
+        assert_eq!(choose(&[]).unwrap().chunks, [1, 368, 480]);
+        assert_eq!(choose(&[("lat", 64)]).unwrap().chunks, [1, 64, 480]);
+        for (chunks, expected) in [
+            (("lat", 100), "chunks = 'lat=112'"),
+            (("time", 8), "chunks = 'time=1'"),
+        ] {
+            let error = choose(&[chunks]).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 }

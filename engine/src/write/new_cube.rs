@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arrow::array::{Array, ArrayRef};
-use arrow::datatypes::{FieldRef, Schema};
+use arrow::datatypes::{DataType, FieldRef, Schema};
 use datafusion::common::Result;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
@@ -22,7 +22,7 @@ use super::derivation::{Derivation, Derivations};
 use super::layout::{Dimension, Layout};
 use super::metadata::{
     CellMethod, GridMapping, Lineage, Method, Provenance, References, TargetAxis, TimeCells,
-    coordinate_arrays, group_attributes, time_bounds, variable_attributes,
+    coordinate_arrays, group_attributes, image_grid, time_bounds, variable_attributes,
 };
 use super::options::WriteOptions;
 use super::plan::{Draft, Layer, Target, TargetVariable, WritePlan, width_of};
@@ -46,11 +46,21 @@ pub(crate) async fn plan_new(
 ) -> Result<WritePlan> {
     let derivations = Derivations::of(&query);
     let schema = Arc::clone(query.schema().inner());
-    let dims = dims(&derivations, &schema, options)?;
+    let mut dims: Vec<Dim> = dims(&derivations, &schema, options)?
+        .into_iter()
+        .map(|column| Dim::of(column, &derivations, &schema))
+        .collect();
+    let tile_unit = target.sink.tile_unit();
+    if tile_unit.is_some() {
+        dims = as_image(dims, options.dims.is_some())?;
+    }
     let mut dimensions = Vec::new();
-    for column in dims.iter().copied() {
-        let derivation = &derivations.columns[column];
-        let order = derivations.order(derivation);
+    for Dim {
+        column,
+        role: _,
+        order,
+    } in dims.iter().copied()
+    {
         let coordinates = coordinates(&state, &query, column, order).await?;
         dimensions.push(TargetDimension {
             name: schema.field(column).name().clone(),
@@ -87,9 +97,10 @@ pub(crate) async fn plan_new(
                 .into(),
         );
     }
+    let io = io_handle(state.config());
     let mut axes = Vec::new();
-    for dimension in &dimensions {
-        axes.push(axis_of(dimension, &derivations, &schema, &io_handle(state.config())).await?);
+    for (dimension, dim) in dimensions.iter().zip(&dims) {
+        axes.push(axis_of(dimension, dim.role, &derivations, &schema, &io).await?);
     }
     let encodings = columns
         .iter()
@@ -113,13 +124,14 @@ pub(crate) async fn plan_new(
         })
         .collect();
     let can_shard = target.sink.has_shards(&options.others);
-    let layout = Layout::choose(&extents, width.unwrap_or(8), options, can_shard)?;
+    let layout = Layout::choose(&extents, width.unwrap_or(8), options, can_shard, tile_unit)?;
     for (axis, dimension) in dimensions.iter_mut().enumerate() {
         dimension.object = layout.shards.as_ref().unwrap_or(&layout.chunks)[axis];
     }
     let crs = derivations.cubes.iter().find_map(|cube| cube.crs.clone());
     let horizontal = extents.iter().filter(|extent| is_horizontal(extent.role));
     let crs = crs.filter(|_| horizontal.count() == 2);
+    let images = tile_unit.map(|_| image_grid(&axes, crs.as_ref()));
     let is_taken = |name: &str| schema.index_of(name).is_ok();
     let mapping = crs.as_ref().map(|crs| GridMapping::of(crs, is_taken));
     let small = coordinate_arrays(&axes, mapping.as_ref())?;
@@ -176,14 +188,18 @@ pub(crate) async fn plan_new(
         .collect();
     let mut attributes = group_attributes(&axes, &fields, crs.as_ref(), &provenance, &of_sources)?;
     attributes.extend(options.attributes.clone());
-    let cube = TargetCube { arrays, attributes };
+    let cube = TargetCube {
+        arrays,
+        attributes,
+        images: images.transpose()?,
+    };
     for (axis, dimension) in dimensions.iter_mut().enumerate() {
         dimension.column = axis;
     }
     Draft {
         statement: statement.to_string(),
         layers: vec![Layer {
-            query: canonical(&query, dims.iter().chain(&columns))?,
+            query: canonical(&query, dims.iter().map(|dim| &dim.column).chain(&columns))?,
             cells: None,
         }],
         carry: None,
@@ -216,7 +232,7 @@ fn canonical<'a>(
         .build()
 }
 
-pub(super) fn is_horizontal(role: AxisRole) -> bool {
+pub(crate) fn is_horizontal(role: AxisRole) -> bool {
     matches!(
         role,
         AxisRole::Latitude | AxisRole::Longitude | AxisRole::X | AxisRole::Y
@@ -334,24 +350,57 @@ pub(super) fn now() -> i64 {
     i64::try_from(since.unwrap_or_default().as_micros()).unwrap_or(i64::MAX)
 }
 
-/// # Errors
-/// The cells that a key stands for end beyond all times.
-async fn axis_of(
-    dimension: &TargetDimension,
-    derivations: &Derivations,
-    schema: &Schema,
-    io: &Handle,
-) -> CubeResult<TargetAxis> {
-    let derivation = &derivations.columns[dimension.column];
-    let of_cube = derivation
-        .axes
-        .iter()
-        .next()
-        .filter(|_| derivation.axes.len() == 1);
-    let axis = of_cube.and_then(|(cube, axis)| derivations.cubes.get(*cube)?.axes.get(*axis));
-    let data_type = dimension.coordinates.data_type();
+/// A column that is a dimension.
+#[derive(Debug, Clone, Copy)]
+struct Dim {
+    column: usize,
+    role: AxisRole,
+    order: Option<AxisOrder>,
+}
+
+impl Dim {
+    fn of(column: usize, derivations: &Derivations, schema: &Schema) -> Self {
+        let derivation = &derivations.columns[column];
+        Self {
+            column,
+            role: role_of(derivation, derivations, schema.field(column).data_type()),
+            order: derivations.order(derivation),
+        }
+    }
+}
+
+/// The dimensions with y and x last, from north to south and from west to east. Where the user has named the
+/// dimensions (`are_named`) and nothing is known of them, these are the last two.
+fn as_image(mut dims: Vec<Dim>, are_named: bool) -> CubeResult<Vec<Dim>> {
+    let is_y = |dim: &Dim| matches!(dim.role, AxisRole::Latitude | AxisRole::Y);
+    let is_x = |dim: &Dim| matches!(dim.role, AxisRole::Longitude | AxisRole::X);
+    if are_named
+        && !dims.iter().any(|dim| is_horizontal(dim.role))
+        && let [.., y, x] = dims.as_mut_slice()
+    {
+        (y.role, x.role) = (AxisRole::Y, AxisRole::X);
+    }
+    let count = |is: &dyn Fn(&Dim) -> bool| dims.iter().filter(|dim| is(dim)).count();
+    if (count(&is_y), count(&is_x)) != (1, 1) {
+        let cause = "an image has one dimension of y or latitude, and one of x or longitude, which the query has not";
+        return Err(CubeError::invalid("", cause)
+            .remedy("select both; those of tables are named with dims = '…', y and x last"));
+    }
+    dims.sort_by_key(|dim| u8::from(is_y(dim)) + 2 * u8::from(is_x(dim)));
+    for dim in &mut dims {
+        dim.order = match dim.role {
+            AxisRole::Latitude | AxisRole::Y => Some(AxisOrder::Descending),
+            AxisRole::Longitude | AxisRole::X => Some(AxisOrder::Ascending),
+            _ => dim.order,
+        };
+    }
+    Ok(dims)
+}
+
+fn role_of(derivation: &Derivation, derivations: &Derivations, data_type: &DataType) -> AxisRole {
+    let axis = axis_read(derivation, derivations);
     // A month or a decade of an axis is another quantity: only values of the axis' own type are places on it.
-    let role = match axis {
+    match axis {
         Some(axis)
             if axis.coordinates.data_type() == data_type
                 && (derivation.source.is_some()
@@ -363,14 +412,38 @@ async fn axis_of(
         Some(axis) if is_horizontal(axis.role) && data_type.is_floating() => axis.role,
         _ if data_type.is_temporal() => AxisRole::Time,
         _ => AxisRole::Other,
-    };
+    }
+}
+
+/// The one axis that a column reads.
+fn axis_read<'a>(derivation: &Derivation, derivations: &'a Derivations) -> Option<&'a Axis> {
+    let mut axes = derivation.axes.iter();
+    match (axes.next(), axes.next()) {
+        (Some((cube, axis)), None) => derivations.cubes.get(*cube)?.axes.get(*axis),
+        _ => None,
+    }
+}
+
+/// # Errors
+/// The cells that a key stands for end beyond all times, or bounds that the data state cannot be read.
+async fn axis_of(
+    dimension: &TargetDimension,
+    role: AxisRole,
+    derivations: &Derivations,
+    schema: &Schema,
+    io: &Handle,
+) -> CubeResult<TargetAxis> {
+    let derivation = &derivations.columns[dimension.column];
     let field = described(schema, dimension.column, derivation);
     let key = derivation.key.as_ref();
     let cells = key.and_then(|key| TimeCells::of_key(key, &field));
     let is_as_it_was = derivation.source.is_some() && derivation.reduced_by.is_none();
     let bounds = match cells {
         Some(cells) => Some(time_bounds(&field, &dimension.coordinates, cells)?),
-        None => stated_bounds(axis.filter(|_| is_as_it_was), &dimension.coordinates, io).await?,
+        None => {
+            let axis = axis_read(derivation, derivations).filter(|_| is_as_it_was);
+            stated_bounds(axis, &dimension.coordinates, io).await?
+        }
     };
     Ok(TargetAxis {
         bounds,

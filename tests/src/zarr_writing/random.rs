@@ -24,11 +24,11 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
-    fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
+    pub(crate) fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.below(choices.len() as u64) as usize]
     }
 }
@@ -109,13 +109,14 @@ pub(crate) fn cube(random: &mut Random, has_shards: bool) -> Filled {
         cube: TargetCube {
             arrays,
             attributes: attributes.as_object().unwrap().clone(),
+            images: None,
         },
         values,
     }
 }
 
 /// The value of cells that are not stored, and the attribute `_FillValue`.
-fn fill_value(random: &mut Random, data_type: &DataType) -> (Value, Option<Value>) {
+pub(crate) fn fill_value(random: &mut Random, data_type: &DataType) -> (Value, Option<Value>) {
     let choices = match data_type {
         DataType::Boolean => vec![json!(false), json!(true)],
         DataType::Utf8 => vec![json!(""), json!("nichts ü")],
@@ -141,7 +142,7 @@ fn fill_value(random: &mut Random, data_type: &DataType) -> (Value, Option<Value
 }
 
 /// Values with the fill value, extremes and whole stretches of the same among them.
-fn random_values(
+pub(crate) fn random_values(
     random: &mut Random,
     data_type: &DataType,
     fill_value: &Value,

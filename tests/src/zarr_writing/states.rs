@@ -50,6 +50,7 @@ pub(crate) fn cube(rows: u64, first: f32) -> Filled {
         cube: TargetCube {
             arrays,
             attributes: Attributes::new(),
+            images: None,
         },
         values,
     }

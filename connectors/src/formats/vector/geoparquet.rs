@@ -2,6 +2,8 @@
 //!
 //! Source: GeoParquet 1.1 <https://geoparquet.org/releases/v1.1.0>. All columns keep their names and types.
 
+mod writing;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -11,14 +13,14 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use async_trait::async_trait;
 use bytes::Bytes;
 use graticule_engine::error::{CubeError, CubeResult};
-use graticule_engine::source::{Location, TableFormat};
+use graticule_engine::source::{Location, TableFormat, WrittenTable};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Map, Value};
 
 use super::columns::{Crs, geometry_metadata};
 use super::{parse, read_whole};
 
-/// Reads GeoParquet.
+/// Reads GeoParquet, and says how DataFusion writes it.
 #[derive(Debug)]
 pub(super) struct GeoParquet;
 
@@ -36,6 +38,14 @@ impl TableFormat for GeoParquet {
         let bytes = read_whole(location).await?;
         let url = &location.url;
         parse(url, || table(bytes, url))
+    }
+
+    fn written_as(&self) -> Option<&'static str> {
+        Some("PARQUET")
+    }
+
+    fn written(&self, schema: &Schema) -> CubeResult<WrittenTable> {
+        writing::written(schema)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::error::CubeResult;
 use crate::source::Attributes;
 
 /// By how much of a step stored coordinates, rounded to few digits, may be off.
-const IRREGULARITY: f64 = 0.01;
+pub(super) const IRREGULARITY: f64 = 0.01;
 
 /// The extents of the axes: `geospatial_*` of latitudes, longitudes and heights, `time_coverage_*` of
 /// times. Places are those of cell centres; times start with the first cell and end with the last one,

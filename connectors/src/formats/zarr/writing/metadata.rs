@@ -324,6 +324,7 @@ mod tests {
             let cube = TargetCube {
                 arrays: vec![array],
                 attributes: Attributes::new(),
+                images: None,
             };
             let (documents, _) = documents_v2(&cube, &[&encoder]);
             assert_eq!(documents[0].1["fill_value"], in_v2, "{documents:?}");

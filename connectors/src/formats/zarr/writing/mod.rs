@@ -32,10 +32,10 @@ use super::NOTES;
 use crate::writing::folder::{CubeFolder, version_of};
 use encoder::ArrayEncoder;
 use state::VisibleState;
-use writer::ZarrWriter;
+pub(crate) use writer::ZarrWriter;
 
 /// The option that chooses the version of Zarr.
-const VERSION: &str = "zarr_version";
+pub(crate) const VERSION: &str = "zarr_version";
 
 mod compression;
 mod encoder;
@@ -70,6 +70,19 @@ impl ZarrVersion {
             .remedy("write '3' or '2'")),
         }
     }
+}
+
+/// A writer of a new cube at `location`.
+///
+/// # Errors
+/// What [`CubeSink::open`] refuses.
+pub(crate) async fn new_writer(
+    location: &Location,
+    cube: &TargetCube,
+    options: &Options,
+) -> CubeResult<ZarrWriter> {
+    let (version, encoders) = encoders(cube, options)?;
+    ZarrWriter::open(location, cube, version, encoders, None).await
 }
 
 /// The version and an encoder per array.

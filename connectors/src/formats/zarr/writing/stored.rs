@@ -62,7 +62,11 @@ pub(super) fn cube_of(
         }
     }
     arrays.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(TargetCube { arrays, attributes })
+    Ok(TargetCube {
+        arrays,
+        attributes,
+        images: None,
+    })
 }
 
 fn array(name: &str, document: &Map<String, Value>, place: &str) -> CubeResult<TargetArray> {

@@ -32,7 +32,7 @@ use crate::writing::folder::{CubeFolder, version_of};
 
 /// Writes one state of one cube.
 #[derive(Debug)]
-pub(super) struct ZarrWriter {
+pub(crate) struct ZarrWriter {
     folder: CubeFolder,
     arrays: Vec<WrittenArray>,
     /// Metadata of the arrays, and of a group of Zarr v2 what is not consolidated.
@@ -127,7 +127,20 @@ impl ZarrWriter {
     }
 
     async fn put_documents(&self) -> CubeResult<()> {
+        self.put_those(|_| true).await
+    }
+
+    /// Stores the metadata of the arrays, so that each can be read by its own path before the cube is visible.
+    ///
+    /// # Errors
+    /// The store failed, is full, or denied access.
+    pub(crate) async fn describe_arrays(&self) -> CubeResult<()> {
+        self.put_those(|name| name.contains('/')).await
+    }
+
+    async fn put_those(&self, is_wanted: impl Fn(&str) -> bool) -> CubeResult<()> {
         let documents = self.documents.iter();
+        let documents = documents.filter(|(name, _)| is_wanted(name));
         let puts: Vec<_> = documents
             .map(|(name, document)| self.put_document(name, document))
             .collect();

@@ -12,6 +12,8 @@
 //! front of their paths (`1`, `1/group`), so that a coarser level is a table of its own beside the
 //! cube, and whoever looks for overviews finds them by number.
 
+pub(crate) mod writing;
+
 use async_trait::async_trait;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use graticule_engine::error::{CubeError, CubeResult};

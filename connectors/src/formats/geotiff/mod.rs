@@ -1,0 +1,3 @@
+//! GeoTIFF, which is written and not read yet.
+
+pub(crate) mod writing;

@@ -1,0 +1,169 @@
+//! `.levels` as Graticule writes it: every level against the one below it, read by zarr-python and xarray, and
+//! by ourselves.
+//!
+//! ```text
+//!  random images ─▶ the sink of levels ─▶ folders ─┬─▶ zarr-python, NumPy (oracle/levels_written.py)
+//!                                                  └─▶ the format of levels
+//! ```
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use graticule_connectors::sinks;
+use graticule_engine::error::{CubeResult, ErrorKind};
+use graticule_engine::sink::CubeSink;
+use graticule_engine::source::Location;
+use libtest_mimic::{Failed, Trial};
+use serde_json::{Value, json};
+
+use crate::geotiff_writing::random_images;
+use crate::zarr::wait;
+use crate::zarr_writing::{Filled, check_own, judge, local, options, put_all, stored};
+
+const CUBES: u64 = 36;
+
+const TYPES: [DataType; 12] = [
+    DataType::Int8,
+    DataType::Int16,
+    DataType::Int32,
+    DataType::Int64,
+    DataType::UInt8,
+    DataType::UInt16,
+    DataType::UInt32,
+    DataType::UInt64,
+    DataType::Float32,
+    DataType::Float64,
+    DataType::Boolean,
+    DataType::Utf8,
+];
+
+fn sink() -> Arc<dyn CubeSink> {
+    let mut sinks = sinks().into_iter();
+    sinks.find(|sink| sink.name() == "LEVELS").unwrap()
+}
+
+fn random_cube(seed: u64) -> Filled {
+    random_images(seed, &TYPES, &[None, Some("none"), Some("zstd:1")])
+}
+
+async fn write(place: &Location, filled: &Filled, pairs: &[(&str, &str)]) -> CubeResult<String> {
+    let (sink, options) = (sink(), options(pairs));
+    sink.check(&filled.cube, &options)?;
+    let writer = sink.open(place, &filled.cube, &options, None).await?;
+    writer.discard().await?;
+    put_all(writer.as_ref(), filled).await?;
+    let version = writer.commit().await?;
+    sink.clear(place).await?;
+    Ok(version)
+}
+
+/// Every cell of every level.
+fn others_read_them() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let mut manifest = Vec::new();
+    for seed in 0..CUBES {
+        let filled = random_cube(seed);
+        let is_number = filled.cube.arrays[2].data_type.is_numeric();
+        let methods = ["", "first", "min", "max", "mean"];
+        let method = match is_number {
+            true => methods[seed as usize % methods.len()],
+            false => "",
+        };
+        let version = ["3", "2"][seed as usize % 2];
+        let pairs = [("agg_methods", method), ("zarr_version", version)];
+        let name = format!("{seed}.levels");
+        let place = local(&folder.path().join(&name));
+        wait(write(&place, &filled, &pairs)).map_err(|error| format!("seed {seed}: {error}"))?;
+        check_own(&place, &filled, &format!("seed {seed}"))?;
+        for (array, values) in filled.cube.arrays.iter().zip(&filled.values) {
+            manifest.push(json!({
+                "cube": name,
+                "array": array.name,
+                "shape": array.shape,
+                "chunks": array.chunks,
+                "type": array.data_type.to_string(),
+                "missing": array.attributes.get("_FillValue"),
+                "method": match (is_number, method) {
+                    (false, _) => "first",
+                    (true, "") => "mean",
+                    (true, method) => method,
+                },
+                "values": stored(folder.path(), &format!("{name}-{}", array.name), values)?,
+            }));
+        }
+    }
+    judge("levels_written.py", folder.path(), &manifest)
+}
+
+fn names(folder: &Path) -> Result<Vec<String>, Failed> {
+    let names = fs::read_dir(folder)?.flatten();
+    let mut names: Vec<String> = names
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+/// Level 0 becomes visible last; levels are written once, and removed whole.
+fn states() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("x.levels");
+    let place = local(&path);
+    let filled = (0..)
+        .map(random_cube)
+        .find(|filled| {
+            *filled.cube.arrays[2]
+                .shape
+                .iter()
+                .rev()
+                .take(2)
+                .min()
+                .unwrap()
+                >= 64
+        })
+        .unwrap();
+    let sink = sink();
+    let three = options(&[("levels", "3")]);
+    // Broken off before the commit: there is nothing to see, and the next writer goes on. The engine's notes say
+    // that the folder is ours.
+    let notes = path.join("0.zarr/.graticule");
+    fs::create_dir_all(&notes)?;
+    fs::write(notes.join("build.json"), "{}")?;
+    let writer = wait(sink.open(&place, &filled.cube, &three, None))?;
+    wait(put_all(writer.as_ref(), &filled))?;
+    assert_eq!(wait(sink.version(&place))?, None);
+    // Coarser levels of a commit that was broken off are made anew.
+    fs::create_dir_all(path.join("1.zarr"))?;
+    fs::write(path.join("1.zarr/zarr.json"), "{}")?;
+    drop(writer);
+    let writer = wait(sink.open(&place, &filled.cube, &three, None))?;
+    let version = wait(writer.commit())?;
+    assert_eq!(names(&path)?, [".zlevels", "0.zarr", "1.zarr", "2.zarr"]);
+    let document: Value = serde_json::from_slice(&fs::read(path.join(".zlevels"))?)?;
+    assert_eq!(document["num_levels"], 3, "{document}");
+    check_own(&place, &filled, "after the commit")?;
+    assert_eq!(wait(sink.version(&place))?, Some(version.clone()));
+    let error = wait(sink.open(&place, &filled.cube, &three, Some(&version))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    let error = wait(sink.open(&place, &filled.cube, &three, None)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    wait(sink.sweep(&place))?;
+    check_own(&place, &filled, "after a sweep")?;
+    wait(sink.remove(&place))?;
+    assert_eq!(names(folder.path())?, [] as [&str; 0]);
+    // Levels that link to a cube elsewhere are those of someone else.
+    fs::create_dir(&path)?;
+    fs::write(path.join("0.link"), "../y.zarr")?;
+    let error = wait(sink.version(&place)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    Ok(())
+}
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        Trial::test("levels_writing::others_read_them", others_read_them),
+        Trial::test("levels_writing::states", states),
+    ]
+}
