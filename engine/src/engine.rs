@@ -226,7 +226,7 @@ impl Engine {
     /// # Errors
     /// An unknown suffix or option, nothing there, or metadata that make no sense.
     pub async fn open(&self, url: &str, options: &Options) -> CubeResult<Vec<Arc<Cube>>> {
-        let opened = self.shared.opener.open_url(url, options).await?;
+        let opened = self.shared.opener.open_url(url, options, None).await?;
         Ok(opened.into_iter().map(|opened| opened.cube).collect())
     }
 }

@@ -8,6 +8,7 @@ pub mod cube;
 mod dense;
 pub mod engine;
 pub mod error;
+pub mod history;
 pub mod options;
 pub mod progress;
 pub mod rules;

@@ -23,6 +23,7 @@ use datafusion::object_store::path::{Path, PathPart};
 
 use crate::cube::chunks::AxisChunks;
 use crate::error::{CubeError, CubeResult};
+use crate::history::{AsOf, CubeHistory};
 
 /// Attributes of a group or an array, as JSON. Floats that JSON lacks are the strings
 /// `"NaN"`, `"Infinity"` and `"-Infinity"`, as in Zarr.
@@ -47,6 +48,9 @@ pub struct Location {
     /// Are the objects files of this machine? Their metadata cost microseconds and say more than a
     /// store's.
     pub local: bool,
+    /// Which state of the cube there is meant, where its format keeps several, see
+    /// [`CubeFormat::history`]. `None` for the newest.
+    pub as_of: Option<AsOf>,
 }
 
 impl Location {
@@ -118,6 +122,12 @@ pub trait CubeFormat: Debug + Send + Sync {
     /// # Errors
     /// Not found, denied, metadata that cannot be parsed, codecs or types that cannot be read.
     async fn open(&self, location: &Location, options: &Options) -> CubeResult<Vec<Group>>;
+
+    /// The states that cubes of this format have been in, where it keeps them. Such a format heeds
+    /// [`Location::as_of`].
+    fn history(&self) -> Option<&dyn CubeHistory> {
+        None
+    }
 }
 
 /// Reads one format of tables that are no cubes and small enough to be read whole, for example GeoJSON.

@@ -30,6 +30,7 @@ mod conventions_in_sql;
 mod dense;
 mod freshness;
 mod geotiff_writing;
+mod icechunk;
 mod jobs;
 mod levels_writing;
 mod limits;
@@ -76,6 +77,7 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     dense::trials,
     freshness::trials,
     geotiff_writing::trials,
+    icechunk::trials,
     jobs::trials,
     levels_writing::trials,
     limits::trials,

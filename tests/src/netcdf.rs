@@ -32,6 +32,7 @@ pub(crate) fn location(file: &Path) -> Location {
         listable: true,
         missing_is_403: false,
         local: false,
+        as_of: None,
     }
 }
 

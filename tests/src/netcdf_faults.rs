@@ -38,6 +38,7 @@ async fn in_memory(bytes: Vec<u8>) -> Location {
         listable: true,
         missing_is_403: false,
         local: false,
+        as_of: None,
     }
 }
 

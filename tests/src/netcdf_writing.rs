@@ -157,6 +157,7 @@ fn many_chunks() -> Result<(), Failed> {
         listable: true,
         missing_is_403: false,
         local: false,
+        as_of: None,
     };
     wait(write(&place, &filled, None))?;
     check_own(&place, &filled, "many chunks")?;

@@ -40,6 +40,7 @@ const ABSENT: &[(&str, &[&str])] = &[
             "zarrs",
             "netcdf_reader",
             "hdf5_reader",
+            "icechunk",
             "pgwire",
             "axum",
             "tch",

@@ -12,6 +12,7 @@ use arrow::array::{
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow::compute::{cast, interleave};
 use arrow::datatypes::DataType;
+use graticule_connectors::formats::icechunk::IcechunkFormat;
 use graticule_connectors::formats::levels::LevelsFormat;
 use graticule_connectors::formats::netcdf::Netcdf;
 use graticule_connectors::formats::zarr::ZarrFormat;
@@ -34,6 +35,7 @@ pub(crate) fn open(place: &Location, options: &[(&str, &str)]) -> CubeResult<Vec
     let format: &dyn CubeFormat = match place.url.rsplit_once('.') {
         Some((_, "levels")) => &LevelsFormat,
         Some((_, "nc")) => &Netcdf,
+        Some((_, "icechunk")) => &IcechunkFormat,
         _ => &ZarrFormat,
     };
     wait(format.open(place, &options))

@@ -85,6 +85,7 @@ impl Observed {
             listable,
             missing_is_403: false,
             local: false,
+            as_of: None,
         }
     }
 

@@ -2,6 +2,7 @@
 //! another in [`sinks`]; tables of zones have a registry of their own, [`vector::table_formats`].
 
 pub(crate) mod geotiff;
+pub mod icechunk;
 pub mod levels;
 pub mod netcdf;
 pub mod vector;
@@ -18,6 +19,7 @@ use crate::writing::single_file::FileSink;
 pub fn formats() -> Vec<Arc<dyn CubeFormat>> {
     vec![
         Arc::new(zarr::ZarrFormat),
+        Arc::new(icechunk::IcechunkFormat),
         Arc::new(levels::LevelsFormat),
         Arc::new(netcdf::Netcdf),
     ]
@@ -27,6 +29,7 @@ pub fn formats() -> Vec<Arc<dyn CubeFormat>> {
 pub fn sinks() -> Vec<Arc<dyn CubeSink>> {
     vec![
         Arc::new(zarr::writing::ZarrSink),
+        Arc::new(icechunk::writing::IcechunkSink),
         Arc::new(FileSink(netcdf::writing::NetcdfFile)),
         Arc::new(levels::writing::LevelsSink),
         Arc::new(FileSink(geotiff::writing::GeoTiffFile)),

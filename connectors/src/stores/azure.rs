@@ -111,6 +111,7 @@ impl StoreConnector for AzureStore {
             listable: true,
             missing_is_403: options.missing_is_403()?,
             local: false,
+            as_of: None,
         })
     }
 }

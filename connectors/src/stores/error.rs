@@ -23,6 +23,13 @@ use crate::http::Refusal;
 pub fn store_error(place: &str, error: &object_store::Error) -> CubeError {
     use object_store::Error as E;
     let causes = causes(error);
+    // Stores that are made of others speak for those.
+    if let Some(ours) = causes
+        .iter()
+        .find_map(|cause| cause.downcast_ref::<CubeError>())
+    {
+        return ours.clone().within(place);
+    }
     let file_error = causes
         .iter()
         .find_map(|cause| cause.downcast_ref::<io::Error>())

@@ -81,6 +81,7 @@ fn location(url: &str, file: &FilePath) -> CubeResult<Location> {
         listable: true,
         missing_is_403: false,
         local: true,
+        as_of: None,
     })
 }
 

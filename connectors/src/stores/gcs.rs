@@ -105,6 +105,7 @@ impl StoreConnector for GcsStore {
             listable: true,
             missing_is_403: options.missing_is_403()?,
             local: false,
+            as_of: None,
         })
     }
 }

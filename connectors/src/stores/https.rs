@@ -82,6 +82,7 @@ impl StoreConnector for HttpsStore {
             listable: false,
             missing_is_403: options.missing_is_403()?,
             local: false,
+            as_of: None,
         })
     }
 

@@ -49,6 +49,7 @@ impl StoreConnector for MemoryStore {
             listable: true,
             missing_is_403: false,
             local: false,
+            as_of: None,
         })
     }
 }

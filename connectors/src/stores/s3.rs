@@ -138,6 +138,7 @@ impl StoreConnector for S3Store {
             listable: true,
             missing_is_403: options.missing_is_403()?,
             local: false,
+            as_of: None,
         })
     }
 }

@@ -8,6 +8,7 @@
 
 pub(crate) mod boxes;
 pub(crate) mod cells;
+pub(crate) mod conflict;
 pub(crate) mod disk;
 pub(crate) mod folder;
 pub(crate) mod number;

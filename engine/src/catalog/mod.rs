@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  graticule ─┬─ public   views, external tables, files and URLs named in FROM
-//!             ├─ cube     what is there: tables, dimensions, variables, chunks, stores
+//!             ├─ cube     what is there: tables, dimensions, variables, chunks, stores, versions
 //!             ├─ olci     an attached store: one table per cube
 //!             └─ lake     …
 //! ```

@@ -17,6 +17,7 @@ use crate::cache::BlockCache;
 use crate::configuration::STORE_OPTIONS;
 use crate::cube::{Cube, concatenate, conventions};
 use crate::error::{CubeError, CubeResult, ErrorKind};
+use crate::history::AsOf;
 use crate::scan::CubeTable;
 use crate::sink::CubeSink;
 use crate::source::{CubeFormat, Group, Location, Options, StoreConnector, TableFormat};
@@ -101,15 +102,15 @@ impl Opener {
             None => self.connector_of_url(url)?,
         };
         let known = connector.options();
-        let (store_options, cube_options): (Options, Options) = options
+        let (store_options, mut cube_options): (Options, Options) = options
             .clone()
             .into_iter()
             .partition(|(name, _)| known.iter().any(|(known, _)| known == name));
         check_cube_options(&cube_options, known.iter().map(|(name, _)| *name))?;
-        Ok(Connection {
-            root: connector.connect(url, &store_options)?,
-            cube_options,
-        })
+        let version = cube_options.remove(conventions::VERSION);
+        let mut root = connector.connect(url, &store_options)?;
+        root.as_of = version.map(AsOf::Version);
+        Ok(Connection { root, cube_options })
     }
 
     /// The format of a file or folder by its suffix, and the name without it. Formats that come
@@ -138,6 +139,14 @@ impl Opener {
             .iter()
             .find(|format| format.name().eq_ignore_ascii_case(name))
             .cloned()
+    }
+
+    /// The format of cubes at a place in the registry.
+    pub(crate) fn cube_format(&self, at: FormatAt) -> Option<&Arc<dyn CubeFormat>> {
+        match at {
+            FormatAt::Cube(at) => self.formats.get(at),
+            FormatAt::Table(_) => None,
+        }
     }
 
     /// The format of a URL or path by its suffix, and the table name that follows from it.
@@ -294,6 +303,11 @@ impl Opener {
         options: &Options,
         name: &str,
     ) -> CubeResult<Vec<OpenedCube>> {
+        if let Some(location) = locations.iter().find(|place| place.as_of.is_some())
+            && format.history().is_none()
+        {
+            return Err(keeps_no_versions(&location.url, format.name()));
+        }
         let groups = match locations {
             [location] => format.open(location, options).await?,
             several => concatenate::open_many(format, several, options).await?,
@@ -332,6 +346,7 @@ impl Opener {
         &self,
         url: &str,
         options: &Options,
+        as_of: Option<&AsOf>,
     ) -> CubeResult<Vec<OpenedCube>> {
         let (format, name) =
             self.format_of_url(url)
@@ -347,7 +362,8 @@ impl Opener {
                     None => self.unknown_suffix(url),
                 })?;
         let (locations, cube_options) = self.locate(url, options).await?;
-        self.open(&format, &locations, &cube_options, &name).await
+        self.open(&format, &all_as_of(locations, as_of), &cube_options, &name)
+            .await
     }
 
     /// Opens what stands after `LOCATION`, in the format that stands after `STORED AS`.
@@ -360,6 +376,7 @@ impl Opener {
         urls: &[String],
         options: &Options,
         name: &str,
+        as_of: Option<&AsOf>,
     ) -> CubeResult<Vec<OpenedCube>> {
         let mut locations = Vec::new();
         let mut cube_options = Options::new();
@@ -368,7 +385,8 @@ impl Opener {
             locations.extend(located);
             cube_options = remaining;
         }
-        self.open(format, &locations, &cube_options, name).await
+        self.open(format, &all_as_of(locations, as_of), &cube_options, name)
+            .await
     }
 
     /// The error for a file or URL whose suffix no format knows.
@@ -471,6 +489,21 @@ impl Opener {
                     .remedy(format!("known are {}", schemes.join(", ")))
             })
     }
+}
+
+/// Why there is no state of a cube to choose.
+pub(crate) fn keeps_no_versions(place: &str, format: &str) -> CubeError {
+    CubeError::unsupported(place, format!("{format} keeps one version of a cube"))
+        .remedy("leave FOR … AS OF out, or keep the cube in a format that keeps all its versions")
+}
+
+fn all_as_of(mut locations: Vec<Location>, as_of: Option<&AsOf>) -> Vec<Location> {
+    if as_of.is_some() {
+        for location in &mut locations {
+            location.as_of = as_of.cloned();
+        }
+    }
+    locations
 }
 
 /// Does a path name several files?

@@ -25,6 +25,7 @@ use super::store::lock;
 use super::{OPENED_AT_ONCE, TableEntry, TableKind};
 use crate::engine::Shared;
 use crate::error::CubeError;
+use crate::history::AsOf;
 use crate::session::new_state;
 use crate::source::Options;
 use crate::sql::addresses::{whole_address, without_query};
@@ -32,6 +33,7 @@ use crate::sql::functions::{is_in_sql, sql_function};
 use crate::sql::names::{PUBLIC_SCHEMA, quoted};
 use crate::sql::parser::option_text;
 use crate::sql::planning::plan;
+use crate::sql::versions::split;
 
 tokio::task_local! {
     /// The views that are being resolved: a view among them refers to itself.
@@ -394,11 +396,7 @@ impl PublicSchema {
             .get_or_try_init(|| async {
                 let name = &object.definition.name;
                 let within = |error: CubeError| error.within(&format!("table {}", quoted(name)));
-                let options: Options = table
-                    .options
-                    .iter()
-                    .map(|(key, value)| (key.to_lowercase(), option_text(value)))
-                    .collect();
+                let options = options_of(table);
                 if let Some(format) = self.opener.table_format_named(&table.file_type) {
                     let opened = self.opener.open_table(format, &table.locations, &options);
                     return Ok(External::Files(opened.await.map_err(within)?));
@@ -408,7 +406,7 @@ impl PublicSchema {
                     return Ok(External::Files(files));
                 };
                 self.opener
-                    .open_locations(&format, &table.locations, &options, name)
+                    .open_locations(&format, &table.locations, &options, name, None)
                     .await
                     .map(External::Cubes)
                     .map_err(|error| within(error).into())
@@ -416,13 +414,46 @@ impl PublicSchema {
             .await
     }
 
+    /// A version of the cube that is an external table. It is opened whenever it is named.
+    async fn version(&self, object: &Object, as_of: &AsOf) -> Result<Arc<dyn TableProvider>> {
+        let name = &object.definition.name;
+        let no_cube = || {
+            CubeError::unsupported("", format!("{} is no cube with versions", quoted(name)))
+                .remedy("leave FOR … AS OF out")
+        };
+        let Made::ExternalTable(table) = &object.definition.made else {
+            return Err(no_cube().into());
+        };
+        let format = self.opener.format_named(&table.file_type);
+        let format = format.ok_or_else(no_cube)?;
+        let options = options_of(table);
+        let opened = self
+            .opener
+            .open_locations(&format, &table.locations, &options, name, Some(as_of))
+            .await
+            .map_err(|error| error.within(&format!("table {}", quoted(name))))?;
+        the_main_table(&opened, name)
+    }
+
     /// A file or URL in `FROM`: a cube, a set of files that make one, or a table of another format.
-    async fn place(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+    async fn place(
+        &self,
+        name: &str,
+        as_of: Option<&AsOf>,
+    ) -> Result<Option<Arc<dyn TableProvider>>> {
         let url = whole_address(name);
         let url = url.as_str();
         if self.opener.format_of_url(url).is_some() {
-            let opened = self.opener.open_url(url, &Options::new()).await?;
+            let opened = self.opener.open_url(url, &Options::new(), as_of).await?;
             return the_main_table(&opened, "").map(Some);
+        }
+        if as_of.is_some() {
+            return Err(CubeError::unsupported(
+                name,
+                "only cubes of formats that keep versions have them",
+            )
+            .remedy("leave FOR … AS OF out")
+            .into());
         }
         if let Some(format) = self.opener.table_format_of_url(url) {
             let (urls, options) = ([url.to_string()], Options::new());
@@ -475,6 +506,13 @@ fn within(error: DataFusionError, place: &str) -> DataFusionError {
     }
 }
 
+fn options_of(table: &CreateExternalTable) -> Options {
+    let options = table.options.iter();
+    options
+        .map(|(key, value)| (key.to_lowercase(), option_text(value)))
+        .collect()
+}
+
 /// Of several sets of dimensions the one that carries the table's own name.
 fn the_main_table(opened: &[OpenedCube], name: &str) -> Result<Arc<dyn TableProvider>> {
     opened
@@ -505,11 +543,13 @@ impl SchemaProvider for PublicSchema {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        match self.object(name) {
-            Some(object) => self.resolve(&object).await.map(Some),
-            None => match self.part(name).await? {
-                Some(table) => Ok(Some(table)),
-                None => self.place(name).await,
+        let (name, as_of) = split(name)?;
+        match (self.object(name), &as_of) {
+            (Some(object), None) => self.resolve(&object).await.map(Some),
+            (Some(object), Some(as_of)) => self.version(&object, as_of).await.map(Some),
+            (None, _) => match self.part(name).await? {
+                Some(table) if as_of.is_none() => Ok(Some(table)),
+                _ => self.place(name, as_of.as_ref()).await,
             },
         }
     }

@@ -18,8 +18,10 @@ use super::opener::{Connection, FormatAt, Opened, OpenedCube, Opener};
 use super::{OPENED_AT_ONCE, TableEntry, TableKind};
 use crate::configuration::StoreDefinition;
 use crate::error::{CubeError, CubeResult, ErrorKind};
-use crate::source::{Location, Options};
+use crate::history::AsOf;
+use crate::source::{CubeFormat, Location, Options};
 use crate::sql::names::quoted;
+use crate::sql::versions::split;
 
 /// A store under its schema's name.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ struct Contents {
     listing: OnceCell<Vec<Arc<StoredCube>>>,
     /// Cubes of a store that cannot be listed, found by their names.
     by_name: Mutex<BTreeMap<String, Arc<StoredCube>>>,
+    /// Versions of cubes that were asked for, by the names of the cubes.
+    versions: Mutex<BTreeMap<(String, AsOf), Arc<StoredCube>>>,
 }
 
 impl Contents {
@@ -139,18 +143,70 @@ impl Store {
     }
 
     /// What is behind a table name: the cube or file `a`, one of its groups `a/group`, or one of its
-    /// sets of dimensions `a_y_x`.
+    /// sets of dimensions `a_y_x`; each may be followed by a version.
     pub(crate) async fn find(&self, name: &str) -> CubeResult<Option<Arc<dyn TableProvider>>> {
+        let (name, as_of) = split(name)?;
         let contents = self.contents();
-        let listed = self.listing(&contents).await?;
+        match as_of {
+            None => self.find_newest(&contents, name).await,
+            Some(as_of) => self.find_version(&contents, name, as_of).await,
+        }
+    }
+
+    /// The cubes that may have a table called `name`, those with the longest names first.
+    async fn candidates(
+        &self,
+        contents: &Contents,
+        name: &str,
+    ) -> CubeResult<Vec<Arc<StoredCube>>> {
+        let listed = self.listing(contents).await?;
         let by_name = lock(&contents.by_name).get(name).cloned();
-        let mut candidates: Vec<&Arc<StoredCube>> = listed
+        let mut candidates: Vec<Arc<StoredCube>> = listed
             .iter()
             .chain(&by_name)
             .filter(|stored| stored.may_hold(name))
+            .cloned()
             .collect();
         candidates.sort_by_key(|stored| std::cmp::Reverse(stored.name.len()));
-        for stored in candidates {
+        Ok(candidates)
+    }
+
+    async fn find_version(
+        &self,
+        contents: &Contents,
+        name: &str,
+        as_of: AsOf,
+    ) -> CubeResult<Option<Arc<dyn TableProvider>>> {
+        let mut candidates = self.candidates(contents, name).await?;
+        if candidates.is_empty() && !self.connect()?.root.listable {
+            self.probe(contents, name).await?;
+            candidates = self.candidates(contents, name).await?;
+        }
+        for newest in candidates {
+            let key = (newest.name.clone(), as_of.clone());
+            let stored = Arc::clone(
+                lock(&contents.versions)
+                    .entry(key)
+                    .or_insert_with(|| Arc::new(newest.at(&as_of))),
+            );
+            match stored.open(&self.opener).await {
+                Ok(opened) => match stored.table(opened, name) {
+                    Some(table) => return Ok(Some(table)),
+                    None => continue,
+                },
+                Err(error) if stored.name == name => return Err(error),
+                Err(_) => continue,
+            }
+        }
+        Ok(None)
+    }
+
+    async fn find_newest(
+        &self,
+        contents: &Contents,
+        name: &str,
+    ) -> CubeResult<Option<Arc<dyn TableProvider>>> {
+        for stored in self.candidates(contents, name).await? {
             let opened = match stored.open(&self.opener).await {
                 Ok(opened) => opened,
                 Err(error) if stored.name == name => return Err(error),
@@ -162,8 +218,27 @@ impl Store {
         }
         match self.connect()?.root.listable {
             true => Ok(None),
-            false => self.probe(&contents, name).await,
+            false => self.probe(contents, name).await,
         }
+    }
+
+    /// The cubes that keep their versions: name, place, format. Opens none of them.
+    ///
+    /// # Errors
+    /// The store cannot be listed.
+    pub(crate) async fn with_history(
+        &self,
+    ) -> CubeResult<Vec<(String, Location, Arc<dyn CubeFormat>)>> {
+        let contents = self.contents();
+        self.listing(&contents).await?;
+        let known = contents.known().into_iter();
+        let kept = known.filter_map(|stored| {
+            let format = self.opener.cube_format(*stored.format.as_ref().ok()?)?;
+            format.history()?;
+            let (name, location) = (stored.name.clone(), stored.location.clone());
+            Some((name, location, Arc::clone(format)))
+        });
+        Ok(kept.collect())
     }
 
     fn contents(&self) -> Arc<Contents> {
@@ -244,6 +319,21 @@ impl StoredCube {
             name: found.name,
             format: found.format,
             options: connection.cube_options.clone(),
+            opened: OnceCell::new(),
+            failure: Mutex::default(),
+        }
+    }
+
+    /// The same cube as it was.
+    fn at(&self, as_of: &AsOf) -> Self {
+        Self {
+            name: self.name.clone(),
+            location: Location {
+                as_of: Some(as_of.clone()),
+                ..self.location.clone()
+            },
+            format: self.format.clone(),
+            options: self.options.clone(),
             opened: OnceCell::new(),
             failure: Mutex::default(),
         }

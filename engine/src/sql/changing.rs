@@ -22,6 +22,8 @@ use super::names::{CATALOG, qualified};
 use super::parser::{Statement, fold, parse};
 use super::planning::plan;
 use super::suggestions::unknown_table;
+use super::versions::{refuse, split};
+use crate::catalog::opener::keeps_no_versions;
 use crate::catalog::system::column::{Column, batch, schema};
 use crate::cube::Cube;
 use crate::error::{CubeError, ErrorKind};
@@ -66,9 +68,18 @@ pub(super) async fn stored(session: &Session, name: &ObjectName) -> Result<Optio
         return Ok(None);
     };
     let root = store.connect()?.root;
+    let (table, as_of) = split(&name)?;
     for sink in &session.engine.opener.sinks {
-        let location = root.child(&format!("{name}{}", sink.suffix()));
+        let mut location = root.child(&format!("{table}{}", sink.suffix()));
+        if as_of.is_some() {
+            location.as_of.clone_from(&as_of);
+        }
         if let Some(version) = sink.version(&location).await? {
+            let opener = &session.engine.opener;
+            let format = opener.format_named(sink.name());
+            if location.as_of.is_some() && format.is_none_or(|format| format.history().is_none()) {
+                return Err(keeps_no_versions(&location.url, sink.name()).into());
+            }
             return Ok(Some(Stored {
                 schema,
                 name,
@@ -208,6 +219,10 @@ pub(super) async fn drop_cube(
     name: &ObjectName,
     if_exists: bool,
 ) -> Result<bool> {
+    if let Some(last) = name.0.last().and_then(|part| part.as_ident()) {
+        let remedy = "say ALTER TABLE … DROP BRANCH or DROP TAG";
+        refuse(&last.value, "DROP TABLE", remedy)?;
+    }
     let Some(cube) = stored(session, name).await? else {
         let reference = TableReference::parse_str(&name.to_string());
         let is_of_store = reference
@@ -236,7 +251,9 @@ pub(super) async fn vacuum_stores(
     table: Option<&str>,
 ) -> Result<arrow::array::RecordBatch> {
     let store = session.engine.catalog.store(schema_name)?;
-    let root = store.connect()?.root;
+    let mut root = store.connect()?.root;
+    // What is removed is removed from all versions.
+    root.as_of = None;
     let io = io_handle(session.context.state().config());
     let swept = vacuum(&root, &session.engine.opener.sinks, table, &io).await?;
     store.refresh();

@@ -21,6 +21,7 @@ use tokio::runtime::Handle;
 
 use super::parser::{fold, option_text};
 use super::planning::plan;
+use super::versions::refuse;
 use crate::catalog::definition::Definition;
 use crate::catalog::opener::Opener;
 use crate::catalog::system::column::{Column, batch, schema};
@@ -367,6 +368,9 @@ fn of_table(table: &CreateTable) -> Result<Creation> {
             );
         }
     };
+    let remedy =
+        "a new cube begins with the branch main; say ALTER TABLE … CREATE BRANCH afterwards";
+    refuse(&name, "CREATE TABLE", remedy)?;
     Ok(Creation {
         place: Place::Table { schema, name },
         query: query.as_ref().clone(),

@@ -3,7 +3,7 @@
 //! What nests in brackets is bounded by the parser. What it reads in a loop is bounded here, before it
 //! becomes a tree: `1 + 1 + 1 …` is as deep as it is long.
 
-use datafusion::sql::sqlparser::tokenizer::Token;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use crate::error::{CubeError, CubeResult};
 
@@ -14,7 +14,7 @@ const MAXIMUM_OPERATORS: usize = 500;
 ///
 /// # Errors
 /// Which of the two, and another way.
-pub(super) fn refuse_depth(tokens: &[Token]) -> CubeResult<()> {
+pub(super) fn refuse_depth(tokens: &[TokenWithSpan]) -> CubeResult<()> {
     if explains_twice(tokens) {
         return Err(
             CubeError::unsupported("", "EXPLAIN of EXPLAIN is not supported")
@@ -23,7 +23,7 @@ pub(super) fn refuse_depth(tokens: &[Token]) -> CubeResult<()> {
     }
     let mut outer = Vec::new();
     let mut level = Level::default();
-    for token in tokens {
+    for token in tokens.iter().map(|token| &token.token) {
         match token {
             Token::LParen | Token::LBracket | Token::LBrace => {
                 // `a[1][1]` goes one level deeper each time.
@@ -83,9 +83,10 @@ impl Level {
 }
 
 /// Does `EXPLAIN`, with its options, stand before another one?
-fn explains_twice(tokens: &[Token]) -> bool {
+fn explains_twice(tokens: &[TokenWithSpan]) -> bool {
     let mut rest = tokens
         .iter()
+        .map(|token| &token.token)
         .filter(|token| !matches!(token, Token::Whitespace(_)))
         .skip_while(|token| **token == Token::SemiColon);
     if !rest

@@ -6,13 +6,18 @@ use datafusion::sql::sqlparser::keywords::{
     RESERVED_FOR_TABLE_ALIAS,
 };
 
+use super::versions::parts;
+
 /// The schema of views and external tables, where unqualified names are looked up.
 pub(crate) const PUBLIC_SCHEMA: &str = "public";
 /// The one catalogue.
 pub(crate) const CATALOG: &str = "graticule";
 
-/// `name` as it must stand in SQL.
+/// `name` as it must stand in SQL; the version of a table after it.
 pub(crate) fn quoted(name: &str) -> String {
+    if let Some((table, version)) = parts(name) {
+        return quoted(table) + version;
+    }
     let is_plain = name
         .chars()
         .enumerate()
@@ -69,6 +74,11 @@ mod tests {
             ("select", "\"select\""),
             ("sub/dir", "\"sub/dir\""),
             ("a\"b", "\"a\"\"b\""),
+            ("t FOR VERSION AS OF 'v1'", "t FOR VERSION AS OF 'v1'"),
+            (
+                "a/b FOR VERSION AS OF 'v1'",
+                "\"a/b\" FOR VERSION AS OF 'v1'",
+            ),
             ("", "\"\""),
         ] {
             assert_eq!(quoted(name), expected, "{name}");

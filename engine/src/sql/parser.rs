@@ -7,10 +7,14 @@ use datafusion::sql::parser::{DFParser, DFParserBuilder, Statement as SqlStateme
 use datafusion::sql::sqlparser::ast::{Ident, ObjectName, Value};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
 
 use super::depth::refuse_depth;
+use super::naming::parse_naming;
+use super::versions;
 use crate::error::CubeError;
+use crate::history::NameKind;
 use crate::source::Options;
 
 /// A parsed statement.
@@ -57,6 +61,20 @@ pub(crate) enum Command {
     Vacuum {
         schema: Option<String>,
         table: Option<String>,
+    },
+    /// `ALTER TABLE t CREATE BRANCH 'name' [FROM 'version']`, `CREATE TAG`: gives a state of a cube a name.
+    CreateName {
+        table: ObjectName,
+        kind: NameKind,
+        name: String,
+        /// The newest state when there is none.
+        from: Option<String>,
+    },
+    /// `ALTER TABLE t DROP BRANCH 'name'`, `DROP TAG`.
+    DropName {
+        table: ObjectName,
+        kind: NameKind,
+        name: String,
     },
     /// `CANCEL JOB number`: stops making a cube.
     CancelJob { number: u64 },
@@ -115,19 +133,27 @@ pub(crate) fn split(script: &str) -> Result<Vec<String>> {
 /// No statement, more than one, or a syntax error with its position.
 pub(crate) fn parse(text: &str) -> Result<Statement> {
     let tokens = Tokenizer::new(&GenericDialect {}, text)
-        .tokenize()
+        .tokenize_with_location()
         .map_err(|error| syntax_error(error.to_string()))?;
     refuse_depth(&tokens)?;
     let mut parser = DFParserBuilder::new(text)
         .with_recursion_limit(RECURSION_LIMIT)
         .build()?;
+    if let Some(tokens) = versions::into_names(&tokens)? {
+        let untouched = std::mem::replace(&mut parser.parser, Parser::new(&GenericDialect {}));
+        parser.parser = untouched.with_tokens_with_locations(tokens);
+    }
     while parser.parser.consume_token(&Token::SemiColon) {}
     if parser.parser.peek_token() == Token::EOF {
         return Err(syntax_error("there is no statement"));
     }
     let statement = match parse_command(&mut parser)? {
         Some(command) => Statement::Command(command),
-        None => Statement::Sql(Box::new(parser.parse_statement()?)),
+        None => {
+            let mut statement = parser.parse_statement()?;
+            versions::name_tables(&mut statement);
+            Statement::Sql(Box::new(statement))
+        }
     };
     while parser.parser.consume_token(&Token::SemiColon) {}
     match parser.parser.peek_token().token {
@@ -212,6 +238,7 @@ fn parse_command(parser: &mut DFParser<'_>) -> Result<Option<Command>> {
             skip_keyword(parser, &[Keyword::TABLE]);
             parse_analyze(parser).map(Some)
         }
+        ("ALTER", "TABLE") => parse_naming(parser),
         ("CANCEL", "JOB") => {
             skip_words(parser, 2);
             let number = parser.parser.parse_literal_uint()?;
@@ -350,13 +377,13 @@ fn skip_keyword(parser: &mut DFParser<'_>, keywords: &[Keyword]) {
     let _found = parser.parser.parse_one_of_keywords(keywords);
 }
 
-fn skip_words(parser: &mut DFParser<'_>, count: usize) {
+pub(super) fn skip_words(parser: &mut DFParser<'_>, count: usize) {
     for _ in 0..count {
         parser.parser.next_token();
     }
 }
 
-fn unexpected(parser: &DFParser<'_>, expected: &str) -> DataFusionError {
+pub(super) fn unexpected(parser: &DFParser<'_>, expected: &str) -> DataFusionError {
     let found = parser.parser.peek_token();
     syntax_error(format!(
         "expected {expected}, found {found}{}",
@@ -462,6 +489,23 @@ mod tests {
                 Command::ShowTables {
                     schema: Some("lake".to_string()),
                     pattern: Some("a%".to_string()),
+                },
+            ),
+            (
+                "ALTER TABLE lake.t CREATE TAG 'V1' FROM 'dev'",
+                Command::CreateName {
+                    table: ObjectName::from(vec![Ident::new("lake"), Ident::new("t")]),
+                    kind: NameKind::Tag,
+                    name: "V1".to_string(),
+                    from: Some("dev".to_string()),
+                },
+            ),
+            (
+                "alter table t drop branch dev",
+                Command::DropName {
+                    table: ObjectName::from(vec![Ident::new("t")]),
+                    kind: NameKind::Branch,
+                    name: "dev".to_string(),
                 },
             ),
             (

@@ -119,7 +119,10 @@ fn refuse_ignored(relation: &TableFactor) -> Result<()> {
     let found = match relation {
         TableFactor::Table {
             version: Some(_), ..
-        } => Some(("AS OF", "a cube has one version: leave it out")),
+        } => Some((
+            "AS OF without FOR",
+            "say FOR VERSION AS OF 'name' or FOR TIMESTAMP AS OF 'time'",
+        )),
         TableFactor::Table { with_hints, .. } if !with_hints.is_empty() => {
             Some(("WITH (hints)", "leave it out"))
         }

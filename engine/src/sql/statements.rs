@@ -24,6 +24,7 @@ use super::changing::{drop_cube, vacuum_stores};
 use super::copying::GeometryCopy;
 use super::describe::describe;
 use super::names::quoted;
+use super::naming::{create_name, drop_name};
 use super::parser::{Command, Statement, fold, parse};
 use super::planning::plan;
 use super::settings;
@@ -223,6 +224,19 @@ async fn run_command(session: &Session, command: Command) -> Result<Query> {
         Command::Analyze { table, variables } => {
             let table = find_table(session, table).await?;
             analyze(session, &table, &variables)
+        }
+        Command::CreateName {
+            table,
+            kind,
+            name,
+            from,
+        } => {
+            create_name(session, &table, kind, name, from).await?;
+            done()
+        }
+        Command::DropName { table, kind, name } => {
+            drop_name(session, &table, kind, name).await?;
+            done()
         }
         Command::CancelJob { number } => {
             session.engine.catalog.jobs.cancel(number)?;

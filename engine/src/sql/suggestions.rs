@@ -5,6 +5,7 @@ use datafusion::common::utils::datafusion_strsim::levenshtein;
 use datafusion::common::{Column, DataFusionError, SchemaError};
 
 use super::names::{PUBLIC_SCHEMA, display, qualified, quoted};
+use super::versions::parts;
 use crate::catalog::Catalog;
 use crate::error::{CubeError, CubeResult};
 
@@ -138,7 +139,7 @@ pub(crate) async fn unknown_table(
         Ok(names) => names,
         Err(error) => return error,
     };
-    let table = reference.table();
+    let table = parts(reference.table()).map_or(reference.table(), |(table, _)| table);
     let error = CubeError::not_found("", format!("there is no table {}", display(reference)));
     let near = nearest(table, names.iter().map(String::as_str));
     if !near.is_empty() {

@@ -20,7 +20,7 @@ use super::s3_server::{ACCESS_KEY_ID, S3Server, SECRET_ACCESS_KEY};
 use super::{connect, run};
 use crate::client::{Client, Variables, engine};
 use crate::values;
-use crate::writing::{Random, meet_at, number};
+use crate::writing::{Format, Random, meet_at, number};
 use datafusion::object_store::ObjectStoreExt;
 
 type Rows = Vec<Vec<String>>;
@@ -491,10 +491,10 @@ async fn late_claim_in(shop: &Shop, statement: &'static Statement) -> Result<(),
 }
 
 /// Two processes and one cube.
-async fn rivals() -> Result<(), Failed> {
+async fn rivals(format: Format) -> Result<(), Failed> {
     let shop = Shop::new("").await?;
     let attach = shop.direct.clone();
-    let meet = move || meet_at(&attach, 2).map_err(|failed| format!("{failed:?}"));
+    let meet = move || meet_at(&attach, format, 2).map_err(|failed| format!("{failed:?}"));
     Ok(tokio::task::spawn_blocking(meet).await??)
 }
 
@@ -508,6 +508,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("no_end", || run(no_end())),
         trial("unreadable_claims", || run(unreadable_claims())),
         trial("late_claims", || run(late_claims())),
-        trial("rivals", || run(rivals())),
+        trial("rivals", || run(rivals(Format::Zarr))),
+        trial("icechunk_rivals", || run(rivals(Format::Icechunk))),
     ]
 }

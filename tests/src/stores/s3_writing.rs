@@ -6,14 +6,16 @@ use std::time::Duration;
 use arrow::array::{ArrayRef, Int32Array};
 use datafusion::object_store::ObjectStoreExt;
 use datafusion::object_store::path::Path as StorePath;
+use graticule_connectors::formats::icechunk::IcechunkFormat;
 use graticule_connectors::formats::zarr::ZarrFormat;
 use graticule_engine::error::{CubeResult, ErrorKind};
+use graticule_engine::history::{AsOf, CubeHistory, NameKind};
 use graticule_engine::source::{CubeFormat, Location};
 use libtest_mimic::{Failed, Trial};
 
 use super::s3_server::{ACCESS_KEY_ID, S3Server, SECRET_ACCESS_KEY};
 use super::{connect, run};
-use crate::zarr_writing::{Filled, options, put_all, sink, small_cube, write};
+use crate::zarr_writing::{Filled, options, put_all, sink, sink_of, small_cube, write, write_as};
 
 fn connect_signed(server: &S3Server, path: &str) -> CubeResult<Location> {
     let options = [
@@ -28,6 +30,10 @@ fn connect_signed(server: &S3Server, path: &str) -> CubeResult<Location> {
 
 /// The server listens before it can store, and makes a bucket when the first object comes.
 async fn first_cube(place: &Location, filled: &Filled) -> Result<String, Failed> {
+    first_cube_as("ZARR", place, filled).await
+}
+
+async fn first_cube_as(format: &str, place: &Location, filled: &Filled) -> Result<String, Failed> {
     let mut last = None;
     for _ in 0..100 {
         let other = StorePath::from("other");
@@ -35,7 +41,7 @@ async fn first_cube(place: &Location, filled: &Filled) -> Result<String, Failed>
             tokio::time::sleep(Duration::from_millis(200)).await;
             continue;
         }
-        match write(place, filled, &[], None).await {
+        match write_as(format, place, filled, &[], None).await {
             Ok(version) => return Ok(version),
             Err(error) => last = Some(error),
         }
@@ -136,6 +142,47 @@ async fn large_objects() -> Result<(), Failed> {
     Ok(())
 }
 
+/// Versions of an Icechunk repository, a tag and a branch, and two writers of one version.
+async fn icechunk_versions() -> Result<(), Failed> {
+    let server = S3Server::start().await?;
+    let place = connect_signed(&server, "closed/lake/x.icechunk")?;
+    let at = |version: &str| Location {
+        as_of: Some(AsOf::Version(version.to_string())),
+        ..place.clone()
+    };
+    let (first, second) = (small_cube(4, 1.0), small_cube(6, 901.0));
+    let version = first_cube_as("ICECHUNK", &place, &first).await?;
+    check(&place, &first).await?;
+    let history = &IcechunkFormat;
+    history.create_name(&place, NameKind::Tag, "v1").await?;
+    history.create_name(&place, NameKind::Branch, "dev").await?;
+    let again = history.create_name(&place, NameKind::Tag, "v1").await;
+    assert_eq!(again.unwrap_err().kind(), ErrorKind::Conflict);
+    let sink = sink_of("ICECHUNK");
+    let loser = sink
+        .open(&place, &second.cube, &options(&[]), Some(&version))
+        .await?;
+    write_as("ICECHUNK", &place, &second, &[], Some(&version)).await?;
+    assert_eq!(
+        loser.commit().await.unwrap_err().kind(),
+        ErrorKind::Conflict
+    );
+    check(&place, &second).await?;
+    check(&at("v1"), &first).await?;
+    check(&at("dev"), &first).await?;
+    write_as("ICECHUNK", &at("dev"), &second, &[], Some(&version)).await?;
+    check(&at("dev"), &second).await?;
+    let versions = history.versions(&place).await?;
+    assert_eq!(versions.len(), 4);
+    history.drop_name(&place, NameKind::Branch, "dev").await?;
+    assert_eq!(history.versions(&place).await?.len(), 3);
+    sink.sweep(&place).await?;
+    check(&at("v1"), &first).await?;
+    sink.remove(&place).await?;
+    assert_eq!(sink.version(&place).await?, None);
+    Ok(())
+}
+
 async fn check(place: &Location, filled: &Filled) -> Result<(), Failed> {
     let (place, filled) = (place.clone(), filled.clone());
     let check = move || {
@@ -150,5 +197,8 @@ pub(super) fn trials() -> Vec<Trial> {
         Trial::test("stores::s3_writing::states", || run(states())),
         Trial::test("stores::s3_writing::equal_states", || run(equal_states())),
         Trial::test("stores::s3_writing::large_objects", || run(large_objects())),
+        Trial::test("stores::s3_writing::icechunk_versions", || {
+            run(icechunk_versions())
+        }),
     ]
 }

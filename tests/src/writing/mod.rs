@@ -17,6 +17,7 @@ mod round_trips;
 mod workshop;
 
 pub(crate) use rivals::meet_at;
+pub(crate) use workshop::Format;
 
 use libtest_mimic::Trial;
 

@@ -4,7 +4,7 @@ use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
 use super::number;
-use super::workshop::{Workshop, printed, whole};
+use super::workshop::{Format, Workshop, printed, whole};
 
 /// Meetings per statement.
 const MEETINGS: u64 = 6;
@@ -94,19 +94,20 @@ fn check(meeting: &Meeting, winners: [bool; 2], row: &Value) -> Result<(), Faile
 }
 
 /// All statements meet, some times, in the store that is attached as `s`.
-pub(crate) fn meet_at(attach: &str, meetings: u64) -> Result<(), Failed> {
-    let workshop = Workshop::attached(attach)?;
+pub(crate) fn meet_at(attach: &str, format: Format, meetings: u64) -> Result<(), Failed> {
+    let workshop = Workshop::attached(attach, format)?;
     MEETINGS_OF
         .iter()
         .try_for_each(|meeting| meet(meeting, &workshop, meetings))
 }
 
 fn meet(meeting: &Meeting, workshop: &Workshop, meetings: u64) -> Result<(), Failed> {
+    let format = workshop.format;
     workshop.rows(SOURCE)?;
     let mut refused = 0;
     for number in 0..meetings {
-        workshop.rows(meeting.before)?;
-        let statements = ["1", "2"].map(|of| meeting.statement.replace("{N}", of));
+        workshop.rows(&format.of(meeting.before))?;
+        let statements = ["1", "2"].map(|of| format.of(&meeting.statement.replace("{N}", of)));
         let children = statements
             .each_ref()
             .map(|statement| workshop.start(statement));
@@ -142,10 +143,14 @@ fn meet(meeting: &Meeting, workshop: &Workshop, meetings: u64) -> Result<(), Fai
 }
 
 pub(super) fn trials() -> Vec<Trial> {
-    let meetings = MEETINGS_OF.iter().map(|meeting| {
-        Trial::test(format!("writing::rivals_{}", meeting.name), move || {
-            let meetings = number("GRATICULE_CASES", MEETINGS);
-            meet(meeting, &Workshop::new()?, meetings)
+    let formats = [(Format::Zarr, ""), (Format::Icechunk, "icechunk_")];
+    let meetings = formats.into_iter().flat_map(|(format, prefix)| {
+        MEETINGS_OF.iter().map(move |meeting| {
+            let name = format!("writing::rivals_{prefix}{}", meeting.name);
+            Trial::test(name, move || {
+                let meetings = number("GRATICULE_CASES", MEETINGS);
+                meet(meeting, &Workshop::writing(format)?, meetings)
+            })
         })
     });
     meetings.collect()

@@ -22,12 +22,38 @@ pub(super) const NOTES: &str = ".graticule";
 /// No statement of these tests takes longer to begin.
 const LONGEST_BEGIN: Duration = Duration::from_secs(60);
 
+/// What a cube is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Zarr,
+    Icechunk,
+}
+
+impl Format {
+    pub(super) fn suffix(self) -> &'static str {
+        match self {
+            Self::Zarr => ".zarr",
+            Self::Icechunk => ".icechunk",
+        }
+    }
+
+    /// The statement, of which the options of a new cube name the format.
+    pub(super) fn of(self, statement: &str) -> String {
+        match self {
+            Self::Zarr => statement.to_string(),
+            Self::Icechunk => statement.replace("WITH (", "WITH (format = 'icechunk', "),
+        }
+    }
+}
+
 pub(super) struct Workshop {
     /// What is removed in the end, and where the program keeps what it remembers.
     pub(super) desk: TempDir,
     pub(super) store: PathBuf,
     /// The statement that attaches the store, which may be elsewhere.
     attach: String,
+    /// What the cubes of these tests are.
+    pub(super) format: Format,
     /// Somebody who has been here from the beginning.
     regular: Client,
     runtime: Runtime,
@@ -38,21 +64,25 @@ pub(super) type Rows = Vec<Vec<String>>;
 
 impl Workshop {
     pub(super) fn new() -> Result<Self, Failed> {
+        Self::writing(Format::Zarr)
+    }
+
+    pub(super) fn writing(format: Format) -> Result<Self, Failed> {
         let desk = tempfile::tempdir()?;
         let store = desk.path().join("store");
         fs::create_dir(&store)?;
         let attach = format!("ATTACH '{}' AS s", store.display());
-        Self::with(desk, store, attach)
+        Self::with(desk, store, attach, format)
     }
 
     /// One whose store is attached by a statement.
-    pub(super) fn attached(attach: &str) -> Result<Self, Failed> {
+    pub(super) fn attached(attach: &str, format: Format) -> Result<Self, Failed> {
         let desk = tempfile::tempdir()?;
         let store = desk.path().join("store");
-        Self::with(desk, store, attach.to_string())
+        Self::with(desk, store, attach.to_string(), format)
     }
 
-    fn with(desk: TempDir, store: PathBuf, attach: String) -> Result<Self, Failed> {
+    fn with(desk: TempDir, store: PathBuf, attach: String, format: Format) -> Result<Self, Failed> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -62,6 +92,7 @@ impl Workshop {
             desk,
             store,
             attach,
+            format,
             regular,
             runtime,
         })
@@ -118,7 +149,7 @@ impl Workshop {
 
     /// The folder of a cube.
     pub(super) fn cube(&self, cube: &str) -> PathBuf {
-        self.store.join(format!("{cube}.zarr"))
+        self.store.join(format!("{cube}{}", self.format.suffix()))
     }
 
     /// All files of a cube, as paths below the store.

@@ -11,7 +11,7 @@ pub(crate) mod random;
 mod states;
 
 pub(crate) use others::{check_own, is_same, judge, stored};
-pub(crate) use states::cube as small_cube;
+pub(crate) use states::{cube as small_cube, in_memory};
 
 use std::path::Path;
 use std::sync::Arc;
@@ -50,9 +50,14 @@ pub(crate) fn local(folder: &Path) -> Location {
 
 /// The sink that writes Zarr.
 pub(crate) fn sink() -> Arc<dyn CubeSink> {
+    sink_of("ZARR")
+}
+
+/// The sink that writes a format.
+pub(crate) fn sink_of(format: &str) -> Arc<dyn CubeSink> {
     sinks()
         .into_iter()
-        .find(|sink| sink.name() == "ZARR")
+        .find(|sink| sink.name() == format)
         .unwrap()
 }
 
@@ -108,14 +113,25 @@ pub(crate) async fn put_all(writer: &dyn CubeWriter, filled: &Filled) -> CubeRes
     Ok(())
 }
 
-/// Writes a state of a cube, from the beginning to the commit.
+/// Writes a state of a cube of Zarr, from the beginning to the commit.
 pub(crate) async fn write(
     location: &Location,
     filled: &Filled,
     pairs: &[(&str, &str)],
     over: Option<&str>,
 ) -> CubeResult<String> {
-    let sink = sink();
+    write_as("ZARR", location, filled, pairs, over).await
+}
+
+/// Writes a state of a cube of a format, from the beginning to the commit.
+pub(crate) async fn write_as(
+    format: &str,
+    location: &Location,
+    filled: &Filled,
+    pairs: &[(&str, &str)],
+    over: Option<&str>,
+) -> CubeResult<String> {
+    let sink = sink_of(format);
     let options = options(pairs);
     sink.check(&filled.cube, &options)?;
     let writer = sink.open(location, &filled.cube, &options, over).await?;

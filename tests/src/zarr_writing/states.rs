@@ -65,6 +65,7 @@ pub(crate) fn in_memory() -> Location {
         listable: true,
         missing_is_403: false,
         local: false,
+        as_of: None,
     }
 }
 

@@ -23,6 +23,7 @@ use serde_json::{Map, Value};
 use super::NOTES;
 use super::json::parse_object;
 use super::objects::{Objects, version_of};
+use crate::writing::conflict::{being_written, has_notes};
 
 /// Metadata files read at the same time.
 const CONCURRENT_READS: usize = 32;
@@ -179,25 +180,13 @@ impl Reader<'_> {
         match self.node(2, "").await? {
             Some(node) if node.is_array() => Ok((2, Root::Array(node))),
             Some(_) => Ok((2, Root::Separate)),
-            None if self.is_being_written().await => Err(CubeError::new(
-                ErrorKind::Conflict,
-                &self.location.url,
-                "the cube is being written, or its writer died",
-            )
-            .remedy("run the same statement again, or VACUUM")),
+            None if has_notes(self.location, NOTES).await => Err(being_written(&self.location.url)),
             None => Err(CubeError::not_found(
                 &self.location.url,
                 "there is no Zarr cube: none of zarr.json, .zmetadata, .zgroup, .zarray exists",
             )
             .remedy("check the path")),
         }
-    }
-
-    /// Are there notes of a writer? Where the store does not tell, there are none.
-    async fn is_being_written(&self) -> bool {
-        let notes = self.location.child(NOTES);
-        let mut listing = self.location.store.list(Some(&notes.path));
-        self.location.listable && matches!(listing.next().await, Some(Ok(_)))
     }
 
     fn root_of_v3(&self, mut document: Map<String, Value>) -> CubeResult<Root> {

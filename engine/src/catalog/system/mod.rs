@@ -11,6 +11,7 @@ mod jobs;
 mod stores;
 mod tables;
 mod variables;
+mod versions;
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -78,6 +79,10 @@ impl SystemSchema {
                 ("chunks", SystemTable::<chunks::Chunks>::provider(&catalog)),
                 ("stores", SystemTable::<stores::Stores>::provider(&catalog)),
                 ("jobs", SystemTable::<jobs::JobList>::provider(&catalog)),
+                (
+                    "versions",
+                    SystemTable::<versions::Versions>::provider(&catalog),
+                ),
             ],
         }
     }

@@ -27,7 +27,14 @@ pub const INTERPRET_OPTIONS: &[(&str, &str)] = &[
         "decode_times",
         "'false' gives times as the numbers that count their units",
     ),
+    (
+        VERSION,
+        "a branch, a tag or an identifier: which version is meant of cubes whose format keeps several",
+    ),
 ];
+
+/// The option that the catalogue makes [`Location::as_of`](crate::source::Location::as_of) of.
+pub(crate) const VERSION: &str = "version";
 
 /// The range to which longitudes are mapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

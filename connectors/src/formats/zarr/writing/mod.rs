@@ -41,6 +41,7 @@ mod compression;
 mod encoder;
 mod keys;
 mod metadata;
+pub(crate) mod plain;
 mod removal;
 mod state;
 mod stored;

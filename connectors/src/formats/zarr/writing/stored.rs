@@ -27,14 +27,30 @@ pub(super) async fn stored(folder: &CubeFolder) -> CubeResult<Option<StoredCube>
         return Err(CubeError::unsupported(folder.url(), cause)
             .remedy("make one of version 3 of it: CREATE TABLE … AS SELECT * FROM …"));
     }
+    let nodes = state.nodes().clone();
+    Ok(Some(StoredCube {
+        cube: cube_of(nodes, folder.url())?,
+        options: Options::new(),
+        version: state.version(),
+    }))
+}
+
+/// The cube of Zarr 3 whose groups and arrays these are.
+///
+/// # Errors
+/// Something of it would be stored in another way now.
+pub(super) fn cube_of(
+    nodes: impl IntoIterator<Item = (String, Node)>,
+    url: &str,
+) -> CubeResult<TargetCube> {
     let mut arrays = Vec::new();
     let mut attributes = serde_json::Map::new();
-    for (path, node) in state.nodes() {
-        let place = format!("{}/{path}", folder.url());
+    for (path, node) in nodes {
+        let place = format!("{url}/{path}");
         match node {
-            Node::Group(found) if path.is_empty() => attributes.clone_from(found),
+            Node::Group(found) if path.is_empty() => attributes = found,
             Node::ArrayV3(document) if !path.is_empty() && !path.contains('/') => {
-                arrays.push(array(path, document, &place)?);
+                arrays.push(array(&path, &document, &place)?);
             }
             _ => {
                 return Err(CubeError::unsupported(
@@ -46,15 +62,11 @@ pub(super) async fn stored(folder: &CubeFolder) -> CubeResult<Option<StoredCube>
         }
     }
     arrays.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(Some(StoredCube {
-        cube: TargetCube {
-            arrays,
-            attributes,
-            images: None,
-        },
-        options: Options::new(),
-        version: state.version(),
-    }))
+    Ok(TargetCube {
+        arrays,
+        attributes,
+        images: None,
+    })
 }
 
 fn array(name: &str, document: &Map<String, Value>, place: &str) -> CubeResult<TargetArray> {

@@ -15,7 +15,7 @@ use arrow::array::ArrayRef;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
-use graticule_engine::error::{CubeError, CubeResult, ErrorKind};
+use graticule_engine::error::{CubeError, CubeResult};
 use graticule_engine::sink::{CubeWriter, TargetCube};
 use graticule_engine::source::Location;
 use serde_json::Value;
@@ -27,6 +27,7 @@ use super::keys::ChunkKeys;
 use super::metadata::{Document, array_v3, documents_v2, group_v3, stores_all_in_v2};
 use super::removal::remove_unseen;
 use super::state::{CONCURRENT_REQUESTS, VisibleArray, VisibleState, bytes_of};
+use crate::writing::conflict::{changed, check_is_empty, exists};
 use crate::writing::folder::{CubeFolder, version_of};
 
 /// Writes one state of one cube.
@@ -223,33 +224,11 @@ fn keys_after(
 
 /// A new cube must not be mixed with what is there already.
 async fn check_is_free(folder: &CubeFolder) -> CubeResult<()> {
-    // In this order: what somebody else begins meanwhile begins with notes, and ends with a cube.
-    if !folder.has_any("").await? || folder.has_any(NOTES).await? {
-        return Ok(());
+    match check_is_empty(folder, NOTES).await {
+        // In this order: what somebody else begins meanwhile ends with a cube.
+        Err(_) if VisibleState::root(folder).await?.is_some() => Err(exists(folder.url())),
+        checked => checked,
     }
-    if VisibleState::root(folder).await?.is_some() {
-        return Err(exists(folder.url()));
-    }
-    Err(CubeError::new(
-        ErrorKind::Conflict,
-        folder.url(),
-        "the folder is not empty, and what is in it is no cube",
-    )
-    .remedy("choose another place, or empty the folder"))
-}
-
-fn exists(place: &str) -> CubeError {
-    CubeError::new(ErrorKind::Conflict, place, "there is a cube already")
-        .remedy("drop it first, replace it, or choose another place")
-}
-
-fn changed(place: &str) -> CubeError {
-    CubeError::new(
-        ErrorKind::Conflict,
-        place,
-        "someone else has written the cube since this statement began, and nothing of this statement was kept",
-    )
-    .remedy("run the statement again")
 }
 
 fn cannot_change_v2(place: &str) -> CubeError {

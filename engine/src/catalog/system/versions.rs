@@ -1,0 +1,121 @@
+//! `cube.versions`: the states that cubes have been in, of formats that keep them.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+
+use super::{Column, SystemRows, Wanted};
+use crate::catalog::{Catalog, OPENED_AT_ONCE};
+use crate::error::CubeError;
+use crate::history::CubeVersion;
+use crate::source::{CubeFormat, Location};
+
+/// The rows of `cube.versions`.
+#[derive(Debug)]
+pub(super) struct Versions;
+
+/// One version of one cube, or why those of a cube are not known.
+pub(super) struct Row {
+    schema: String,
+    table: String,
+    version: Result<CubeVersion, CubeError>,
+}
+
+impl Row {
+    fn version(&self) -> Option<&CubeVersion> {
+        self.version.as_ref().ok()
+    }
+}
+
+impl SystemRows for Versions {
+    type Row = Row;
+
+    fn columns() -> Vec<Column<Row>> {
+        vec![
+            Column::text(
+                "table_schema",
+                "Schema, which is the name of a store",
+                |row: &Row| Some(row.schema.clone()),
+            ),
+            Column::text("table_name", "Name of the table", |row| {
+                Some(row.table.clone())
+            }),
+            Column::text("version", "What FOR VERSION AS OF calls it", |row| {
+                Some(row.version()?.id.clone())
+            }),
+            Column::text("parent", "The version it was made of", |row| {
+                row.version()?.parent.clone()
+            }),
+            Column::text("time", "When it was written, UTC", |row| {
+                Some(row.version()?.time.clone())
+            }),
+            Column::text(
+                "message",
+                "What its writer said: of those written here, the statement",
+                |row| Some(row.version()?.message.clone()),
+            ),
+            Column::texts("branches", "Branches that end here", |row| {
+                Some(row.version()?.branches.clone())
+            }),
+            Column::texts("tags", "Tags that lead here", |row| {
+                Some(row.version()?.tags.clone())
+            }),
+            Column::text("error", "Why the versions are not known", |row| {
+                row.version.as_ref().err().map(ToString::to_string)
+            }),
+        ]
+    }
+
+    fn rows(catalog: &Arc<Catalog>, wanted: Wanted) -> BoxStream<'static, Vec<Row>> {
+        let Wanted { schema, table, .. } = wanted;
+        let stores: Vec<_> = catalog
+            .stores()
+            .into_iter()
+            .filter(|store| {
+                let name = &store.definition.name;
+                schema.as_ref().is_none_or(|schema| schema == name)
+            })
+            .collect();
+        futures::stream::iter(stores)
+            .then(|store| async move {
+                let schema = store.definition.name.clone();
+                (schema, store.with_history().await.unwrap_or_default())
+            })
+            .flat_map(|(schema, cubes)| {
+                let cubes = cubes.into_iter().map(move |cube| (schema.clone(), cube));
+                futures::stream::iter(cubes)
+            })
+            .filter(move |(_, (name, ..))| {
+                let is_wanted = table.as_ref().is_none_or(|table| table == name);
+                async move { is_wanted }
+            })
+            .map(|(schema, (name, location, format))| of_cube(schema, name, location, format))
+            .buffered(OPENED_AT_ONCE)
+            .boxed()
+    }
+}
+
+async fn of_cube(
+    schema: String,
+    table: String,
+    location: Location,
+    format: Arc<dyn CubeFormat>,
+) -> Vec<Row> {
+    let row = |version| Row {
+        schema: schema.clone(),
+        table: table.clone(),
+        version,
+    };
+    let versions = match format.history() {
+        Some(history) => history.versions(&location).await,
+        None => Ok(Vec::new()),
+    };
+    match versions {
+        Ok(versions) => versions
+            .into_iter()
+            .map(|version| row(Ok(version)))
+            .collect(),
+        Err(error) => vec![row(Err(error))],
+    }
+}
