@@ -165,8 +165,7 @@ CASES = {
                                   comment="", valid_min=np.float32(0), coordinates="x")},
                        metadata={"v": {"units": "K", "long_name": "Température", "level": "3",
                                        "cell_methods": "time: mean", "comment": "",
-                                       "standard_name": "air_temperature", "valid_min": None,
-                                       "coordinates": None}}),
+                                       "standard_name": "air_temperature", "valid_min": None}}),
     # -- texts --------------------------------------------------------------------------------
     "characters": Case({"station": Stored(("x", "length"), np.array(
         [list("Oslo\0"), list("Paris"), list("\0\0\0\0\0")], "S1"), {}, (2, 3))},

@@ -6,6 +6,7 @@
 //! ```
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use graticule_engine::source::Location;
 use libtest_mimic::{Failed, Trial};
 use serde_json::json;
 
+use crate::client::{Client, Variables, engine};
 use crate::places;
 use crate::zarr::{array, open, read, wait};
 use crate::zarr_writing::random::{Random, cube};
@@ -267,11 +269,35 @@ fn refusals() -> Result<(), Failed> {
     Ok(())
 }
 
+/// A file that was not written here is not removed, and nothing is left beside it.
+fn files_of_others() -> Result<(), Failed> {
+    let client = Client::new(&engine()?, Variables::of("")?);
+    let folder = client.variables.to_folders("$SCRATCH");
+    let file = Path::new(&folder).join("theirs.nc");
+    fs::copy(places::samples().join("ostia_monthly.nc"), &file)?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(client.run("ATTACH '$SCRATCH' AS lake"))?;
+    let refused = runtime.block_on(client.run("DROP TABLE lake.theirs"));
+    let complaint = refused.err().ok_or("it was removed")?;
+    let complaint = complaint.message();
+    assert!(
+        complaint.contains("not written by Graticule"),
+        "{complaint}"
+    );
+    let names: Vec<_> = fs::read_dir(&folder)?
+        .flatten()
+        .map(|entry| entry.file_name())
+        .collect();
+    assert_eq!(names, ["theirs.nc"]);
+    Ok(())
+}
+
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         Trial::test("netcdf_writing::others_read_them", others_read_them),
         Trial::test("netcdf_writing::many_chunks", many_chunks),
         Trial::test("netcdf_writing::states", states),
         Trial::test("netcdf_writing::refusals", refusals),
+        Trial::test("netcdf_writing::files_of_others", files_of_others),
     ]
 }

@@ -9,6 +9,7 @@
 //! numbers into values with a mask, and [`encoding`] turns values into stored numbers.
 
 pub mod block;
+mod cell_bounds;
 pub mod chunks;
 pub mod concatenate;
 pub mod conventions;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use arrow::datatypes::{FieldRef, SchemaRef};
 
+pub use self::cell_bounds::CellBounds;
 use self::crs::Crs;
 use self::decoding::Decoding;
 use crate::error::CubeResult;
@@ -109,6 +111,8 @@ pub struct Axis {
     pub role: AxisRole,
     /// Name of the variable with the cells' bounds.
     pub bounds: Option<String>,
+    /// The bounds themselves, where there is such a variable.
+    pub cell_bounds: Option<CellBounds>,
 }
 
 /// One variable of a cube.

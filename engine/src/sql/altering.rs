@@ -17,8 +17,8 @@ use super::parser::fold;
 use super::suggestions::with_nearest;
 use crate::error::CubeError;
 use crate::session::Session;
-use crate::sink::StoredCube;
 use crate::source::Options;
+use crate::write::amend::Before;
 use crate::write::new_cube::plan_new;
 use crate::write::options::WriteOptions;
 
@@ -59,7 +59,7 @@ pub(super) async fn alter(session: &Session, table: &AlterTable, text: &str) -> 
             }
         }
     }
-    let mut options = stored_options(&before.stored, &names, &asked);
+    let mut options = stored_options(&before, &names, &asked);
     options.extend(asked);
     let dims = before
         .cube
@@ -105,14 +105,15 @@ fn with_names(query: &LogicalPlan, names: &[(String, String)]) -> Result<Logical
 }
 
 /// The options under which the cube would be stored as it is, where `asked` says nothing else.
-fn stored_options(stored: &StoredCube, names: &[(String, String)], asked: &Options) -> Options {
+fn stored_options(before: &Before, names: &[(String, String)], asked: &Options) -> Options {
     let mut options = Options::new();
     let mut add = |name: String, value: String| {
         options.insert(name, value);
     };
-    for array in &stored.cube.arrays {
-        let is_variable = array.dimensions.len() > 1 || !array.dimensions.contains(&array.name);
-        if !is_variable || array.dimensions.is_empty() {
+    for array in &before.stored.cube.arrays {
+        let mut variables = before.cube.variables.iter();
+        // The others are coordinates and their bounds.
+        if !variables.any(|variable| *variable.field.name() == array.name) {
             continue;
         }
         let name = renamed(names, &array.name);

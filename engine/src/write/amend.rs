@@ -29,11 +29,12 @@ use super::metadata::{
     GridMapping, Provenance, TargetAxis, TimeCells, coordinate_arrays, group_attributes,
     time_bounds,
 };
-use super::new_cube::{is_horizontal, now, sources};
+use super::new_cube::{is_horizontal, now, sources, stated_bounds};
 use super::plan::{Draft, Layer, Target, TargetVariable, WritePlan};
 use crate::cube::encoding::{Encoding, EncodingOptions, OutOfRange};
 use crate::cube::{AxisOrder, Cube};
 use crate::error::{CubeError, CubeResult};
+use crate::runtime::io_handle;
 use crate::sink::{StoredCube, TargetArray, TargetCube};
 use crate::source::Attributes;
 use crate::sql::suggestions::nearest;
@@ -88,6 +89,7 @@ pub(crate) async fn plan_change(
 ) -> Result<WritePlan> {
     let cube = &before.cube;
     let variables = variables(&before)?;
+    let io = io_handle(state.config());
     let columns: Vec<FieldRef> = cube.schema.fields().iter().cloned().collect();
     let axes = cube.axes.len();
     let (changing, on_conflict) = match &change {
@@ -106,7 +108,12 @@ pub(crate) async fn plan_change(
             .columns
             .get(number)
             .and_then(|column| column.key.as_ref());
-        along.cells = key.and_then(|key| TimeCells::of_key(key, &axis.field));
+        let cells = key.and_then(|key| TimeCells::of_key(key, &axis.field));
+        // Bounds of slices that come in are known where their key says how long they are.
+        along.bounds = match cells.filter(|_| axis.bounds.is_some()) {
+            Some(cells) => Some(time_bounds(&axis.field, &along.coordinates, cells)?),
+            None => stated_bounds(Some(axis), &along.coordinates, &io).await?,
+        };
         merged.push(along);
     }
     if matches!(change, Change::Insert { .. }) && on_conflict == OnConflict::Error {
@@ -316,24 +323,16 @@ impl Arrays {
         variables: &[(FieldRef, Encoding, usize)],
     ) -> CubeResult<Self> {
         let cube = &before.cube;
-        let axes: Vec<TargetAxis> = cube
-            .axes
-            .iter()
-            .zip(merged)
-            .map(|(axis, merged)| {
-                // Bounds of slices that come in are known where their key says how long they are.
-                let bounds = merged.cells.filter(|_| axis.bounds.is_some());
-                let bounds =
-                    bounds.map(|cells| time_bounds(&axis.field, &merged.coordinates, cells));
-                Ok(TargetAxis {
-                    field: Arc::clone(&axis.field),
-                    coordinates: Arc::clone(&merged.coordinates),
-                    role: axis.role,
-                    bounds: bounds.transpose()?,
-                    encoding: EncodingOptions::default(),
-                })
+        let axes = cube.axes.iter().zip(merged);
+        let axes: Vec<TargetAxis> = axes
+            .map(|(axis, merged)| TargetAxis {
+                field: Arc::clone(&axis.field),
+                coordinates: Arc::clone(&merged.coordinates),
+                role: axis.role,
+                bounds: merged.bounds.clone(),
+                encoding: EncodingOptions::default(),
             })
-            .collect::<CubeResult<_>>()?;
+            .collect();
         let horizontal = axes.iter().filter(|axis| is_horizontal(axis.role)).count();
         let crs = cube.crs.as_ref().filter(|_| horizontal == 2);
         let is_taken = |name: &str| cube.schema.index_of(name).is_ok();

@@ -7,7 +7,6 @@ use arrow::compute::{SortOptions, cast, concat, take};
 use arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::Result;
 
-use super::metadata::TimeCells;
 use crate::cube::{Axis, AxisOrder};
 use crate::error::CubeError;
 
@@ -22,8 +21,8 @@ pub(super) struct Merged {
     pub(super) before: Vec<Option<u64>>,
     /// Per cell: does the query have it?
     pub(super) is_inserted: Vec<bool>,
-    /// Which times the coordinates stand for, where the query says so.
-    pub(super) cells: Option<TimeCells>,
+    /// Bounds of the cells, see [`super::metadata::TargetAxis`].
+    pub(super) bounds: Option<ArrayRef>,
 }
 
 impl Merged {
@@ -45,7 +44,7 @@ impl Merged {
             is_inserted: vec![false; before.len()],
             before,
             coordinates,
-            cells: None,
+            bounds: None,
         })
     }
 }
@@ -89,7 +88,7 @@ pub(super) fn merge(axis: &Axis, inserted: &ArrayRef) -> Result<Merged> {
         coordinates,
         before,
         is_inserted,
-        cells: None,
+        bounds: None,
     })
 }
 
@@ -172,6 +171,7 @@ mod tests {
             order,
             role: AxisRole::Latitude,
             bounds: None,
+            cell_bounds: None,
         }
     }
 

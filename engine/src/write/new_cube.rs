@@ -9,11 +9,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use arrow::array::Array;
+use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::{DataType, FieldRef, Schema};
 use datafusion::common::Result;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use tokio::runtime::Handle;
 
 use super::boxes::TargetDimension;
 use super::coordinates::coordinates;
@@ -26,8 +27,9 @@ use super::metadata::{
 use super::options::WriteOptions;
 use super::plan::{Draft, Layer, Target, TargetVariable, WritePlan, width_of};
 use crate::cube::encoding::{Encoding, EncodingOptions};
-use crate::cube::{AxisOrder, AxisRole, Cube};
+use crate::cube::{Axis, AxisOrder, AxisRole, Cube};
 use crate::error::{CubeError, CubeResult};
+use crate::runtime::{io_handle, run_on};
 use crate::sink::{TargetArray, TargetCube};
 use crate::sql::suggestions::with_nearest;
 
@@ -95,11 +97,11 @@ pub(crate) async fn plan_new(
                 .into(),
         );
     }
-    let axes: Vec<TargetAxis> = dimensions
-        .iter()
-        .zip(&dims)
-        .map(|(dimension, dim)| axis_of(dimension, dim.role, &derivations, &schema))
-        .collect::<CubeResult<_>>()?;
+    let io = io_handle(state.config());
+    let mut axes = Vec::new();
+    for (dimension, dim) in dimensions.iter().zip(&dims) {
+        axes.push(axis_of(dimension, dim.role, &derivations, &schema, &io).await?);
+    }
     let encodings = columns
         .iter()
         .map(|column| {
@@ -139,18 +141,14 @@ pub(crate) async fn plan_new(
         .map(|small| small.values)
         .enumerate()
         .collect();
-    let all_names: Vec<&str> = schema
-        .fields()
-        .iter()
-        .map(|field| field.name().as_str())
-        .collect();
+    let names_of_variables: Vec<&str> = variable_names.iter().map(String::as_str).collect();
     let mut variables = Vec::new();
     for (column, encoding) in columns.iter().zip(encodings) {
         let field = described(&schema, *column, &derivations.columns[*column]);
         let lineage = lineage(&derivations, *column);
         let references = References {
             grid_mapping: mapping.as_ref().map(GridMapping::name),
-            names: &all_names,
+            names: &names_of_variables,
         };
         let mut attributes = variable_attributes(&field, &encoding, &lineage, references);
         if let Some(asked) = options.variable_attributes.get(field.name()) {
@@ -400,12 +398,7 @@ fn as_image(mut dims: Vec<Dim>, are_named: bool) -> CubeResult<Vec<Dim>> {
 }
 
 fn role_of(derivation: &Derivation, derivations: &Derivations, data_type: &DataType) -> AxisRole {
-    let of_cube = derivation
-        .axes
-        .iter()
-        .next()
-        .filter(|_| derivation.axes.len() == 1);
-    let axis = of_cube.and_then(|(cube, axis)| derivations.cubes.get(*cube)?.axes.get(*axis));
+    let axis = axis_read(derivation, derivations);
     // A month or a decade of an axis is another quantity: only values of the axis' own type are places on it.
     match axis {
         Some(axis)
@@ -422,26 +415,56 @@ fn role_of(derivation: &Derivation, derivations: &Derivations, data_type: &DataT
     }
 }
 
+/// The one axis that a column reads.
+fn axis_read<'a>(derivation: &Derivation, derivations: &'a Derivations) -> Option<&'a Axis> {
+    let mut axes = derivation.axes.iter();
+    match (axes.next(), axes.next()) {
+        (Some((cube, axis)), None) => derivations.cubes.get(*cube)?.axes.get(*axis),
+        _ => None,
+    }
+}
+
 /// # Errors
-/// The cells that a key stands for end beyond all times.
-fn axis_of(
+/// The cells that a key stands for end beyond all times, or bounds that the data state cannot be read.
+async fn axis_of(
     dimension: &TargetDimension,
     role: AxisRole,
     derivations: &Derivations,
     schema: &Schema,
+    io: &Handle,
 ) -> CubeResult<TargetAxis> {
     let derivation = &derivations.columns[dimension.column];
     let field = described(schema, dimension.column, derivation);
     let key = derivation.key.as_ref();
     let cells = key.and_then(|key| TimeCells::of_key(key, &field));
-    let bounds = cells.map(|cells| time_bounds(&field, &dimension.coordinates, cells));
+    let is_as_it_was = derivation.source.is_some() && derivation.reduced_by.is_none();
+    let bounds = match cells {
+        Some(cells) => Some(time_bounds(&field, &dimension.coordinates, cells)?),
+        None => {
+            let axis = axis_read(derivation, derivations).filter(|_| is_as_it_was);
+            stated_bounds(axis, &dimension.coordinates, io).await?
+        }
+    };
     Ok(TargetAxis {
-        bounds: bounds.transpose()?,
+        bounds,
         field,
         coordinates: Arc::clone(&dimension.coordinates),
         role,
         encoding: EncodingOptions::default(),
     })
+}
+
+/// The bounds that the data state for the cells at `coordinates`.
+pub(super) async fn stated_bounds(
+    axis: Option<&Axis>,
+    coordinates: &ArrayRef,
+    io: &Handle,
+) -> CubeResult<Option<ArrayRef>> {
+    let Some(bounds) = axis.and_then(|axis| axis.cell_bounds.clone()) else {
+        return Ok(None);
+    };
+    let coordinates = Arc::clone(coordinates);
+    run_on(io, async move { bounds.of(&coordinates).await }).await
 }
 
 pub(super) fn sources(cubes: &[Arc<Cube>]) -> Vec<(String, String)> {

@@ -146,6 +146,9 @@ pub(crate) async fn remove_cube(
     io: &Handle,
 ) -> CubeResult<()> {
     let claim = Claim::take(&sink.notes(location), io).await?;
-    sink.remove(location).await?;
-    claim.release().await
+    let removed = sink.remove(location).await;
+    claim.release().await?;
+    // Of a cube that stays nothing is left beside it either.
+    sink.clear(location).await?;
+    removed
 }

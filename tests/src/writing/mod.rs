@@ -5,6 +5,7 @@
 //!  model      statements in a row, some of them killed, against a table in memory
 //!  rivals     two processes write one cube: one after the other, or one is told of the other
 //!  full       no space, no permission: an error, nothing visible, then on from where it stopped
+//!  round_trips  real data: cells and attributes as xarray reads them from the sources
 //! ```
 //! What each statement says is in `tests/slt/writing`; how object stores fail is in `stores`.
 
@@ -12,6 +13,7 @@ mod full;
 mod kills;
 mod model;
 mod rivals;
+mod round_trips;
 mod workshop;
 
 pub(crate) use rivals::meet_at;
@@ -24,6 +26,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         kills::trials(),
         model::trials(),
         rivals::trials(),
+        round_trips::trials(),
     ];
     all.into_iter().flatten().collect()
 }

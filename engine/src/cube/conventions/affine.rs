@@ -71,6 +71,7 @@ impl Affine {
             order,
             role,
             bounds: None,
+            cell_bounds: None,
         }))
     }
 }

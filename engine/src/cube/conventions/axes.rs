@@ -16,8 +16,9 @@ use super::roles::role_of;
 use crate::cube::block::BlockValues;
 use crate::cube::decoding::Decoding;
 use crate::cube::metadata::CELL_SIZE;
-use crate::cube::{Axis, AxisOrder, AxisRole, Variable};
+use crate::cube::{Axis, AxisOrder, AxisRole, CellBounds, Variable};
 use crate::error::{CubeError, CubeResult};
+use crate::source::ArrayReader;
 
 /// Chunks of one coordinate that are fetched at the same time.
 const CONCURRENT_CHUNKS: usize = 32;
@@ -36,7 +37,7 @@ pub(super) fn check_length(name: &str, length: u64) -> CubeResult<()> {
         .remedy("leave its variables out with the option drop_variables"))
 }
 
-/// The axis named `name` with the coordinates of `column`.
+/// The axis named `name` with the coordinates of `column`, one of `arrays`.
 ///
 /// A fill value that masks cells of a coordinate which is in strict order without it is taken for a
 /// default of the writer: CF coordinates have no missing values, and Zarr 2 arrays have fill value 0
@@ -48,6 +49,7 @@ pub(super) async fn read_axis(
     name: &str,
     column: &Column,
     length: u64,
+    arrays: &[Arc<dyn ArrayReader>],
     reading: &Reading,
 ) -> CubeResult<Axis> {
     let description = column.array.description();
@@ -74,11 +76,20 @@ pub(super) async fn read_axis(
             .metadata_mut()
             .insert(CELL_SIZE.to_string(), size.to_string());
     }
+    let cell_bounds = bounds.and_then(|bounds| {
+        // Bounds of longitudes that were mapped would have to be mapped, too.
+        let array = arrays
+            .iter()
+            .find(|array| array.description().name == bounds)?;
+        let is_as_stored = reading.longitudes.is_none() || role != AxisRole::Longitude;
+        CellBounds::new(array, &coordinates, attributes, reading.rules).filter(|_| is_as_stored)
+    });
     Ok(Axis {
         field: Arc::new(field.with_nullable(coordinates.null_count() > 0)),
         order: order_of(&coordinates)?,
         coordinates,
         role,
+        cell_bounds,
         bounds: bounds.map(str::to_string),
     })
 }
@@ -92,6 +103,7 @@ pub(super) fn counting_axis(name: &str, length: u64) -> Axis {
         order: AxisOrder::Ascending,
         role: AxisRole::Other,
         bounds: None,
+        cell_bounds: None,
     }
 }
 

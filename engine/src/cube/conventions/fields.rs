@@ -23,8 +23,7 @@ const OF_STORAGE: [&str; 9] = [
 ];
 
 /// Attributes that tie arrays together: the cube's model says the same.
-const OF_STRUCTURE: [&str; 10] = [
-    "coordinates",
+const OF_STRUCTURE: [&str; 9] = [
     "bounds",
     "climatology",
     "grid_mapping",
@@ -36,7 +35,7 @@ const OF_STRUCTURE: [&str; 10] = [
     "NAME",
 ];
 
-/// Attributes whose lists are kept.
+/// Attributes that are lists even where there is one value in them, or none.
 const LISTS: [&str; 2] = ["flag_values", "flag_masks"];
 
 /// Does the attribute describe how values are stored or which arrays belong together, rather than the
@@ -79,7 +78,7 @@ fn metadata_text(name: &str, value: &Value) -> Option<String> {
         Value::Array(list) if list.len() == 1 && !LISTS.contains(&name) => {
             metadata_text(name, &list[0])
         }
-        Value::Array(_) if LISTS.contains(&name) => Some(value.to_string()),
+        Value::Array(list) if LISTS.contains(&name) || !list.is_empty() => Some(value.to_string()),
         Value::Array(_) | Value::Object(_) | Value::Null => None,
     }
 }

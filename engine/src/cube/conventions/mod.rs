@@ -74,7 +74,7 @@ async fn read_axes(
         let stored = &contents.dimensions.list[dimension];
         axes::check_length(name, stored.length)?;
         if let Some(column) = contents.coordinate(dimension) {
-            let axis = axes::read_axis(name, column, stored.length, reading).await;
+            let axis = axes::read_axis(name, column, stored.length, &group.arrays, reading).await;
             return axis.map(Some);
         }
         let affine = affine.as_ref();

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::mapping::GridMapping;
 use super::texts::attribute;
+use super::variables::{AXIS, COORDINATES};
 use super::{SmallArray, TargetAxis};
 use crate::cube::AxisRole;
 use crate::cube::encoding::Encoding;
@@ -98,7 +99,7 @@ fn attributes(
     let texts: BTreeMap<_, _> = axis.field.metadata().iter().collect();
     let mut attributes = Attributes::new();
     for (name, text) in texts {
-        if name == "axis" || (name == UNITS && encoding.is_time()) {
+        if [AXIS, COORDINATES].contains(&name.as_str()) || (name == UNITS && encoding.is_time()) {
             continue;
         }
         let value = attribute(name, text, encoding.stored_type());

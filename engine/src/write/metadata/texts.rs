@@ -52,21 +52,25 @@ pub(super) fn attribute(name: &str, text: &str, data_type: &DataType) -> Option<
     if TEXTS.contains(&name) {
         return Some(json!(text));
     }
-    let number = serde_json::from_str(text).ok();
-    let number = number.filter(|number: &Value| number.is_number());
-    Some(number.unwrap_or_else(|| json!(text)))
+    let value = serde_json::from_str(text).ok();
+    let value = value.filter(|value: &Value| value.is_number() || value.is_array());
+    Some(value.unwrap_or_else(|| json!(text)))
 }
 
 /// A list of integers of the column's own type (CF 1.11 §3.5): as JSON, or separated by spaces or
-/// commas. `None` if the column is of another type.
+/// commas. Of floats, which hold flags where some are missing, as it is. `None` if the column has no numbers.
 fn flags(text: &str, data_type: &DataType) -> Option<Value> {
-    if !data_type.is_integer() {
+    if !data_type.is_numeric() {
         return None;
     }
     let numbers = text.trim_matches(['[', ']']);
     let numbers = numbers.split(|c: char| c == ',' || c.is_whitespace());
     let numbers = numbers.filter(|number| !number.is_empty());
     let numbers: Option<Vec<i128>> = numbers.map(integer).collect();
+    if data_type.is_floating() {
+        let numbers = numbers?.into_iter().map(|number| json!(number as i64));
+        return Some(Value::Array(numbers.collect()));
+    }
     let bits = 8 * data_type.primitive_width()? as u32;
     let numbers = numbers?.into_iter();
     let numbers: Option<Vec<Value>> = numbers
@@ -153,7 +157,19 @@ mod tests {
                 DataType::UInt64,
                 Some(json!([1_u64 << 63])),
             ),
-            ("flag_values", "[0,1]", DataType::Float32, None),
+            (
+                "flag_values",
+                "[0,1]",
+                DataType::Float32,
+                Some(json!([0, 1])),
+            ),
+            ("flag_values", "[0,1]", DataType::Boolean, None),
+            (
+                "color_table",
+                "[0.5,13.0]",
+                DataType::Float32,
+                Some(json!([0.5, 13.0])),
+            ),
             ("flag_values", "[0,300]", DataType::UInt8, None),
             ("flag_values", "low high", DataType::Int8, None),
         ];

@@ -22,15 +22,18 @@ const UNITS_METADATA: &str = "units_metadata";
 /// Attributes of flags; they hold together or not at all.
 const FLAGS: [&str; 3] = [FLAG_MEANINGS, FLAG_VALUES, FLAG_MASKS];
 
-/// Attributes of coordinates.
-const OF_COORDINATES: [&str; 2] = ["axis", "positive"];
+/// The auxiliary coordinates of a variable (CF 1.11 §5).
+pub(super) const COORDINATES: &str = "coordinates";
+
+/// The letter of an axis, which a variable is not.
+pub(super) const AXIS: &str = "axis";
 
 /// The other arrays of a cube that a variable refers to.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct References<'a> {
     /// Name of the grid mapping, for a variable over horizontal axes that have one.
     pub(crate) grid_mapping: Option<&'a str>,
-    /// Names of the axes and variables of the cube.
+    /// Names of the variables of the cube.
     pub(crate) names: &'a [&'a str],
 }
 
@@ -143,10 +146,10 @@ impl Variable<'_> {
             }
             _ if FLAGS.contains(&name) => {
                 let is_kept = method.is_none_or(Method::keeps_flags);
-                is_kept && self.field.data_type().is_integer()
+                is_kept && self.field.data_type().is_numeric()
             }
             UNITS_METADATA => method.is_none_or(|method| !method.is_difference()),
-            _ => name != CELL_METHODS && !OF_COORDINATES.contains(&name),
+            _ => name != CELL_METHODS && name != AXIS,
         }
     }
 
@@ -195,7 +198,7 @@ fn cell_method(CellMethod { method, over }: &CellMethod) -> Option<String> {
 /// The text of an attribute, without names of variables that the cube does not have.
 fn present(name: &str, text: &str, names: &[&str]) -> Option<String> {
     match name {
-        "ancillary_variables" => {
+        "ancillary_variables" | COORDINATES => {
             let words = text.split_whitespace().filter(|word| names.contains(word));
             let words: Vec<&str> = words.collect();
             (!words.is_empty()).then(|| words.join(" "))
@@ -355,10 +358,11 @@ mod tests {
         let picked = attributes(DataType::UInt8, quality(), method(Method::Pick, &[]), names);
         assert_eq!(picked, flags);
         let bare = References::default();
-        assert_eq!(
-            attributes(DataType::Float64, quality(), None, bare),
-            json!({})
-        );
+        let floats = json!({"flag_values": [0, 1], "flag_meanings": "bad good"});
+        let kept = attributes(DataType::Float64, quality(), None, bare);
+        assert_eq!(kept, floats);
+        let text = attributes(DataType::Utf8, quality(), None, bare);
+        assert_eq!(text, json!({}));
         let sum = attributes(DataType::UInt64, quality(), method(Method::Sum, &[]), bare);
         assert_eq!(sum, json!({}));
     }
