@@ -10,10 +10,11 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use arrow::array::Float64Array;
 use arrow::datatypes::DataType;
 use graticule_connectors::sinks;
 use graticule_engine::error::{CubeResult, ErrorKind};
-use graticule_engine::sink::CubeSink;
+use graticule_engine::sink::{CubeSink, TargetArray};
 use graticule_engine::source::Location;
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
@@ -44,8 +45,25 @@ fn sink() -> Arc<dyn CubeSink> {
     sinks.find(|sink| sink.name() == "LEVELS").unwrap()
 }
 
+/// Random images, with the bounds of their rows.
 fn random_cube(seed: u64) -> Filled {
-    random_images(seed, &TYPES, &[None, Some("none"), Some("zstd:1")])
+    let mut filled = random_images(seed, &TYPES, &[None, Some("none"), Some("zstd:1")]);
+    let rows = filled.cube.arrays[0].clone();
+    let axis = filled.cube.images.as_ref().unwrap().rows.clone();
+    let edges = (0..rows.shape[0])
+        .flat_map(|row| [row, row + 1])
+        .map(|edge| axis.edge - axis.size * edge as f64);
+    filled
+        .values
+        .push(Arc::new(Float64Array::from_iter_values(edges)));
+    filled.cube.arrays.push(TargetArray {
+        name: "y_bnds".to_string(),
+        dimensions: vec!["y".to_string(), "bnds".to_string()],
+        shape: vec![rows.shape[0], 2],
+        chunks: vec![rows.shape[0], 2],
+        ..rows
+    });
+    filled
 }
 
 async fn write(place: &Location, filled: &Filled, pairs: &[(&str, &str)]) -> CubeResult<String> {

@@ -201,11 +201,10 @@ impl Opener {
     /// # Errors
     /// It is not.
     pub(crate) fn check_is_read(&self, sink: &dyn CubeSink, file: &str) -> CubeResult<()> {
-        let mut formats = self.formats.iter();
-        if formats.any(|format| format.name() == sink.name()) {
+        let name = sink.name();
+        if self.format_named(name).is_some() {
             return Ok(());
         }
-        let name = sink.name();
         let cause = format!("{name} is written and not read, so it cannot be a table");
         Err(CubeError::unsupported(file, cause).remedy(format!(
             "write COPY (SELECT …) TO '{file}' STORED AS {name}"

@@ -26,6 +26,8 @@ pub(super) enum Part {
     Images(Method),
     /// The coordinates of rows or columns: centres of pairs.
     Centres,
+    /// Their bounds, two per cell: the outer ones of pairs.
+    Bounds,
     /// Anything else stays as it is.
     Same,
 }
@@ -52,11 +54,14 @@ impl Pyramid {
         let is_image = |array: &TargetArray| array.dimensions == grid.dimensions();
         let methods = methods(options, cube.arrays.iter().filter(|array| is_image(array)))?;
         let parts = cube.arrays.iter().map(|array| {
-            let is_axis = array.dimensions.len() == 1 && array.dimensions[0] == array.name;
-            match methods.iter().find(|(name, _)| *name == array.name) {
-                Some((_, method)) => Part::Images(*method),
-                None if is_axis && horizontal.contains(&array.name.as_str()) => Part::Centres,
-                None => Part::Same,
+            if let Some((_, method)) = methods.iter().find(|(name, _)| *name == array.name) {
+                return Part::Images(*method);
+            }
+            let is_horizontal = |name: &String| horizontal.contains(&name.as_str());
+            match (array.dimensions.as_slice(), array.shape.as_slice()) {
+                ([only], _) if is_horizontal(only) && *only == array.name => Part::Centres,
+                ([first, _], [_, 2]) if is_horizontal(first) => Part::Bounds,
+                _ => Part::Same,
             }
         });
         let parts: Vec<Part> = parts.collect();
@@ -107,7 +112,7 @@ impl Pyramid {
                     let sides = array.shape.iter_mut().rev().take(2);
                     sides.for_each(|length| *length = length.div_ceil(2));
                 }
-                Part::Centres => {
+                Part::Centres | Part::Bounds => {
                     array.shape[0] = array.shape[0].div_ceil(2);
                     array.chunks.clone_from(&array.shape);
                     if !array.data_type.is_floating() {

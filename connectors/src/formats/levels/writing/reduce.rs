@@ -1,4 +1,4 @@
-//! Four cells become one: [`halve`] for images, [`centres`] for coordinates.
+//! Four cells become one: [`halve`] for images, [`centres`] and [`bounds`] for coordinates.
 //!
 //! ```text
 //!  1 2 │ 5         mean: 2.5 │ 5      only cells that are there and not missing count
@@ -218,6 +218,23 @@ pub(super) fn centres(values: &ArrayRef, data_type: &DataType) -> Result<ArrayRe
     cast(&pairs, data_type).map_err(failed)
 }
 
+/// Bounds of pairs of cells, two per cell; those of the last one, if it has no second, as if it had one. The error
+/// is its cause in words.
+pub(super) fn bounds(values: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, String> {
+    let failed = |error: arrow::error::ArrowError| error.to_string();
+    let edges = cast(values, &DataType::Float64).map_err(failed)?;
+    let edges = edges.as_primitive::<Float64Type>().values();
+    let is_alone = edges.len() == 2;
+    let pairs = edges.chunks(4).flat_map(|pair| match pair {
+        [from, _, _, to] => [*from, *to],
+        [from, to, ..] if is_alone => [*from, *to],
+        [from, to, ..] => [*from, to + (to - from)],
+        _ => [f64::NAN; 2],
+    });
+    let pairs: ArrayRef = Arc::new(Float64Array::from_iter_values(pairs));
+    cast(&pairs, data_type).map_err(failed)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -278,6 +295,20 @@ mod tests {
         for (places, expected) in cases {
             let places: ArrayRef = Arc::new(Float64Array::from(places));
             let found = centres(&places, &DataType::Float64).unwrap();
+            assert_eq!(found.as_primitive::<Float64Type>().values(), &expected[..]);
+        }
+    }
+
+    #[test]
+    fn bounds_are_those_of_both_cells() {
+        let cases: [(Vec<f64>, Vec<f64>); 3] = [
+            (vec![4.0, 3.0, 3.0, 2.0], vec![4.0, 2.0]),
+            (vec![0.0, 1.0, 1.0, 2.0, 2.0, 3.0], vec![0.0, 2.0, 2.0, 4.0]),
+            (vec![7.0, 8.0], vec![7.0, 8.0]),
+        ];
+        for (edges, expected) in cases {
+            let edges: ArrayRef = Arc::new(Float64Array::from(edges));
+            let found = bounds(&edges, &DataType::Float64).unwrap();
             assert_eq!(found.as_primitive::<Float64Type>().values(), &expected[..]);
         }
     }

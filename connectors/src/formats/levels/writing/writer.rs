@@ -18,7 +18,7 @@ use serde_json::Value;
 use super::super::super::zarr::ZarrFormat;
 use super::super::super::zarr::writing::{ZarrWriter, new_writer};
 use super::pyramid::{Part, Pyramid};
-use super::reduce::{Method, Tile, centres, halve};
+use super::reduce::{Method, Tile, bounds, centres, halve};
 use super::{DOCUMENT, level, remove_coarser, written_once};
 use crate::writing::folder::CubeFolder;
 use crate::writing::number::bytes_of_number;
@@ -150,12 +150,21 @@ impl Step {
         let extent = extent(&self.coarser, index);
         let values = match self.part {
             Part::Images(method) => self.halved(index, &extent, fetched, method)?,
-            Part::Centres => self.one(fetched).and_then(|values| {
-                centres(&values, &self.coarser.data_type).map_err(|cause| self.failed(cause))
-            })?,
+            Part::Centres => self.along(fetched, centres)?,
+            Part::Bounds => self.along(fetched, bounds)?,
             Part::Same => self.one(fetched)?,
         };
         self.writer.encode(self.array, index, &values, &extent)
+    }
+
+    /// Coordinates, or their bounds.
+    fn along(
+        &self,
+        fetched: Vec<Fetched>,
+        halve: fn(&ArrayRef, &DataType) -> Result<ArrayRef, String>,
+    ) -> CubeResult<ArrayRef> {
+        let values = self.one(fetched)?;
+        halve(&values, &self.coarser.data_type).map_err(|cause| self.failed(cause))
     }
 
     /// The cells of an array whose only chunk is whole.
