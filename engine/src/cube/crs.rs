@@ -188,11 +188,6 @@ impl Crs {
         }
     }
 
-    /// What tells it apart from others: its definition, else its name.
-    fn stated(&self) -> &str {
-        self.definition.as_deref().unwrap_or(&self.name)
-    }
-
     fn of_axes(axes: &[Axis]) -> Option<Crs> {
         let has = |role| axes.iter().any(|axis| axis.role == role);
         (has(AxisRole::Latitude) && has(AxisRole::Longitude))
@@ -204,11 +199,14 @@ impl Axis {
     /// Notes the system of horizontal coordinates in the column's metadata. Longitudes and latitudes are in no
     /// projected system, whatever the grid mapping says.
     pub(super) fn measured_in(&mut self, crs: &Crs) {
-        let stated = match (self.role, crs.is_geographic()) {
-            (AxisRole::Latitude | AxisRole::Longitude, Some(false)) => CRS84,
-            (AxisRole::Latitude | AxisRole::Longitude | AxisRole::X | AxisRole::Y, _) => {
-                crs.stated()
+        let stated = match (self.role, &crs.definition) {
+            (AxisRole::Latitude | AxisRole::Longitude, Some(definition))
+                if crs.is_geographic() == Some(true) =>
+            {
+                definition
             }
+            (AxisRole::Latitude | AxisRole::Longitude, _) => CRS84,
+            (AxisRole::X | AxisRole::Y, definition) => definition.as_ref().unwrap_or(&crs.name),
             _ => return,
         };
         let field = Arc::make_mut(&mut self.field);

@@ -4,6 +4,25 @@ use arrow::datatypes::Field;
 use geoarrow_schema::Metadata;
 use serde_json::Value;
 
+/// Grid mappings of CF 1.11 appendix F that are projected or rotated.
+const PROJECTED_MAPPINGS: [&str; 15] = [
+    "albers_conical_equal_area",
+    "azimuthal_equidistant",
+    "geostationary",
+    "lambert_azimuthal_equal_area",
+    "lambert_conformal_conic",
+    "lambert_cylindrical_equal_area",
+    "mercator",
+    "oblique_mercator",
+    "orthographic",
+    "polar_stereographic",
+    "rotated_latitude_longitude",
+    "sinusoidal",
+    "stereographic",
+    "transverse_mercator",
+    "vertical_perspective",
+];
+
 /// The coordinate reference system of a geometry column: an authority's code, WKT, or PROJJSON, as its
 /// metadata state it. `None` where they state none.
 #[must_use]
@@ -17,7 +36,8 @@ pub fn crs_of(field: &Field) -> Option<String> {
 }
 
 /// Does a coordinate reference system have longitudes and latitudes in degrees, `Some(false)` if they are projected
-/// or rotated, `None` if its definition does not tell? Nothing is looked up: of codes only ranges are known.
+/// or rotated, `None` if its definition does not tell? Nothing is looked up: of codes only ranges are known. The name of
+/// a grid mapping (CF 1.11 appendix F) is a definition, too.
 ///
 /// ```text
 ///  PROJCRS["…", BASEGEOGCRS["…", …], …]     the word that comes first decides
@@ -25,6 +45,12 @@ pub fn crs_of(field: &Field) -> Option<String> {
 #[must_use]
 pub fn is_geographic(definition: &str) -> Option<bool> {
     let definition = definition.trim();
+    if definition == "latitude_longitude" {
+        return Some(true);
+    }
+    if PROJECTED_MAPPINGS.contains(&definition) {
+        return Some(false);
+    }
     if definition.starts_with('{') {
         return of_json(&serde_json::from_str(definition).ok()?);
     }
@@ -186,6 +212,8 @@ mod tests {
             ("EPSG:9000", None),
             ("ESRI:54009", None),
             ("EPSG:x", None),
+            ("latitude_longitude", Some(true)),
+            ("rotated_latitude_longitude", Some(false)),
             ("somewhere", None),
             ("", None),
             ("{", None),
