@@ -51,7 +51,9 @@ impl StoreConnector for FileStore {
             return Err(CubeError::invalid(url, "the path does not end in a name")
                 .remedy("give the path of a new folder, for example cubes/sst.zarr"));
         };
-        let above = resolve(above).map_err(|error| file_error(url, &error))?;
+        // The parent of a bare name is an empty path.
+        let above = resolve(&FilePath::new(".").join(above));
+        let above = above.map_err(|error| file_error(url, &error))?;
         let file = above.join(name);
         match std::fs::metadata(&above) {
             Ok(above) if !above.is_dir() => {
@@ -184,6 +186,13 @@ mod tests {
             let location = FileStore.connect(&given, &Options::new()).unwrap();
             assert_eq!(location.url, shown, "{given}");
             assert!(location.listable);
+        }
+
+        // What is new need not be in a folder that is named.
+        let here = std::env::current_dir().unwrap();
+        for new in ["sst.nc", "./sst.nc"] {
+            let location = FileStore.connect_new(new, &Options::new()).unwrap();
+            assert_eq!(location.url, here.join("sst.nc").display().to_string());
         }
 
         let link = FileStore

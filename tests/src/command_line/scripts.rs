@@ -51,6 +51,20 @@ const CASES: &[Case] = &[
         stderr: Exactly(""),
     },
     Case {
+        name: "a_new_file_in_the_current_folder",
+        arguments: &[
+            "sql",
+            "-c",
+            "COPY (SELECT value AS x, value * 2 AS v FROM generate_series(1, 3)) TO 'new.nc' OPTIONS ('dims' 'x')",
+            "-c",
+            "SELECT sum(v) AS total FROM 'new.nc'",
+        ],
+        input: "",
+        code: 0,
+        stdout: Has(&["new.nc |     3 |", " total\n-------\n    12\n"]),
+        stderr: Exactly(""),
+    },
+    Case {
         name: "several_commands_in_turn",
         arguments: &[
             "sql",
