@@ -49,7 +49,7 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     )
     .with_sql_example(
         r#"```sql
-> SELECT ST_AsText(ST_Transform(ST_GeomFromText('POINT(0 0)'), 'EPSG:4326', 'EPSG:3857')) AS place;
+> SELECT ST_AsText(st_transform(ST_GeomFromText('POINT(0 0)'), 'EPSG:4326', 'EPSG:3857')) AS place;
 +------------+
 | place      |
 +------------+
