@@ -17,32 +17,12 @@ import numpy as np
 import xarray
 import zarr
 
+from written_values import is_same, values_of
+
 warnings.filterwarnings("ignore")
 folder = Path(sys.argv[1])
 manifest = json.loads((folder / "manifest.json").read_text())
 wrong = []
-
-
-def values_of(entry):
-    if isinstance(entry["values"], list):
-        return np.array(entry["values"], dtype=object).reshape(entry["shape"])
-    dtype = {"Boolean": "bool"}.get(entry["type"], entry["type"].lower())
-    return np.fromfile(folder / entry["values"], dtype=dtype).reshape(entry["shape"])
-
-
-def is_same(found, expected):
-    """Bit for bit, except that "not a number" is one value."""
-    found, expected = np.asarray(found), np.asarray(expected)
-    if found.shape != expected.shape:
-        return False
-    if expected.dtype == object:
-        return [str(text) for text in found.ravel()] == list(expected.ravel())
-    if found.dtype != expected.dtype:
-        return False
-    if expected.dtype.kind == "f":
-        nan = np.isnan(expected)
-        found, expected = found[~nan & ~np.isnan(found)], expected[~nan]
-    return found.tobytes() == expected.tobytes()
 
 
 def store_of(cube, version):
@@ -64,7 +44,7 @@ for cube, version in versions:
         wrong.append(f"{cube}: arrays are {sorted(group.array_keys())}")
     raw = xarray.open_dataset(store, engine="zarr", consolidated=False, decode_cf=False)
     for entry in entries:
-        name, expected, array = entry["array"], values_of(entry), group[entry["array"]]
+        name, expected, array = entry["array"], values_of(folder, entry), group[entry["array"]]
 
         def complain(what):
             wrong.append(f"{cube} {version} {name}: {what}")

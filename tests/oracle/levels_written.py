@@ -17,6 +17,8 @@ import numpy as np
 import xarray
 import zarr
 
+from written_values import is_same, values_of
+
 warnings.filterwarnings("ignore")
 folder = Path(sys.argv[1])
 manifest = json.loads((folder / "manifest.json").read_text())
@@ -25,28 +27,6 @@ wrong = []
 
 def number(value):
     return {"NaN": math.nan, "Infinity": math.inf}.get(value, value)
-
-
-def values_of(entry):
-    if isinstance(entry["values"], list):
-        return np.array(entry["values"], dtype=object).reshape(entry["shape"])
-    dtype = {"Boolean": "bool"}.get(entry["type"], entry["type"].lower())
-    return np.fromfile(folder / entry["values"], dtype=dtype).reshape(entry["shape"])
-
-
-def is_same(found, expected):
-    """Bit for bit, except that "not a number" is one value."""
-    found = np.ascontiguousarray(found)
-    if found.shape != expected.shape:
-        return False
-    if expected.dtype == object:
-        return [str(text) for text in found.ravel()] == list(expected.ravel())
-    if found.dtype != expected.dtype:
-        return False
-    if expected.dtype.kind == "f":
-        nan = np.isnan(expected)
-        found, expected = found[~nan & ~np.isnan(found)], expected[~nan]
-    return found.tobytes() == expected.tobytes()
 
 
 def nearest(total, count):
@@ -96,7 +76,7 @@ for entry in manifest:
     cube = folder / entry["cube"]
     levels = json.loads((cube / ".zlevels").read_text())
     name = entry["array"]
-    expected = values_of(entry)
+    expected = values_of(folder, entry)
 
     def complain(what):
         wrong.append(f"{entry['cube']} {name}: {what}")

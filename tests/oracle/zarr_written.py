@@ -19,33 +19,13 @@ import rasterio
 import xarray
 import zarr
 
+from written_values import is_same, values_of
+
 warnings.filterwarnings("ignore")
 folder = Path(sys.argv[1])
 manifest = json.loads((folder / "manifest.json").read_text())
 wrong = []
 by_gdal = 0
-
-
-def values_of(entry):
-    if isinstance(entry["values"], list):
-        return np.array(entry["values"], dtype=object).reshape(entry["shape"])
-    dtype = {"Boolean": "bool"}.get(entry["type"], entry["type"].lower())
-    return np.fromfile(folder / entry["values"], dtype=dtype).reshape(entry["shape"])
-
-
-def is_same(found, expected):
-    """Bit for bit, except that "not a number" is one value."""
-    found, expected = np.asarray(found), np.asarray(expected)
-    if found.shape != expected.shape:
-        return False
-    if expected.dtype == object:
-        return [str(text) for text in found.ravel()] == list(expected.ravel())
-    if found.dtype != expected.dtype:
-        return False
-    if expected.dtype.kind == "f":
-        nan = np.isnan(expected)
-        found, expected = found[~nan & ~np.isnan(found)], expected[~nan]
-    return found.tobytes() == expected.tobytes()
 
 
 def number(value):
@@ -69,7 +49,7 @@ for cube in sorted({entry["cube"] for entry in manifest}):
     raw = xarray.open_dataset(path, engine="zarr", consolidated=True, decode_cf=False)
     masked = xarray.open_dataset(path, engine="zarr", consolidated=True, decode_times=False)
     for entry in entries:
-        name, expected = entry["array"], values_of(entry)
+        name, expected = entry["array"], values_of(folder, entry)
         for reader, array in [("zarr", group[name]), ("zarr, separate", separate[name])]:
             if not is_same(array[...], expected):
                 complain(entry, reader, f"{array[...]!r} is not {expected!r}")

@@ -11,39 +11,21 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::Float64Array;
-use arrow::datatypes::DataType;
-use graticule_connectors::sinks;
-use graticule_engine::error::{CubeResult, ErrorKind};
-use graticule_engine::sink::{CubeSink, TargetArray};
-use graticule_engine::source::Location;
+use graticule_engine::error::ErrorKind;
+use graticule_engine::sink::TargetArray;
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 
 use crate::geotiff_writing::random_images;
 use crate::zarr::wait;
-use crate::zarr_writing::{Filled, check_own, judge, local, options, put_all, stored};
+use crate::zarr_writing::random::TYPES;
+use crate::zarr_writing::{
+    Filled, check_own, judge, local, options, put_all, sink_of, stored, write_and_clear,
+};
+
+const FORMAT: &str = "LEVELS";
 
 const CUBES: u64 = 36;
-
-const TYPES: [DataType; 12] = [
-    DataType::Int8,
-    DataType::Int16,
-    DataType::Int32,
-    DataType::Int64,
-    DataType::UInt8,
-    DataType::UInt16,
-    DataType::UInt32,
-    DataType::UInt64,
-    DataType::Float32,
-    DataType::Float64,
-    DataType::Boolean,
-    DataType::Utf8,
-];
-
-fn sink() -> Arc<dyn CubeSink> {
-    let mut sinks = sinks().into_iter();
-    sinks.find(|sink| sink.name() == "LEVELS").unwrap()
-}
 
 /// Random images, with the bounds of their rows.
 fn random_cube(seed: u64) -> Filled {
@@ -66,17 +48,6 @@ fn random_cube(seed: u64) -> Filled {
     filled
 }
 
-async fn write(place: &Location, filled: &Filled, pairs: &[(&str, &str)]) -> CubeResult<String> {
-    let (sink, options) = (sink(), options(pairs));
-    sink.check(&filled.cube, &options)?;
-    let writer = sink.open(place, &filled.cube, &options, None).await?;
-    writer.discard().await?;
-    put_all(writer.as_ref(), filled).await?;
-    let version = writer.commit().await?;
-    sink.clear(place).await?;
-    Ok(version)
-}
-
 /// Every cell of every level.
 fn others_read_them() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
@@ -93,7 +64,8 @@ fn others_read_them() -> Result<(), Failed> {
         let pairs = [("agg_methods", method), ("zarr_version", version)];
         let name = format!("{seed}.levels");
         let place = local(&folder.path().join(&name));
-        wait(write(&place, &filled, &pairs)).map_err(|error| format!("seed {seed}: {error}"))?;
+        wait(write_and_clear(FORMAT, &place, &filled, &pairs))
+            .map_err(|error| format!("seed {seed}: {error}"))?;
         check_own(&place, &filled, &format!("seed {seed}"))?;
         for (array, values) in filled.cube.arrays.iter().zip(&filled.values) {
             manifest.push(json!({
@@ -142,7 +114,7 @@ fn states() -> Result<(), Failed> {
                 >= 64
         })
         .unwrap();
-    let sink = sink();
+    let sink = sink_of(FORMAT);
     let three = options(&[("levels", "3")]);
     // Broken off before the commit: there is nothing to see, and the next writer goes on. The engine's notes say
     // that the folder is ours.

@@ -14,9 +14,8 @@ use arrow::datatypes::DataType;
 use datafusion::object_store::ObjectStoreExt;
 use datafusion::object_store::memory::InMemory;
 use futures::TryStreamExt;
-use graticule_connectors::sinks;
-use graticule_engine::error::{CubeResult, ErrorKind};
-use graticule_engine::sink::{CubeSink, TargetArray};
+use graticule_engine::error::ErrorKind;
+use graticule_engine::sink::TargetArray;
 use graticule_engine::source::Location;
 use libtest_mimic::{Failed, Trial};
 use serde_json::json;
@@ -25,16 +24,15 @@ use crate::client::{Client, Variables, engine};
 use crate::places;
 use crate::zarr::{array, open, read, wait};
 use crate::zarr_writing::random::{Random, cube};
-use crate::zarr_writing::{Filled, is_same, judge, local, options, put_all, stored};
+use crate::zarr_writing::{
+    Filled, is_same, judge, local, options, put_all, sink_of, stored, write_and_clear,
+};
+
+const FORMAT: &str = "NETCDF";
 
 const CUBES: u64 = 16;
 
 const CODECS: [Option<&str>; 4] = [None, Some("none"), Some("deflate:1"), Some("gzip:9")];
-
-fn sink() -> Arc<dyn CubeSink> {
-    let mut sinks = sinks().into_iter();
-    sinks.find(|sink| sink.name() == "NETCDF").unwrap()
-}
 
 /// A random cube without what NetCDF does not have: texts and shards.
 fn random_cube(seed: u64) -> Filled {
@@ -58,17 +56,6 @@ fn random_cube(seed: u64) -> Filled {
     }
 }
 
-async fn write(place: &Location, filled: &Filled, over: Option<&str>) -> CubeResult<String> {
-    let (sink, options) = (sink(), options(&[]));
-    sink.check(&filled.cube, &options)?;
-    let writer = sink.open(place, &filled.cube, &options, over).await?;
-    writer.discard().await?;
-    put_all(writer.as_ref(), filled).await?;
-    let version = writer.commit().await?;
-    sink.clear(place).await?;
-    Ok(version)
-}
-
 /// Writes random cubes and compares them cell by cell.
 fn others_read_them() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
@@ -77,7 +64,8 @@ fn others_read_them() -> Result<(), Failed> {
         let filled = random_cube(seed);
         let name = format!("{seed}.nc");
         let place = local(&folder.path().join(&name));
-        wait(write(&place, &filled, None)).map_err(|error| format!("seed {seed}: {error}"))?;
+        wait(write_and_clear(FORMAT, &place, &filled, &[]))
+            .map_err(|error| format!("seed {seed}: {error}"))?;
         check_own(&place, &filled, &format!("seed {seed}"))?;
         for (array, values) in filled.cube.arrays.iter().zip(&filled.values) {
             manifest.push(json!({
@@ -159,7 +147,7 @@ fn many_chunks() -> Result<(), Failed> {
         local: false,
         as_of: None,
     };
-    wait(write(&place, &filled, None))?;
+    wait(write_and_clear(FORMAT, &place, &filled, &[]))?;
     check_own(&place, &filled, "many chunks")?;
     let objects: Vec<_> = wait(place.store.list(None).try_collect())?;
     assert_eq!(objects.len(), 1, "{objects:?}");
@@ -180,11 +168,11 @@ fn states() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let place = local(&folder.path().join("x.nc"));
     let (one, other) = (random_cube(3), random_cube(4));
-    let version = wait(write(&place, &one, None))?;
-    let error = wait(write(&place, &other, None)).unwrap_err();
+    let version = wait(write_and_clear(FORMAT, &place, &one, &[]))?;
+    let error = wait(write_and_clear(FORMAT, &place, &other, &[])).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
     // Two writers over the same file: the second to commit is told.
-    let sink = sink();
+    let sink = sink_of(FORMAT);
     let open =
         |filled: &Filled| wait(sink.open(&place, &filled.cube, &options(&[]), Some(&version)));
     let (first, second) = (open(&other)?, open(&one)?);
@@ -264,7 +252,10 @@ fn refusals() -> Result<(), Failed> {
     for (array, expected) in changed {
         let mut cube = filled.cube.clone();
         cube.arrays = vec![array];
-        let error = sink().check(&cube, &options(&[])).unwrap_err().to_string();
+        let error = sink_of(FORMAT)
+            .check(&cube, &options(&[]))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(expected), "{error}");
     }
     Ok(())

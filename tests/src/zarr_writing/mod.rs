@@ -139,3 +139,15 @@ pub(crate) async fn write_as(
     put_all(writer.as_ref(), filled).await?;
     writer.commit().await
 }
+
+/// The same, and leaves no empty folder of notes beside it, as the engine does.
+pub(crate) async fn write_and_clear(
+    format: &str,
+    location: &Location,
+    filled: &Filled,
+    pairs: &[(&str, &str)],
+) -> CubeResult<String> {
+    let version = write_as(format, location, filled, pairs, None).await?;
+    sink_of(format).clear(location).await?;
+    Ok(version)
+}

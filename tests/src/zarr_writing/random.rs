@@ -45,7 +45,8 @@ const CODECS: [Option<&str>; 9] = [
     Some("blosc:zlib:1:shuffle"),
 ];
 
-const TYPES: [DataType; 12] = [
+/// All types that are stored; texts are the last.
+pub(crate) const TYPES: [DataType; 12] = [
     DataType::Int8,
     DataType::Int16,
     DataType::Int32,
