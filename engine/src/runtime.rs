@@ -1,7 +1,9 @@
 //! Where waiting happens: fetches run on a runtime of their own, so that a partition that is busy
 //! decoding never keeps a network connection waiting. What computes runs where the caller polls it.
 
-use std::io;
+use std::future::poll_fn;
+use std::task::Poll;
+use std::{io, mem};
 
 use datafusion::common::runtime::JoinSet;
 use datafusion::prelude::SessionConfig;
@@ -21,6 +23,21 @@ pub(crate) fn io_handle(config: &SessionConfig) -> Handle {
     config
         .get_extension::<IoRuntime>()
         .map_or_else(Handle::current, |io| io.0.clone())
+}
+
+/// Lets other tasks run. The task waits where an idle thread finds it. That is why it is not tokio's function of
+/// this name, which keeps a task back until its own thread has nothing else to do: with two partitions on one
+/// thread, the other thread then is idle for as long as a chunk takes to decode.
+pub(crate) async fn yield_now() {
+    let mut has_yielded = false;
+    poll_fn(|context| {
+        if mem::replace(&mut has_yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Runs `work` on the runtime for input and output; dropping this stops it.

@@ -130,6 +130,23 @@ impl TargetArray {
     }
 }
 
+/// Gives cubes other attributes and leaves their values where they are: for a format that keeps the two apart.
+#[async_trait]
+pub trait CubeDescriber: Send + Sync {
+    /// Makes the attributes of `cube`, those of its arrays too, what readers see, at once and whole. In all else `cube` is
+    /// the one that [`CubeSink::stored`] gave in the version `over`. Gives the new version.
+    ///
+    /// # Errors
+    /// The readers' version is not `over` any more: then nothing is changed. Or the store failed or denied access.
+    async fn describe(
+        &self,
+        location: &Location,
+        cube: &TargetCube,
+        options: &Options,
+        over: &str,
+    ) -> CubeResult<String>;
+}
+
 /// Writes one format of cubes, object by object.
 #[async_trait]
 pub trait CubeSink: Debug + Send + Sync {
@@ -149,6 +166,11 @@ pub trait CubeSink: Debug + Send + Sync {
     /// east, and a chunk is a tile of one image, whose sides are multiples of so many cells. `None` for a format
     /// that takes cubes as they are.
     fn tile_unit(&self) -> Option<u64> {
+        None
+    }
+
+    /// `None` for a format whose cubes are written anew for a change of an attribute.
+    fn describer(&self) -> Option<&dyn CubeDescriber> {
         None
     }
 
@@ -233,7 +255,7 @@ pub trait CubeWriter: Debug + Send + Sync {
     ) -> CubeResult<Option<Bytes>>;
 
     /// Stores an encoded shard, where no reader sees it before the commit. Repeating it changes nothing.
-    /// When it returns the bytes have reached the disk, or the store.
+    /// When it returns the store has it; a disk has it for good after [`CubeWriter::settle`].
     ///
     /// # Errors
     /// The store failed, is full, or denied access.
@@ -246,6 +268,12 @@ pub trait CubeWriter: Debug + Send + Sync {
     /// # Errors
     /// The store failed, is full, or denied access.
     async fn carry(&self, array: usize, from: &[u64], to: &[u64]) -> CubeResult<()>;
+
+    /// Waits until all that was put and carried by now outlives a failure of power.
+    ///
+    /// # Errors
+    /// The disk failed.
+    async fn settle(&self) -> CubeResult<()>;
 
     /// Makes the state visible, at once and whole. Gives the new version.
     ///

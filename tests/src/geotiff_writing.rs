@@ -193,6 +193,52 @@ fn gdal_reads_them() -> Result<(), Failed> {
     judge("geotiff_written.py", folder.path(), &manifest)
 }
 
+/// A file per step holds the bands that one file does.
+fn steps_are_files() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let mut manifest = Vec::new();
+    for seed in 0..CUBES / 3 {
+        let filled = random_cube(seed);
+        for (format, suffix) in [(FORMAT, "tif"), ("VRT", "vrt")] {
+            let place = local(&folder.path().join(format!("{seed}.{suffix}")));
+            wait(write_and_clear(format, &place, &filled, &[]))
+                .map_err(|error| format!("seed {seed}: {error}"))?;
+        }
+        let grid = filled.cube.images.as_ref().unwrap();
+        let steps = grid.steps.iter().map(|steps| steps.labels.len());
+        manifest.push(json!({"name": seed.to_string(), "files": steps.product::<usize>()}));
+    }
+    judge("geotiff_steps.py", folder.path(), &manifest)
+}
+
+/// Files per step are nothing that anyone has asked for until all of them are there.
+fn states_of_steps() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let place = local(&folder.path().join("x.vrt"));
+    let of_another = folder.path().join("x.steps");
+    fs::create_dir(&of_another)?;
+    fs::write(of_another.join("mine.tif"), b"II")?;
+    let error = wait(write_and_clear("VRT", &place, &random_cube(8), &[])).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    assert!(
+        error.to_string().contains("files in the folder already"),
+        "{error}"
+    );
+    assert_eq!(fs::read(of_another.join("mine.tif"))?, b"II");
+    fs::remove_dir_all(&of_another)?;
+    wait(write_and_clear("VRT", &place, &random_cube(8), &[]))?;
+    assert!(fs::read_dir(&of_another)?.count() > 0);
+    let over = wait(sink_of("VRT").version(&place))?;
+    let filled = random_cube(9);
+    let (sink, none) = (sink_of("VRT"), options(&[]));
+    let opened = sink.open(&place, &filled.cube, &none, over.as_deref());
+    let error = wait(opened).unwrap_err().to_string();
+    assert!(error.contains("written once"), "{error}");
+    wait(sink_of("VRT").remove(&place))?;
+    assert_eq!(fs::read_dir(folder.path())?.count(), 0);
+    Ok(())
+}
+
 /// Files are written once, and those of others stay.
 fn states() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
@@ -298,6 +344,18 @@ fn real_cubes(data: &Path) -> Result<(), Failed> {
             "latitude, longitude, time, surface_temperature",
             "'dtype' 'int16', 'scale_factor' '0.01', 'add_offset' '280', 'codec' 'zstd:3'",
         ),
+        (
+            &olci,
+            "olci.vrt",
+            "time, lat, lon, conc_chl, conc_tsm",
+            "'codec' 'zstd:1'",
+        ),
+        (
+            &ostia,
+            "sst.vrt",
+            "latitude, longitude, time, surface_temperature",
+            "'dtype' 'int16', 'scale_factor' '0.01', 'add_offset' '280'",
+        ),
     ];
     let mut manifest = Vec::new();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -307,7 +365,7 @@ fn real_cubes(data: &Path) -> Result<(), Failed> {
     for (source, file, columns, options) in cases {
         let (source, target) = (source.display().to_string(), folder.path().join(file));
         let statement = format!(
-            "COPY (SELECT {columns} FROM '{source}') TO '{}' STORED AS GEOTIFF OPTIONS ({options})",
+            "COPY (SELECT {columns} FROM '{source}') TO '{}' OPTIONS ({options})",
             target.display()
         );
         runtime.block_on(async {
@@ -337,6 +395,8 @@ fn real_cubes(data: &Path) -> Result<(), Failed> {
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         Trial::test("geotiff_writing::gdal_reads_them", gdal_reads_them),
+        Trial::test("geotiff_writing::steps_are_files", steps_are_files),
+        Trial::test("geotiff_writing::states_of_steps", states_of_steps),
         Trial::test("geotiff_writing::states", states),
         Trial::test("geotiff_writing::refusals", refusals),
         with_data("geotiff_writing::real_cubes", real_cubes),

@@ -33,5 +33,6 @@ pub fn sinks() -> Vec<Arc<dyn CubeSink>> {
         Arc::new(FileSink(netcdf::writing::NetcdfFile)),
         Arc::new(levels::writing::LevelsSink),
         Arc::new(FileSink(geotiff::writing::GeoTiffFile)),
+        Arc::new(FileSink(geotiff::writing::StepsFile)),
     ]
 }

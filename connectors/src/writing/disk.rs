@@ -2,7 +2,8 @@
 //! [`CubeFolder`](super::folder::CubeFolder).
 //!
 //! ```text
-//!  write  sst/c/0/0#7 ─▶ bytes ─▶ sync ─▶ rename to sst/c/0/0 ─▶ sync the folder
+//!  write   sst/c/0/0#7 ─▶ bytes ─▶ sync ─▶ rename to sst/c/0/0
+//!  settle  sync sst/c/0 and the folders above it, each once for all files that came into it
 //! ```
 //!
 //! All of it blocks. Names that end in `#` and a number are files in the making; object_store, which
@@ -13,26 +14,25 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Folders whose own names have reached the disk.
+/// What is known of the names of files: they reach the disk with the folder that they are in.
 #[derive(Debug, Default)]
 pub(crate) struct Durable {
+    /// Folders whose own names have reached the disk.
     folders: Mutex<HashSet<PathBuf>>,
+    /// Folders with names that may not have.
+    unsettled: Mutex<HashSet<PathBuf>>,
+    /// Held by who settles.
+    turn: Mutex<()>,
 }
 
-/// Writes `file` below `root`, which need not exist, and waits for the disk. Readers see the file as
-/// it was before, or as it is now.
+/// Writes `file` and waits until its bytes are on the disk; its name is left to [`Durable`]. Readers see the
+/// file as it was before, or as it is now.
 ///
 /// # Errors
 /// `AlreadyExists` when the file `must_be_new` and is not.
-pub(crate) fn write(
-    file: &Path,
-    bytes: &[u8],
-    must_be_new: bool,
-    root: &Path,
-    durable: &Durable,
-) -> io::Result<()> {
+pub(crate) fn write(file: &Path, bytes: &[u8], must_be_new: bool) -> io::Result<()> {
     let (mut opened, staged) = stage(file)?;
     let written = opened
         .write_all(bytes)
@@ -46,7 +46,7 @@ pub(crate) fn write(
         let _ = fs::remove_file(&staged);
         return Err(error);
     }
-    durable.sync(file, root)
+    Ok(())
 }
 
 /// A part of a file that is put together.
@@ -132,39 +132,51 @@ fn stage(file: &Path) -> io::Result<(File, PathBuf)> {
 }
 
 impl Durable {
-    /// Waits until the names of `file` and of the folders above it up to `root` are on the disk.
-    pub(crate) fn sync(&self, file: &Path, root: &Path) -> io::Result<()> {
-        let Some(folder) = file.parent() else {
-            return Ok(());
-        };
-        sync_folder(folder)?;
-        let mut below = folder;
-        while below.starts_with(root) {
-            let is_known = |folders: &HashSet<PathBuf>| folders.contains(below);
-            if is_known(&self.folders.lock().unwrap_or_else(PoisonError::into_inner)) {
-                break;
-            }
-            let Some(above) = below.parent() else {
-                break;
-            };
-            sync_folder(above)?;
-            below = above;
+    /// Remembers that the name of `file` has to reach the disk.
+    pub(crate) fn later(&self, file: &Path) {
+        if let Some(folder) = file.parent() {
+            locked(&self.unsettled).insert(folder.to_path_buf());
         }
-        let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
-        let above = folder
-            .ancestors()
-            .take_while(|above| above.starts_with(root));
-        folders.extend(above.map(Path::to_path_buf));
+    }
+
+    /// Waits until the names of all files that were written, and of the folders above them up to `root`, are
+    /// on the disk.
+    pub(crate) fn settle(&self, root: &Path) -> io::Result<()> {
+        // Who comes second waits for what the first one took, which may be its own.
+        let _turn = locked(&self.turn);
+        let unsettled = std::mem::take(&mut *locked(&self.unsettled));
+        let synced = self.sync_all(&unsettled, root);
+        if synced.is_err() {
+            locked(&self.unsettled).extend(unsettled);
+        }
+        synced
+    }
+
+    fn sync_all(&self, unsettled: &HashSet<PathBuf>, root: &Path) -> io::Result<()> {
+        let known = locked(&self.folders).clone();
+        let mut folders: HashSet<&Path> = HashSet::new();
+        for folder in unsettled {
+            folders.insert(folder);
+            let new = folder.ancestors();
+            let new = new.take_while(|below| below.starts_with(root) && !known.contains(*below));
+            folders.extend(new.filter_map(Path::parent));
+        }
+        folders.iter().try_for_each(|folder| sync_folder(folder))?;
+        let below_root = folders
+            .into_iter()
+            .filter(|folder| folder.starts_with(root));
+        locked(&self.folders).extend(below_root.map(Path::to_path_buf));
         Ok(())
     }
 
     /// Forgets what is known, because folders may have been removed.
     pub(crate) fn forget(&self) {
-        self.folders
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        locked(&self.folders).clear();
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(unix)]
@@ -254,16 +266,42 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("x.zarr");
         let file = root.join("a/c/0/0");
-        let durable = Durable::default();
-        write(&file, b"one", true, &root, &durable).unwrap();
-        let again = write(&file, b"two", true, &root, &durable).unwrap_err();
+        write(&file, b"one", true).unwrap();
+        let again = write(&file, b"two", true).unwrap_err();
         assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read(&file).unwrap(), b"one");
-        write(&file, b"two", false, &root, &durable).unwrap();
+        write(&file, b"two", false).unwrap();
         assert_eq!(fs::read(&file).unwrap(), b"two");
         assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 1);
-        assert!(durable.folders.lock().unwrap().contains(&root));
-        assert!(!durable.folders.lock().unwrap().contains(folder.path()));
+    }
+
+    #[test]
+    fn names_settle_together_or_are_kept_for_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("x.zarr");
+        let durable = Durable::default();
+        for name in ["a/c/0/0", "a/c/0/1", "a/c/1/0"] {
+            let file = root.join(name);
+            write(&file, b"one", true).unwrap();
+            durable.later(&file);
+        }
+        let away = folder.path().join("away");
+        fs::rename(&root, &away).unwrap();
+        let error = durable.settle(&root).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert_eq!(locked(&durable.unsettled).len(), 2);
+        assert!(locked(&durable.folders).is_empty());
+        fs::rename(&away, &root).unwrap();
+        durable.settle(&root).unwrap();
+        assert!(locked(&durable.unsettled).is_empty());
+        for known in ["", "a", "a/c", "a/c/0", "a/c/1"] {
+            assert!(
+                locked(&durable.folders).contains(&root.join(known)),
+                "{known}"
+            );
+        }
+        assert!(!locked(&durable.folders).contains(folder.path()));
+        durable.settle(&root).unwrap();
     }
 
     #[test]

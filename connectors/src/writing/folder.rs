@@ -2,7 +2,8 @@
 //!
 //! | | this machine's files | object stores |
 //! |---|---|---|
-//! | `put` | written beside, synced, renamed | one PUT, or several parts when it is large |
+//! | `put` | written beside, synced, renamed, name synced | one PUT, or several parts when it is large |
+//! | `put_unsettled`, `settle` | the same, names synced together | the same, nothing |
 //! | `publish` | a lock, a comparison, a rename | a PUT with a condition (`If-None-Match`, `If-Match`) |
 //! | `copy` | a hard link | by the server |
 //!
@@ -96,6 +97,12 @@ impl CubeFolder {
 
     /// Stores an object. When it returns, the bytes are on the disk, or the store has them.
     pub(crate) async fn put(&self, name: &str, bytes: Bytes) -> CubeResult<()> {
+        self.put_unsettled(name, bytes).await?;
+        self.settle().await
+    }
+
+    /// Stores an object that may be gone after a failure of power until [`CubeFolder::settle`] has returned.
+    pub(crate) async fn put_unsettled(&self, name: &str, bytes: Bytes) -> CubeResult<()> {
         let object = self.location.child(name);
         if self.location.local {
             return self.write_file(&object, bytes, false).await;
@@ -112,6 +119,16 @@ impl CubeFolder {
             }
         };
         stored.map_err(|error| write_error(&object.url, &error))
+    }
+
+    /// Waits until all that was stored outlives a failure of power.
+    pub(crate) async fn settle(&self) -> CubeResult<()> {
+        if !self.location.local {
+            return Ok(());
+        }
+        let root = self.file(&self.location.path)?;
+        let durable = Arc::clone(&self.durable);
+        blocking(move || durable.settle(&root), &self.location.url).await
     }
 
     async fn put_parts(&self, path: &Path, bytes: Bytes) -> object_store::Result<()> {
@@ -138,9 +155,12 @@ impl CubeFolder {
         must_be_new: bool,
     ) -> CubeResult<()> {
         let file = self.file(&object.path)?;
-        let root = self.file(&self.location.path)?;
         let durable = Arc::clone(&self.durable);
-        let write = move || disk::write(&file, &bytes, must_be_new, &root, &durable);
+        let write = move || {
+            disk::write(&file, &bytes, must_be_new)?;
+            durable.later(&file);
+            Ok(())
+        };
         blocking(write, &object.url).await
     }
 
@@ -161,10 +181,13 @@ impl CubeFolder {
     ) -> CubeResult<Option<String>> {
         let object = self.location.child(name);
         if self.location.local {
+            // What it makes visible comes first.
+            self.settle().await?;
             let root = self.file(&self.location.path)?;
             let lock = blocking(move || Ok(disk::lock(&root)), &object.url).await?;
             let published = self.publish_after_comparison(name, bytes, before).await;
             drop(lock);
+            self.settle().await?;
             return published;
         }
         let mode = match before {
@@ -228,7 +251,7 @@ impl CubeFolder {
         Ok(self.meta(name).await?.as_ref().map(version_of))
     }
 
-    /// Copies an object. `false` when it does not exist.
+    /// Copies an object; [`CubeFolder::settle`] makes it last. `false` when it does not exist.
     pub(crate) async fn copy(&self, from: &str, to: &str) -> CubeResult<bool> {
         let object = self.location.child(to);
         let from = self.location.child(from).path;
@@ -238,10 +261,7 @@ impl CubeFolder {
             Err(error) => return Err(write_error(&object.url, &error)),
         }
         if self.location.local {
-            let file = self.file(&object.path)?;
-            let root = self.file(&self.location.path)?;
-            let durable = Arc::clone(&self.durable);
-            blocking(move || durable.sync(&file, &root), &object.url).await?;
+            self.durable.later(&self.file(&object.path)?);
         }
         Ok(true)
     }
@@ -360,9 +380,9 @@ impl CubeFolder {
             }
             let durable = Arc::clone(&self.durable);
             let publish = move || {
-                staged
-                    .publish(&file)
-                    .and_then(|()| durable.sync(&file, &root))
+                staged.publish(&file)?;
+                durable.later(&file);
+                durable.settle(&root)
             };
             blocking(publish, &object.url).await?;
             drop(lock);

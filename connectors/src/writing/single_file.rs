@@ -9,7 +9,8 @@
 //! The size of every chunk is known before the first byte of the file is written, so that indexes stand in
 //! front of what they point to and nothing is ever rewritten. What is in memory is the header and a chunk.
 //!
-//! A file is written once: another state of it is another file.
+//! A file is written once: another state of it is another file. It may hold others together, which stand in a
+//! folder beside it (`maps.vrt`, `maps.steps/`): these come first, and only with it they are a cube.
 
 use std::sync::Arc;
 
@@ -28,6 +29,9 @@ const WORK: &str = ".graticule";
 
 /// The folder of the chunks in it.
 const OBJECTS: &str = "objects";
+
+/// What the folder of the files that a file holds together has instead of its suffix.
+const FILES: &str = ".steps";
 
 /// What a file that was written here has in its first bytes, and others have not.
 pub(crate) const MARK: &[u8] = b"Graticule";
@@ -66,11 +70,21 @@ pub(crate) trait FileFormat: std::fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// How the cube becomes a file.
+    /// Does a file of it hold others together? Then it is not written over: readers would see some of both.
+    fn has_files(&self) -> bool {
+        false
+    }
+
+    /// How the cube becomes the file `name`.
     ///
     /// # Errors
     /// What [`CubeSink::check`] refuses.
-    fn plan(&self, cube: &TargetCube, options: &Options) -> CubeResult<Arc<dyn FilePlan>>;
+    fn plan(
+        &self,
+        cube: &TargetCube,
+        options: &Options,
+        name: &str,
+    ) -> CubeResult<Arc<dyn FilePlan>>;
 }
 
 /// How one cube becomes a file.
@@ -86,6 +100,14 @@ pub(crate) trait FilePlan: std::fmt::Debug + Send + Sync {
         values: &ArrayRef,
         extent: &[usize],
     ) -> Result<Option<Bytes>, String>;
+
+    /// The files that it holds together, by their names in the folder beside it.
+    ///
+    /// # Errors
+    /// One of them would be larger than the format can be.
+    fn files(&self, _chunks: &[StoredChunk]) -> CubeResult<Vec<(String, Vec<Piece>)>> {
+        Ok(Vec::new())
+    }
 
     /// The file, part by part, from the chunks that are stored: by array, and in C order of their indexes.
     /// The first piece has [`MARK`] among its bytes.
@@ -111,6 +133,19 @@ fn work(location: &Location) -> Location {
 /// The chunks of the file at `location`, while it is made.
 fn chunks_of(location: &Location) -> CubeFolder {
     CubeFolder::new(&work(location).child(OBJECTS))
+}
+
+/// The name of the folder of the files that the file `name` holds together.
+pub(crate) fn folder_of_files(name: &str) -> String {
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    format!("{stem}{FILES}")
+}
+
+/// The folder of the files that the file at `location` holds together.
+fn files_of(location: &Location) -> CubeResult<CubeFolder> {
+    let (folder, name) = folder_and_name(location)?;
+    let files = folder.location().child(&folder_of_files(&name));
+    Ok(CubeFolder::new(&files))
 }
 
 /// The folder a file is in, and its name there.
@@ -157,7 +192,7 @@ impl<F: FileFormat> CubeSink for FileSink<F> {
     }
 
     fn check(&self, cube: &TargetCube, options: &Options) -> CubeResult<()> {
-        self.0.plan(cube, options).map(|_| ())
+        self.0.plan(cube, options, "").map(|_| ())
     }
 
     async fn version(&self, location: &Location) -> CubeResult<Option<String>> {
@@ -185,13 +220,20 @@ impl<F: FileFormat> CubeSink for FileSink<F> {
             )
             .remedy("write to a local folder, or to S3, Google Cloud Storage or Azure"));
         }
+        let (_, name) = folder_and_name(location)?;
+        let files = match self.0.has_files() {
+            true => Some(files_of(location)?),
+            false => None,
+        };
         let writer = FileWriter {
-            plan: self.0.plan(cube, options)?,
+            plan: self.0.plan(cube, options, &name)?,
             file: location.clone(),
             chunks: chunks_of(location),
+            files,
             over: over.map(str::to_string),
         };
         writer.check_unchanged().await?;
+        writer.check_files().await?;
         Ok(Arc::new(writer))
     }
 
@@ -211,6 +253,9 @@ impl<F: FileFormat> CubeSink for FileSink<F> {
                 .remedy("remove it yourself"));
             }
             folder.delete(vec![location.path.clone()]).await?;
+            if self.0.has_files() {
+                discard(&files_of(location)?).await?;
+            }
         }
         let work = CubeFolder::new(&work(location));
         let left = work.list().await?;
@@ -220,7 +265,12 @@ impl<F: FileFormat> CubeSink for FileSink<F> {
     }
 
     async fn sweep(&self, location: &Location) -> CubeResult<(u64, u64)> {
-        discard(&chunks_of(location)).await
+        let mut swept = discard(&chunks_of(location)).await?;
+        if self.0.has_files() && version(location).await?.is_none() {
+            let files = discard(&files_of(location)?).await?;
+            swept = (swept.0 + files.0, swept.1 + files.1);
+        }
+        Ok(swept)
     }
 
     async fn clear(&self, location: &Location) -> CubeResult<()> {
@@ -252,6 +302,8 @@ struct FileWriter {
     plan: Arc<dyn FilePlan>,
     file: Location,
     chunks: CubeFolder,
+    /// The folder of the files that it holds together.
+    files: Option<CubeFolder>,
     /// The version of the file that was there before.
     over: Option<String>,
 }
@@ -262,6 +314,53 @@ impl FileWriter {
             true => Ok(()),
             false => Err(self.overtaken()),
         }
+    }
+
+    /// What stands beside the file must be of an earlier run of this statement, or be nothing.
+    async fn check_files(&self) -> CubeResult<()> {
+        let Some(files) = &self.files else {
+            return Ok(());
+        };
+        if self.over.is_some() {
+            let cause = "a file that holds others together is written once";
+            return Err(CubeError::unsupported(&self.file.url, cause)
+                .remedy("remove it and its files, or choose another name"));
+        }
+        let is_begun = CubeFolder::new(&work(&self.file)).has_any("").await?;
+        match !is_begun && files.has_any("").await? {
+            true => Err(CubeError::new(
+                ErrorKind::Conflict,
+                files.url(),
+                "there are files in the folder already",
+            )
+            .remedy("remove it, or choose another name")),
+            false => Ok(()),
+        }
+    }
+
+    /// Makes the files that this one holds together.
+    async fn write_files(&self, chunks: &[StoredChunk]) -> CubeResult<()> {
+        let Some(folder) = &self.files else {
+            return Ok(());
+        };
+        for (name, pieces) in self.plan.files(chunks)? {
+            let there = folder.meta(&name).await?.as_ref().map(version_of);
+            let parts = self.parts(pieces);
+            let written = folder.assemble(&name, parts, there.as_deref()).await?;
+            written.ok_or_else(|| self.overtaken())?;
+        }
+        Ok(())
+    }
+
+    fn parts(&self, pieces: Vec<Piece>) -> Vec<Part> {
+        let pieces = pieces.into_iter().map(|piece| match piece {
+            Piece::Bytes(bytes) => Part::Bytes(bytes),
+            Piece::Chunk(chunk) => {
+                let name = name_of(chunk.array, &chunk.index);
+                Part::Object(self.chunks.location().child(&name))
+            }
+        });
+        pieces.collect()
     }
 
     fn overtaken(&self) -> CubeError {
@@ -312,7 +411,12 @@ impl CubeWriter for FileWriter {
     }
 
     async fn put(&self, array: usize, index: &[u64], bytes: Bytes) -> CubeResult<()> {
-        self.chunks.put(&name_of(array, index), bytes).await
+        let name = name_of(array, index);
+        self.chunks.put_unsettled(&name, bytes).await
+    }
+
+    async fn settle(&self) -> CubeResult<()> {
+        self.chunks.settle().await
     }
 
     async fn carry(&self, _array: usize, _from: &[u64], _to: &[u64]) -> CubeResult<()> {
@@ -323,25 +427,21 @@ impl CubeWriter for FileWriter {
     }
 
     async fn commit(&self) -> CubeResult<String> {
-        let pieces = self.plan.pieces(self.stored().await?)?;
-        let (folder, name) = folder_and_name(&self.file)?;
+        let chunks = self.stored().await?;
         self.check_unchanged().await?;
-        let pieces = pieces.into_iter().map(|piece| match piece {
-            Piece::Bytes(bytes) => Part::Bytes(bytes),
-            Piece::Chunk(chunk) => {
-                let name = name_of(chunk.array, &chunk.index);
-                Part::Object(self.chunks.location().child(&name))
-            }
-        });
-        let published = folder
-            .assemble(&name, pieces.collect(), self.over.as_deref())
-            .await?;
+        self.write_files(&chunks).await?;
+        let parts = self.parts(self.plan.pieces(chunks)?);
+        let (folder, name) = folder_and_name(&self.file)?;
+        let published = folder.assemble(&name, parts, self.over.as_deref()).await?;
         let version = published.ok_or_else(|| self.overtaken())?;
         discard(&self.chunks).await?;
         Ok(version)
     }
 
     async fn discard(&self) -> CubeResult<()> {
+        if let Some(files) = &self.files {
+            discard(files).await?;
+        }
         discard(&self.chunks).await.map(|_| ())
     }
 }

@@ -19,6 +19,7 @@ use crate::cache::{BlockCache, BlockKey, Lookup, block_bytes};
 use crate::cube::Cube;
 use crate::cube::block::{Block, BlockValues};
 use crate::error::{CubeError, CubeResult, ErrorKind};
+use crate::runtime::yield_now;
 use crate::scan::assemble::{UnitValues, assemble, needed_chunks};
 use crate::scan::grid::Unit;
 use crate::scan::metrics::ScanMetrics;
@@ -163,7 +164,7 @@ impl BlockSource {
                 .position(|variable| *variable == arrival.variable);
             let block = self.block(arrival).await?;
             // Decoding kept this task busy: let others have their turn, and a cancellation its way.
-            tokio::task::yield_now().await;
+            yield_now().await;
             if let Some(position) = position {
                 blocks[position].push(block);
             }

@@ -20,6 +20,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 
 use crate::dense::expressions::Predicate;
+use crate::runtime::yield_now;
 use crate::scan::CubeScan;
 use crate::scan::assemble::UnitValues;
 use crate::scan::grid::Unit;
@@ -146,7 +147,7 @@ impl MatchingUnits {
             self.add(&mut unit, &self.late, values);
         }
         // Decoding kept this task busy for up to a chunk: let others of the runtime have their turn.
-        tokio::task::yield_now().await;
+        yield_now().await;
         Ok(Some((unit, matching)))
     }
 

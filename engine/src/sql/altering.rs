@@ -2,23 +2,27 @@
 //!
 //! ```text
 //!  ALTER TABLE store.t SET (chunks = 'time=100,lat=20,lon=20', "chl.dtype" = 'int16', …)
+//!  ALTER TABLE store.t SET ("attribute.title" = 'Chlorophyll', "chl.attribute.long_name" = '…')
 //!  ALTER TABLE store.t RENAME COLUMN chl TO chlorophyll
 //! ```
-//! The cube is written anew beside the old state of it, which readers see until the new one is whole.
-//! What the statement does not say stays as it is.
+//! The cube is written anew beside the old state of it, which readers see until the new one is whole. Attributes
+//! are changed without that where the format keeps them apart from the values. What the statement does not say
+//! stays as it is.
 
 use datafusion::common::Result;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::sqlparser::ast::{AlterTable, AlterTableOperation};
 
 use super::changing::{Found, before};
-use super::creating::{Planned, with_options};
+use super::creating::with_options;
 use super::parser::fold;
+use super::planned::{Planned, Work};
 use super::suggestions::with_nearest;
 use crate::error::CubeError;
 use crate::session::Session;
 use crate::source::Options;
 use crate::write::amend::Before;
+use crate::write::describe::Description;
 use crate::write::new_cube::plan_new;
 use crate::write::options::WriteOptions;
 
@@ -59,6 +63,13 @@ pub(super) async fn alter(session: &Session, table: &AlterTable, text: &str) -> 
             }
         }
     }
+    let parsed = WriteOptions::parse(&asked)?;
+    let renames = names.iter().any(|(old, new)| old != new);
+    if parsed.is_of_attributes() && !renames && target.sink.describer().is_some() {
+        let description = Description::plan(&before, target, &parsed, text)?;
+        let work = Work::Describe(Box::new(description));
+        return Ok(Planned::new(work, Some(schema)));
+    }
     let mut options = stored_options(&before, &names, &asked);
     for (name, value) in asked {
         // Lengths that are asked for are among those that stay.
@@ -75,7 +86,7 @@ pub(super) async fn alter(session: &Session, table: &AlterTable, text: &str) -> 
     let options = WriteOptions::parse(&options)?;
     let query = with_names(&before.query, &names)?;
     let plan = plan_new(session.context.state(), query, target, &options, text).await?;
-    Ok(Planned::new(plan, Some(schema)))
+    Ok(Planned::new(Work::Write(Box::new(plan)), Some(schema)))
 }
 
 fn rename(names: &mut [(String, String)], old: &str, new: String) -> Result<()> {

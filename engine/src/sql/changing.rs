@@ -17,9 +17,9 @@ use datafusion::sql::sqlparser::ast::{
     Statement as AstStatement, TableFactor, TableObject,
 };
 
-use super::creating::Planned;
 use super::names::{CATALOG, qualified};
 use super::parser::{Statement, fold, parse};
+use super::planned::{Planned, Work};
 use super::planning::plan;
 use super::suggestions::unknown_table;
 use super::versions::{refuse, split};
@@ -335,7 +335,10 @@ fn cube_of(query: &LogicalPlan) -> Result<Arc<Cube>> {
 async fn change_of(session: &Session, found: Found, change: Change, text: &str) -> Result<Planned> {
     let state = session.context.state();
     let plan = plan_change(state, found.before, change, found.target, text).await?;
-    Ok(Planned::new(plan, Some(found.schema)))
+    Ok(Planned::new(
+        Work::Write(Box::new(plan)),
+        Some(found.schema),
+    ))
 }
 
 async fn parsed(session: &Session, sql: &str) -> Result<LogicalPlan> {

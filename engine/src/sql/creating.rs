@@ -8,35 +8,27 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use datafusion::common::Result;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::parser::{CopyToSource, CopyToStatement, Statement as SqlStatement};
 use datafusion::sql::sqlparser::ast::helpers::stmt_create_table::CreateTableBuilder;
 use datafusion::sql::sqlparser::ast::{
     CreateTable, CreateTableOptions, Expr, ObjectName, Query as AstQuery, SqlOption,
     Statement as AstStatement,
 };
-use tokio::runtime::Handle;
 
 use super::parser::{fold, option_text};
+use super::planned::{Planned, Work};
 use super::planning::plan;
 use super::versions::refuse;
 use crate::catalog::definition::Definition;
-use crate::catalog::opener::Opener;
-use crate::catalog::system::column::{Column, batch, schema};
-use crate::engine::Query;
 use crate::error::{CubeError, ErrorKind};
-use crate::progress::QueryProgress;
-use crate::runtime::io_handle;
 use crate::session::Session;
 use crate::sink::CubeSink;
 use crate::source::{Location, Options};
 use crate::sql::names::{CATALOG, PUBLIC_SCHEMA, qualified, quoted};
-use crate::write::build::{Built, build};
 use crate::write::new_cube::plan_new;
 use crate::write::options::WriteOptions;
-use crate::write::plan::{Target, WritePlan};
+use crate::write::plan::Target;
 
 /// A statement that makes a cube.
 #[derive(Debug)]
@@ -123,11 +115,8 @@ impl Creation {
             over,
         };
         let plan = plan_new(state, query, target, &options, text).await?;
-        Ok(Some(Planned {
-            plan,
-            schema,
-            definition,
-        }))
+        let work = Work::Write(Box::new(plan));
+        Ok(Some(Planned::new(work, schema).as_table(definition)))
     }
 
     fn target(
@@ -190,131 +179,6 @@ fn no_store(name: &str) -> CubeError {
         "name one: CREATE TABLE store.{name} AS …, after ATTACH 'folder or url' AS store; \
              say WITH (location = '{name}.zarr', …); or write COPY (SELECT …) TO '{name}.zarr'"
     ))
-}
-
-/// A change that may begin.
-pub(super) struct Planned {
-    plan: WritePlan,
-    /// The store whose tables change.
-    schema: Option<String>,
-    /// The external table that the cube becomes in the schema `public`.
-    definition: Option<Definition>,
-}
-
-impl Planned {
-    /// What changes a table of the store `schema`.
-    pub(super) fn new(plan: WritePlan, schema: Option<String>) -> Self {
-        Self {
-            plan,
-            schema,
-            definition: None,
-        }
-    }
-
-    /// Starts it: polling the result does the work, dropping it stops it.
-    pub(super) fn start(self, session: &Session) -> Query {
-        let columns = columns();
-        let result = schema(&columns);
-        let progress = Arc::new(QueryProgress::default());
-        let (watched, engine) = (Arc::clone(&progress), Arc::clone(&session.engine));
-        let io = io_handle(session.context.state_ref().read().config());
-        let batch_schema = Arc::clone(&result);
-        let work = async move {
-            let name = self.plan.name().to_string();
-            let target = self.plan.target().clone();
-            let jobs = &engine.catalog.jobs;
-            let job = jobs.begin(&name, self.plan.statement(), &watched);
-            let built = tokio::select! {
-                built = build(self.plan, watched, &engine.opener.statistics) => built?,
-                cancelled = job.cancelled() => return Err(cancelled.into()),
-            };
-            drop(job);
-            // The cube is made; that nobody knows what its chunks hold is no reason to say that it is not.
-            let _ = keep_statistics(&engine.opener, &target, &built, &io).await;
-            if let Some(schema) = self.schema {
-                engine.catalog.store(&schema)?.refresh();
-            }
-            if let Some(definition) = self.definition {
-                engine.catalog.public.create(definition).await?;
-            }
-            batch(&batch_schema, &columns, &[(name, built)])
-        };
-        Query {
-            schema: Arc::clone(&result),
-            stream: Box::pin(RecordBatchStreamAdapter::new(
-                result,
-                futures::stream::once(work),
-            )),
-            progress,
-        }
-    }
-
-    /// What it would do, for `EXPLAIN`.
-    ///
-    /// # Errors
-    /// The query cannot be planned.
-    pub(super) async fn explain(&self) -> Result<RecordBatch> {
-        let columns = [
-            Column::text(
-                "plan_type",
-                "What is explained",
-                |row: &(String, String)| Some(row.0.clone()),
-            ),
-            Column::text("plan", "The plan", |row| Some(row.1.clone())),
-        ];
-        batch(&schema(&columns), &columns, &self.plan.explain().await?)
-    }
-}
-
-/// Keeps what was found out of the chunks of a cube while it was written.
-async fn keep_statistics(
-    opener: &Opener,
-    target: &Target,
-    built: &Built,
-    io: &Handle,
-) -> Result<()> {
-    let Some(format) = opener.format_named(target.sink.name()) else {
-        return Ok(());
-    };
-    let location = std::slice::from_ref(&target.location);
-    let options = Options::new();
-    for made in opener
-        .open(&format, location, &options, &target.name)
-        .await?
-    {
-        let statistics = &built.statistics;
-        statistics
-            .record(&made.cube, &opener.statistics, io)
-            .await?;
-    }
-    Ok(())
-}
-
-fn columns() -> Vec<Column<(String, Built)>> {
-    vec![
-        Column::text("cube", "The cube that was made", |row: &(String, Built)| {
-            Some(row.0.clone())
-        }),
-        Column::whole("cells", "Cells of all variables", |row| Some(row.1.cells)),
-        Column::whole("objects", "Objects written", |row| Some(row.1.objects)),
-        Column::whole(
-            "carried",
-            "Objects of the cube before that were taken over as they are",
-            |row| Some(row.1.carried),
-        ),
-        Column::whole("bytes", "Bytes written", |row| Some(row.1.bytes)),
-        Column::whole(
-            "out_of_range",
-            "Values stored as missing because their type cannot hold them",
-            |row| Some(row.1.out_of_range),
-        ),
-        Column::whole("boxes", "Parts in which the cube was computed", |row| {
-            Some(row.1.boxes)
-        }),
-        Column::whole("kept", "Parts that an earlier run had finished", |row| {
-            Some(row.1.kept)
-        }),
-    ]
 }
 
 fn of_table(table: &CreateTable) -> Result<Creation> {
@@ -392,7 +256,7 @@ pub(super) fn with_options(options: &[SqlOption]) -> Result<Options> {
                 .remedy("write name = 'value'")
                 .into());
         };
-        let name = key.value.to_lowercase();
+        let name = option_name(&key.value);
         let value = match value {
             Expr::Value(value) => option_text(&value.value),
             other => other.to_string(),
@@ -402,6 +266,23 @@ pub(super) fn with_options(options: &[SqlOption]) -> Result<Options> {
         }
     }
     Ok(read)
+}
+
+/// Options are called in any case, attributes as they are: `v.attribute.DOI`.
+fn option_name(name: &str) -> String {
+    const ATTRIBUTE: &str = "attribute.";
+    let lower = name.to_lowercase();
+    let start = lower.find(ATTRIBUTE).filter(|start| {
+        let before = lower.get(..*start);
+        before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
+    });
+    let attribute = start.and_then(|start| name.get(start + ATTRIBUTE.len()..));
+    match (start, attribute) {
+        (Some(start), Some(attribute)) => {
+            format!("{}{attribute}", &lower[..start + ATTRIBUTE.len()])
+        }
+        _ => lower,
+    }
 }
 
 /// `COPY … TO` a format of cubes; everything else is DataFusion's.
@@ -423,7 +304,7 @@ fn of_copy(copy: &CopyToStatement, session: &Session) -> Result<Option<Creation>
     }
     let mut options = Options::new();
     for (name, value) in &copy.options {
-        options.insert(name.to_lowercase(), option_text(value));
+        options.insert(option_name(name), option_text(value));
     }
     let query = match &copy.source {
         CopyToSource::Query(query) => query.as_ref().clone(),

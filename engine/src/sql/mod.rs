@@ -18,6 +18,7 @@ pub(crate) mod functions;
 pub(crate) mod names;
 mod naming;
 pub(crate) mod parser;
+mod planned;
 pub(crate) mod planning;
 pub(crate) mod relations;
 mod settings;

@@ -6,7 +6,8 @@ use datafusion::sql::sqlparser::ast::{AlterTable, Delete, Insert, Statement as A
 
 use super::altering::alter;
 use super::changing::{delete, insert};
-use super::creating::{Creation, Planned};
+use super::creating::Creation;
+use super::planned::Planned;
 use crate::session::Session;
 
 /// A statement that writes a cube.

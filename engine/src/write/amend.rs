@@ -156,6 +156,7 @@ pub(crate) async fn plan_change(
         statement: statement.to_string(),
         sources: sources(&derivations.cubes),
         date: now(),
+        is_selection: false,
     };
     let attributes = arrays.group_attributes(&before, &provenance)?;
     Draft {

@@ -33,7 +33,7 @@ use super::plan::{Target, WritePlan};
 use super::statistics::WrittenStatistics;
 use crate::error::{CubeError, CubeResult, ErrorKind};
 use crate::progress::QueryProgress;
-use crate::runtime::{io_handle, run_on};
+use crate::runtime::{io_handle, run_on, yield_now};
 use crate::sink::CubeWriter;
 use crate::statistics::StatisticsStore;
 
@@ -196,7 +196,7 @@ pub(crate) async fn build(
 
 /// Someone may have committed a state between the look at the cube and the claim: its objects have the
 /// names that ours would have.
-async fn check_unchanged(target: &Target) -> CubeResult<()> {
+pub(super) async fn check_unchanged(target: &Target) -> CubeResult<()> {
     match target.sink.version(&target.location).await? == target.over {
         true => Ok(()),
         false => Err(CubeError::new(
@@ -238,8 +238,12 @@ impl Work {
         if !self.carry_box(&ranges).await? {
             self.compute_and_write(&ranges).await?;
         }
-        let notes = self.notes.clone();
-        run_on(&self.io, async move { notes.finish_box(number).await }).await?;
+        let (writer, notes) = (Arc::clone(&self.writer), self.notes.clone());
+        let note = async move {
+            writer.settle().await?;
+            notes.finish_box(number).await
+        };
+        run_on(&self.io, note).await?;
         self.progress.finish_boxes(1);
         Ok(())
     }
@@ -297,7 +301,7 @@ impl Work {
             drop(values);
             self.write_objects(variable.array, &stored, ranges, &mut puts)
                 .await?;
-            tokio::task::yield_now().await;
+            yield_now().await;
         }
         finish(&mut puts, 0).await
     }
@@ -339,7 +343,7 @@ impl Work {
             cells.next_layer();
             while let Some(batch) = rows.next().await {
                 cells.add(&batch?)?;
-                tokio::task::yield_now().await;
+                yield_now().await;
             }
         }
         cells.finish()

@@ -21,6 +21,7 @@ mod claim;
 mod conflict;
 mod coordinates;
 pub(crate) mod derivation;
+pub(crate) mod describe;
 mod durable;
 mod explain;
 mod fingerprint;

@@ -24,7 +24,7 @@ use super::metadata::{
     CellMethod, GridMapping, Lineage, Method, Provenance, References, TargetAxis, TimeCells,
     coordinate_arrays, group_attributes, image_grid, time_bounds, variable_attributes,
 };
-use super::options::WriteOptions;
+use super::options::{WriteOptions, check_attributes};
 use super::plan::{Draft, Layer, Target, TargetVariable, WritePlan, width_of};
 use crate::cube::encoding::{Encoding, EncodingOptions};
 use crate::cube::{Axis, AxisOrder, AxisRole, Cube};
@@ -158,6 +158,7 @@ pub(crate) async fn plan_new(
         };
         let mut attributes = variable_attributes(&field, &encoding, &lineage, references);
         if let Some(asked) = options.variable_attributes.get(field.name()) {
+            check_attributes(field.name(), asked, &attributes)?;
             attributes.extend(asked.clone());
         }
         let asked = options.of_variable(field.name());
@@ -187,6 +188,7 @@ pub(crate) async fn plan_new(
         statement: statement.to_string(),
         sources: sources(&derivations.cubes),
         date: now(),
+        is_selection: is_selection(&derivations),
     };
     let fields: Vec<FieldRef> = columns
         .iter()
@@ -348,6 +350,15 @@ fn lineage(derivations: &Derivations, column: usize) -> Lineage {
             over: derivations.reduced_axes.clone(),
         }),
     }
+}
+
+/// Are the cells some of those of one cube, with the values that they had?
+fn is_selection(derivations: &Derivations) -> bool {
+    let mut columns = derivations.columns.iter();
+    derivations.cubes.len() == 1
+        && derivations.reduced_axes.is_empty()
+        && !derivations.reads_tables
+        && columns.all(|column| column.source.is_some() && column.reduced_by.is_none())
 }
 
 /// In microseconds since 1970.

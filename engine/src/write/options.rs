@@ -14,7 +14,9 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::cube::conventions::is_of_storage_or_structure;
 use crate::cube::encoding::ENCODING_OPTIONS;
+use crate::cube::metadata::UNITS;
 use crate::error::{CubeError, CubeResult};
 use crate::source::{Attributes, Options};
 use crate::sql::suggestions::with_nearest;
@@ -245,6 +247,16 @@ impl WriteOptions {
         Ok(())
     }
 
+    /// Is nothing asked for but attributes?
+    pub(crate) fn is_of_attributes(&self) -> bool {
+        let rest = Self {
+            attributes: Attributes::new(),
+            variable_attributes: BTreeMap::new(),
+            ..self.clone()
+        };
+        rest == Self::default() && rest != *self
+    }
+
     /// The options of a variable: its own, else those of all.
     pub(crate) fn of_variable(&self, variable: &str) -> Options {
         let mut options = self.of_all.clone();
@@ -303,6 +315,38 @@ impl WriteOptions {
         }
         Ok(())
     }
+}
+
+/// May an array that says `there` of itself say what is `asked`, too? What tells how its numbers are read goes with
+/// the way in which they are written.
+///
+/// # Errors
+/// It may not.
+pub(super) fn check_attributes(
+    array: &str,
+    asked: &Attributes,
+    there: &Attributes,
+) -> CubeResult<()> {
+    let is_of_times = |attributes: &Attributes| {
+        let units = attributes.get(UNITS).and_then(Value::as_str);
+        units.is_some_and(|units| units.contains(" since "))
+    };
+    for name in asked.keys() {
+        let is_of_times = name == UNITS && (is_of_times(asked) || is_of_times(there));
+        if !is_of_times && !is_of_storage_or_structure(name) {
+            continue;
+        }
+        let cause = format!("the attribute {name} of {array} says how its stored numbers are read");
+        let mut options = ENCODING_OPTIONS.iter().map(|(option, _)| *option);
+        let error = CubeError::invalid("", cause);
+        return Err(match options.find(|option| option == name) {
+            Some(option) => error.remedy(format!(
+                "to have them written so, say \"{array}.{option}\" instead of \"{array}.{ATTRIBUTE}.{option}\""
+            )),
+            None => error.remedy("change the values in the query"),
+        });
+    }
+    Ok(())
 }
 
 /// `time=8,lat=256`

@@ -165,11 +165,6 @@ impl Draft {
 }
 
 impl WritePlan {
-    /// What is made, for people.
-    pub(crate) fn name(&self) -> &str {
-        &self.draft.target.name
-    }
-
     /// Where it is written.
     pub(crate) fn target(&self) -> &Target {
         &self.draft.target

@@ -259,9 +259,15 @@ fn step(random: &mut Random, table: &Option<Table>) -> Step {
         0..3 => create(random, table),
         3..10 => insert(random, cube),
         10..14 => delete(random, cube),
-        14..16 => {
+        14 => {
             let sql = format!("ALTER TABLE s.t SET ({})", layout(random).0);
             same(&sql)
+        }
+        15 => {
+            let title = random.below(1000);
+            same(&format!(
+                "ALTER TABLE s.t SET (\"attribute.title\" = 'Number {title}', \"v.attribute.units\" = 'K')"
+            ))
         }
         16 => Step {
             sql: "DROP TABLE s.t".to_string(),

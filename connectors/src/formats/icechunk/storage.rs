@@ -220,7 +220,9 @@ impl Storage for RepositoryStorage {
         _content_type: Option<&str>,
         version: &VersionInfo,
     ) -> StorageResult<VersionedUpdateResult> {
-        match self.folder.copy(from, to).await.map_err(ours)? {
+        let copied = self.folder.copy(from, to).await.map_err(ours)?;
+        self.folder.settle().await.map_err(ours)?;
+        match copied {
             true => Ok(VersionedUpdateResult::Updated {
                 new_version: version.clone(),
             }),

@@ -29,6 +29,7 @@ use crate::dense::aggregate::layout::UnitLayout;
 use crate::dense::aggregate::output::flat;
 use crate::dense::aggregate::plan::ElementType;
 use crate::dense::aggregate::stored::{Piece, Shape, Stored};
+use crate::runtime::yield_now;
 
 /// Which value of a group is wanted.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -252,7 +253,7 @@ async fn select<F: Middle>(
         looked_at += keys_of(same);
         if looked_at > KEYS_AT_ONCE {
             looked_at = 0;
-            tokio::task::yield_now().await;
+            yield_now().await;
         }
         let (piece, _) = same[0];
         let shape = discriminant(&piece.shape);

@@ -21,6 +21,7 @@ use crate::dense::aggregate::plan::{GridAggregatePlan, Input, Mode, Output, Sour
 use crate::dense::aggregate::quantiles::Kept;
 use crate::dense::aggregate::tiles::Tiling;
 use crate::dense::expressions::{Evaluator, Predicate, spread, unit_rows};
+use crate::runtime::yield_now;
 use crate::scan::assemble::UnitValues;
 use crate::scan::grid::Unit;
 use crate::scan::predicate::true_bits;
@@ -106,7 +107,7 @@ impl Worker {
                 Some(cells) => self.take(cells).await?,
                 None => self.finish().await?,
             }
-            tokio::task::yield_now().await;
+            yield_now().await;
         }
     }
 

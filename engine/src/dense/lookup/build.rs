@@ -16,6 +16,7 @@ use datafusion::physical_plan::sorts::sort::SortExec;
 use futures::StreamExt;
 
 use super::plan::LookupPlan;
+use crate::runtime::yield_now;
 
 /// Output columns of `plan` whose values together are different in every row, because an aggregate
 /// groups by them; `None` where that is not known.
@@ -110,7 +111,7 @@ pub(crate) async fn collect(
         let now = numbers.iter().map(|numbers| numbers.bytes()).sum::<usize>();
         memory.try_grow(now.saturating_sub(held))?;
         held = held.max(now);
-        tokio::task::yield_now().await;
+        yield_now().await;
     }
     let is_complete = !row_of_place.contains(&NO_ROW);
     let present = plan.says_present.then(|| {

@@ -20,6 +20,7 @@ use crate::cube::Cube;
 use crate::dense::regions::boxes::Boxes;
 use crate::dense::regions::conditions::{Condition, Zone};
 use crate::error::CubeError;
+use crate::runtime::yield_now;
 use crate::scan::predicate::{batch_of, evaluate_predicate, remap_columns, true_bits};
 use crate::scan::selection::AxisSelection;
 
@@ -66,7 +67,7 @@ impl Placing<'_> {
                 None => boxes,
                 Some(before) => before.and(&boxes)?,
             });
-            tokio::task::yield_now().await;
+            yield_now().await;
         }
         all.ok_or_else(|| exec_datafusion_err!("a join with regions has no condition"))
     }
@@ -179,7 +180,7 @@ impl Placing<'_> {
                     }
                 }
             }
-            tokio::task::yield_now().await;
+            yield_now().await;
         }
         Ok(boxes)
     }
@@ -238,7 +239,7 @@ impl Placing<'_> {
                         boxes.push(region, across.into_iter().chain([along]))?;
                     }
                 }
-                tokio::task::yield_now().await;
+                yield_now().await;
             }
         }
         Ok(())

@@ -17,6 +17,7 @@ use crate::dense::window::block::Block;
 use crate::dense::window::plan::{GridWindowPlan, LaneBytes, Output, WindowColumn, Windows};
 use crate::dense::window::tile::{SeriesLayout, Tile};
 use crate::error::{CubeError, ErrorKind};
+use crate::runtime::yield_now;
 use crate::scan::predicate::{batch_of, remap_columns, true_bits};
 use crate::scan::units::{UnitCells, UnitReader};
 
@@ -143,7 +144,7 @@ impl Worker {
                 let block = self.left.start..self.left.start + lanes;
                 self.left.start += lanes;
                 self.compute(block)?;
-                tokio::task::yield_now().await;
+                yield_now().await;
                 continue;
             }
             if self.done {
@@ -183,7 +184,7 @@ impl Worker {
                 .try_grow(bytes)
                 .map_err(|error| self.too_large(error))?;
             // Decoding kept this task busy: let others have their turn, and a cancellation its way.
-            tokio::task::yield_now().await;
+            yield_now().await;
         }
         if let Some((_, tile)) = &self.tile {
             self.left = 0..tile.lanes();

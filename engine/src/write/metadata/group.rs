@@ -58,11 +58,45 @@ const LASTING: [&str; 36] = [
 /// Texts about the data as a whole, which one cube computed from one other keeps.
 const DESCRIPTIONS: [&str; 2] = ["title", "summary"];
 
+/// Attributes that are not true any more of some of the cells, or of the same cells in another place: extents, dates,
+/// identifiers, and how the whole was stored. Names that end with `_` stand for all that start so.
+const OF_THE_WHOLE: [&str; 29] = [
+    "_",
+    "cdm_data_type",
+    "Conventions",
+    "coordinates",
+    "creation_",
+    "date_",
+    "dimensions",
+    "easternmost_longitude",
+    "geospatial_",
+    "graticule_",
+    "grid_mapping",
+    "history",
+    "id",
+    "metadata_link",
+    "multiscales",
+    "netcdf_version_id",
+    "northernmost_latitude",
+    "number_of_",
+    "proj:",
+    "southernmost_latitude",
+    "spatial:",
+    "start_",
+    "stop_",
+    "time_coverage_",
+    "tracking_id",
+    "uuid",
+    "valid_time",
+    "westernmost_longitude",
+    "zarr_conventions",
+];
+
 /// The attributes of a cube with `axes` and `variables`, computed from cubes with the attributes
 /// `sources`.
 ///
-/// What the sources say of themselves survives where all of them say the same and it stays true: not
-/// extents, dates, identifiers.
+/// What the sources say of themselves survives where all of them say the same and it stays true: of a selection all
+/// but extents, dates and identifiers, of what is computed in another way who made it and the like.
 ///
 /// # Errors
 /// A time of an axis is no date of its calendar.
@@ -84,7 +118,11 @@ pub(crate) fn group_attributes(
         let is_shared =
             |name: &str, value: &Value| others.iter().all(|other| other.get(name) == Some(value));
         first.iter().filter(move |(name, value)| {
-            (lasts(name) || DESCRIPTIONS.contains(&name.as_str())) && is_shared(name, value)
+            let is_true = match provenance.is_selection {
+                true => !is_among(&OF_THE_WHOLE, name),
+                false => is_among(&LASTING, name) || DESCRIPTIONS.contains(&name.as_str()),
+            };
+            is_true && is_shared(name, value)
         })
     });
     for (name, value) in shared.into_iter().flatten() {
@@ -98,7 +136,10 @@ pub(crate) fn group_attributes(
     let mut add = |name: &str, value: Value| {
         attributes.insert(name.to_string(), value);
     };
-    add("history", json!(history(&date, provenance, sources)));
+    add(
+        "history",
+        json!(history(&date, &provenance.statement, sources)),
+    );
     add(
         "graticule_sql",
         json!(without_secrets(&provenance.statement)),
@@ -111,6 +152,18 @@ pub(crate) fn group_attributes(
     }
     attributes.extend(extents(axes)?);
     Ok(attributes)
+}
+
+/// The attributes of a cube after `statement` has changed what it says of itself.
+pub(crate) fn described_anew(before: &Attributes, statement: &str, date_micros: i64) -> Attributes {
+    let date = date(date_micros);
+    let mut attributes = before.clone();
+    attributes.insert(
+        "history".to_string(),
+        json!(history(&date, statement, &[before])),
+    );
+    attributes.insert("date_modified".to_string(), json!(date));
+    attributes
 }
 
 fn program() -> String {
@@ -134,18 +187,17 @@ fn title(axes: &[TargetAxis], variables: &[FieldRef]) -> String {
     format!("{} over {}", names.join(", "), axes.join(", "))
 }
 
-fn lasts(name: &str) -> bool {
-    LASTING
-        .iter()
-        .any(|lasting| match lasting.strip_suffix('_') {
-            Some(_) => name.starts_with(lasting),
-            None => name == *lasting,
-        })
+/// Is it one of the `names`, or does it start like one that ends with `_` or `:`?
+fn is_among(names: &[&str], name: &str) -> bool {
+    names.iter().any(|known| match known.ends_with(['_', ':']) {
+        true => name.starts_with(known),
+        false => name == *known,
+    })
 }
 
 /// A line about this statement, in front of the history of the one source.
-fn history(date: &str, provenance: &Provenance, sources: &[&Attributes]) -> String {
-    let statement = without_secrets(&provenance.statement);
+fn history(date: &str, statement: &str, sources: &[&Attributes]) -> String {
+    let statement = without_secrets(statement);
     // An entry of the history is one line.
     let statement = statement.split_whitespace().collect::<Vec<_>>().join(" ");
     let line = format!("{date} {}: {statement}", program());
@@ -226,6 +278,10 @@ mod tests {
     use crate::cube::encoding::EncodingOptions;
 
     fn of(sources: &[Value], crs: &str) -> Attributes {
+        computed(sources, crs, false)
+    }
+
+    fn computed(sources: &[Value], crs: &str, is_selection: bool) -> Attributes {
         let axis = TargetAxis {
             field: Arc::new(Field::new("lat", DataType::Float64, false)),
             coordinates: Arc::new(Float64Array::from(vec![1.0, 2.0])),
@@ -245,6 +301,7 @@ mod tests {
                 ("data/?.nc".to_string(), String::new()),
             ],
             date: 1_262_304_000_123_456,
+            is_selection,
         };
         let sources: Vec<Attributes> = sources
             .iter()
@@ -305,6 +362,12 @@ mod tests {
             "time_coverage_start",
         ] {
             assert!(!attributes.contains_key(name), "{name}");
+        }
+        let selected = computed(std::slice::from_ref(&one), "EPSG:3035", true);
+        assert_eq!(selected["frequency"], "day");
+        assert_eq!(selected["creatorship"], "none");
+        for name in ["id", "tracking_id", "time_coverage_start"] {
+            assert!(!selected.contains_key(name), "{name}");
         }
         let history = attributes["history"].as_str().unwrap();
         assert!(

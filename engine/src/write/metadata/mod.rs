@@ -36,7 +36,7 @@ use crate::sink::TargetArray;
 
 pub(crate) use self::bounds::{TimeCells, time_bounds};
 pub(crate) use self::coordinates::coordinate_arrays;
-pub(crate) use self::group::{date, group_attributes, without_secrets};
+pub(crate) use self::group::{date, described_anew, group_attributes, without_secrets};
 pub(crate) use self::images::image_grid;
 pub(crate) use self::mapping::GridMapping;
 pub(crate) use self::method::Method;
@@ -96,4 +96,6 @@ pub(crate) struct Provenance {
     pub(crate) sources: Vec<(String, String)>,
     /// When, in microseconds since 1970-01-01 UTC.
     pub(crate) date: i64,
+    /// Are the cells some of those of one cube, with the values that they had?
+    pub(crate) is_selection: bool,
 }

@@ -212,6 +212,7 @@ fn monthly_means() {
         statement: "CREATE TABLE monthly AS SELECT …".to_string(),
         sources: vec![("s3://lake/sst.zarr".to_string(), "7f3a".to_string())],
         date: 1_262_304_000_000_000,
+        is_selection: false,
     };
     let source = json!({"institution": "Met", "history": "2009-12-31: measured", "id": "x"});
     let attributes = group_attributes(

@@ -84,6 +84,17 @@ impl System {
         })
     }
 
+    /// As GDAL reads it in a document.
+    pub(super) fn in_words(&self) -> String {
+        match self {
+            Self::Geographic(code) | Self::Projected(code) => format!("EPSG:{code}"),
+            Self::Ellipsoid { ellipsoid, .. } => {
+                let (longer, shorter) = (ellipsoid.semi_major, ellipsoid.semi_minor);
+                format!("+proj=longlat +a={longer} +b={shorter} +no_defs")
+            }
+        }
+    }
+
     fn of_ellipsoid(crs: &Crs, ellipsoid: Ellipsoid) -> Self {
         match ellipsoid {
             Ellipsoid::WGS84 => Self::Geographic(4326),

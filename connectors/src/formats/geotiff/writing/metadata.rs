@@ -49,44 +49,54 @@ pub(super) fn document<'a>(
 }
 
 fn of_band(document: &mut String, number: usize, band: &Band<'_>) {
-    let mut role = |name: &str, value: &str| {
-        let role = name.to_lowercase();
-        item(document, name, Some((number, &role)), value);
-    };
-    let places = band.steps.iter();
-    let places: Vec<String> = places
-        .map(|(name, label)| format!(" {name}={label}"))
-        .collect();
-    role(
-        "DESCRIPTION",
-        &format!("{}{}", band.variable, places.concat()),
-    );
-    for (name, attribute) in [
-        ("SCALE", "scale_factor"),
-        ("OFFSET", "add_offset"),
-        ("UNITTYPE", "units"),
-    ] {
-        if let Some(value) = band.attributes.get(attribute) {
-            role(name, &text(value));
-        }
+    for (role, value) in band.roles() {
+        let place = Some((number, role.to_lowercase()));
+        item(document, role, place, &value);
     }
-    let mut plain = |name: &str, value: &str| item(document, name, Some((number, "")), value);
-    plain("variable", band.variable);
-    for (name, label) in &band.steps {
-        plain(name, label);
-    }
-    for (name, value) in band.attributes {
-        let is_taken = name == "variable" || band.steps.iter().any(|(step, _)| step == name);
-        if !is_taken && !ELSEWHERE.contains(&name.as_str()) {
-            plain(name, &text(value));
-        }
+    for (name, value) in band.items() {
+        item(document, name, Some((number, String::new())), &value);
     }
 }
 
-fn item(document: &mut String, name: &str, of_band: Option<(usize, &str)>, value: &str) {
+impl Band<'_> {
+    /// What GDAL knows by itself of a band, by its name for it.
+    pub(super) fn roles(&self) -> Vec<(&'static str, String)> {
+        let places = self.steps.iter();
+        let places: Vec<String> = places
+            .map(|(name, label)| format!(" {name}={label}"))
+            .collect();
+        let description = format!("{}{}", self.variable, places.concat());
+        let mut roles = vec![("DESCRIPTION", description)];
+        for (role, attribute) in [
+            ("SCALE", "scale_factor"),
+            ("OFFSET", "add_offset"),
+            ("UNITTYPE", "units"),
+        ] {
+            let value = self.attributes.get(attribute);
+            roles.extend(value.map(|value| (role, text(value))));
+        }
+        roles
+    }
+
+    /// All else that is said of a band: coordinates and attributes.
+    pub(super) fn items(&self) -> Vec<(&str, String)> {
+        let mut items = vec![("variable", self.variable.to_string())];
+        let steps = self.steps.iter();
+        items.extend(steps.map(|(name, label)| (*name, (*label).to_string())));
+        for (name, value) in self.attributes {
+            let is_taken = items.iter().any(|(taken, _)| taken == name);
+            if !is_taken && !ELSEWHERE.contains(&name.as_str()) {
+                items.push((name, text(value)));
+            }
+        }
+        items
+    }
+}
+
+fn item(document: &mut String, name: &str, of_band: Option<(usize, String)>, value: &str) {
     let place = match of_band {
         None => String::new(),
-        Some((band, "")) => format!(" sample=\"{band}\""),
+        Some((band, role)) if role.is_empty() => format!(" sample=\"{band}\""),
         Some((band, role)) => format!(" sample=\"{band}\" role=\"{role}\""),
     };
     // GDAL escapes values twice, and undoes it twice.
@@ -96,7 +106,7 @@ fn item(document: &mut String, name: &str, of_band: Option<(usize, &str)>, value
 }
 
 /// Texts as they are, everything else as in JSON.
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
@@ -104,7 +114,7 @@ fn text(value: &Value) -> String {
 }
 
 /// As XML has it; characters that it cannot have are spaces.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -4,6 +4,9 @@
 //!  [ header ][ directory ][ values of it: offsets of tiles, geo keys, names of bands, … ][ tile ][ tile ]…
 //!
 //!  sst(time=3, lat, lon), ice(time=3, lat, lon)  ─▶  bands  sst t0 · sst t1 · sst t2 · ice t0 · ice t1 · ice t2
+//!
+//!  maps.vrt ─▶ maps.steps/2010-01.tif  sst · ice       the same bands in a file per step, held together by
+//!           ─▶ maps.steps/2010-02.tif  sst · ice       a document: steps
 //! ```
 //! A chunk of the cube is a tile of one band (planar configuration 2). The file is a classic TIFF where it is
 //! small enough, else a BigTIFF. Tiles of nothing but the fill value are one tile, to which all of them point,
@@ -16,6 +19,7 @@ mod directory;
 mod keys;
 mod metadata;
 mod plan;
+mod steps;
 mod tile;
 
 use std::sync::Arc;
@@ -26,6 +30,7 @@ use graticule_engine::source::Options;
 
 use crate::writing::single_file::{FileFormat, FilePlan};
 use plan::TiffPlan;
+pub(crate) use steps::StepsFile;
 
 /// Sides of tiles are multiples of this many cells (TIFF 6.0, section 15).
 const TILE_UNIT: u64 = 16;
@@ -35,6 +40,17 @@ const CRS: &str = "crs";
 
 /// The option that asks for a BigTIFF.
 const BIG: &str = "bigtiff";
+
+const OPTIONS: &[(&str, &str)] = &[
+    (
+        CRS,
+        "The code of the coordinate reference system, such as EPSG:3035, where the cube states none",
+    ),
+    (
+        BIG,
+        "true for a BigTIFF; by default files of more than 4 GiB are",
+    ),
+];
 
 /// GeoTIFF as a target.
 #[derive(Debug)]
@@ -50,32 +66,33 @@ impl FileFormat for GeoTiffFile {
     }
 
     fn options(&self) -> &'static [(&'static str, &'static str)] {
-        &[
-            (
-                CRS,
-                "The code of the coordinate reference system, such as EPSG:3035, where the cube states none",
-            ),
-            (
-                BIG,
-                "true for a BigTIFF; by default files of more than 4 GiB are",
-            ),
-        ]
+        OPTIONS
     }
 
     fn tile_unit(&self) -> Option<u64> {
         Some(TILE_UNIT)
     }
 
-    fn plan(&self, cube: &TargetCube, options: &Options) -> CubeResult<Arc<dyn FilePlan>> {
-        let crs = options.get(CRS).map(String::as_str);
-        let is_big = match options.get(BIG).map(|text| text.to_lowercase()).as_deref() {
-            None | Some("false") => false,
-            Some("true") => true,
-            Some(other) => {
-                let cause = format!("option {BIG} = '{other}' makes no sense");
-                return Err(CubeError::invalid("", cause).remedy("say true or false"));
-            }
-        };
-        Ok(Arc::new(TiffPlan::new(cube, crs, is_big)?))
+    fn plan(
+        &self,
+        cube: &TargetCube,
+        options: &Options,
+        _name: &str,
+    ) -> CubeResult<Arc<dyn FilePlan>> {
+        Ok(Arc::new(tiff(cube, options)?))
     }
+}
+
+/// A plan for one file of all of the cube.
+fn tiff(cube: &TargetCube, options: &Options) -> CubeResult<TiffPlan> {
+    let crs = options.get(CRS).map(String::as_str);
+    let is_big = match options.get(BIG).map(|text| text.to_lowercase()).as_deref() {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(other) => {
+            let cause = format!("option {BIG} = '{other}' makes no sense");
+            return Err(CubeError::invalid("", cause).remedy("say true or false"));
+        }
+    };
+    TiffPlan::new(cube, crs, is_big)
 }

@@ -18,7 +18,7 @@ use crate::writing::number::{bytes_of_number, float};
 use crate::writing::single_file::{FilePlan, Piece, StoredChunk};
 
 /// Who wrote the file; the mark of [`crate::writing::single_file`] is in it.
-const SOFTWARE: &str = concat!("Graticule ", env!("CARGO_PKG_VERSION"));
+pub(super) const SOFTWARE: &str = concat!("Graticule ", env!("CARGO_PKG_VERSION"));
 
 /// The tags of TIFF that are set here.
 mod tag {
@@ -48,15 +48,15 @@ const FLAGS: [&str; 2] = ["flag_values", "flag_masks"];
 /// How one cube becomes a GeoTIFF.
 #[derive(Debug)]
 pub(super) struct TiffPlan {
-    grid: ImageGrid,
-    attributes: Attributes,
+    pub(super) grid: ImageGrid,
+    pub(super) attributes: Attributes,
     /// The variables, whose bands follow each other.
     variables: Vec<Variable>,
     /// Number of arrays of the cube.
     arrays: usize,
-    system: Option<System>,
+    pub(super) system: Option<System>,
     /// The value of missing cells, in words.
-    nodata: Option<String>,
+    pub(super) nodata: Option<String>,
     is_big: bool,
 }
 
@@ -160,8 +160,17 @@ impl TiffPlan {
         })
     }
 
+    /// Rows and columns of an image, and the type of its cells.
+    pub(super) fn image(&self) -> Option<(u64, u64, &DataType)> {
+        let first = self.variables.first()?;
+        let [.., rows, columns] = first.target.shape.as_slice() else {
+            return None;
+        };
+        Some((*rows, *columns, &first.encoder.data_type))
+    }
+
     /// The bands in order.
-    fn bands(&self) -> impl Iterator<Item = Band<'_>> {
+    pub(super) fn bands(&self) -> impl Iterator<Item = Band<'_>> {
         self.variables.iter().flat_map(|variable| {
             (0..images(&variable.target)).map(|image| Band {
                 variable: &variable.target.name,

@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use chrono::{TimeDelta, Utc};
 use graticule_engine::error::{CubeError, CubeResult};
 use graticule_engine::history::AsOf;
-use graticule_engine::sink::{CubeSink, CubeWriter, StoredCube, TargetCube};
+use graticule_engine::sink::{CubeDescriber, CubeSink, CubeWriter, StoredCube, TargetCube};
 use graticule_engine::source::{Location, Options};
 use icechunk::Repository;
 use icechunk::format::Path as NodePath;
@@ -158,21 +158,12 @@ impl CubeSink for IcechunkSink {
         options: &Options,
         over: Option<&str>,
     ) -> CubeResult<Arc<dyn CubeWriter>> {
-        writer::check(cube)?;
-        let writer = IcechunkWriter {
-            zarr: PlainZarr::new(cube)?,
-            cube: cube.clone(),
-            format_version: format_version(options)?,
-            branch: branch_of(location)?.to_string(),
-            location: location.clone(),
-            folder: CubeFolder::new(location),
-            over: over.map(str::to_string),
-            names: Default::default(),
-        };
-        writer
-            .check_can_begin(self.version(location).await?)
-            .await?;
+        let writer = self.writer(location, cube, options, over).await?;
         Ok(Arc::new(writer))
+    }
+
+    fn describer(&self) -> Option<&dyn CubeDescriber> {
+        Some(self)
     }
 
     fn notes(&self, location: &Location) -> Location {
@@ -247,5 +238,45 @@ impl CubeSink for IcechunkSink {
             + swept.attributes_deleted
             + swept.transaction_logs_deleted;
         Ok((objects + leftovers.0, swept.bytes_deleted + leftovers.1))
+    }
+}
+
+impl IcechunkSink {
+    async fn writer(
+        &self,
+        location: &Location,
+        cube: &TargetCube,
+        options: &Options,
+        over: Option<&str>,
+    ) -> CubeResult<IcechunkWriter> {
+        writer::check(cube)?;
+        let writer = IcechunkWriter {
+            zarr: PlainZarr::new(cube)?,
+            cube: cube.clone(),
+            format_version: format_version(options)?,
+            branch: branch_of(location)?.to_string(),
+            location: location.clone(),
+            folder: CubeFolder::new(location),
+            over: over.map(str::to_string),
+            names: Default::default(),
+        };
+        writer
+            .check_can_begin(self.version(location).await?)
+            .await?;
+        Ok(writer)
+    }
+}
+
+#[async_trait]
+impl CubeDescriber for IcechunkSink {
+    async fn describe(
+        &self,
+        location: &Location,
+        cube: &TargetCube,
+        options: &Options,
+        over: &str,
+    ) -> CubeResult<String> {
+        let writer = self.writer(location, cube, options, Some(over)).await?;
+        writer.describe().await
     }
 }

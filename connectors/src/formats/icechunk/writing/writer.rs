@@ -19,7 +19,7 @@ use icechunk::Repository;
 use icechunk::format::format_constants::SpecVersionBin;
 use icechunk::format::manifest::{ChunkPayload, ChunkRef};
 use icechunk::format::snapshot::{ArrayShape, DimensionName};
-use icechunk::format::{CHUNKS_FILE_PATH, ChunkIndices, Path as NodePath, SnapshotId};
+use icechunk::format::{CHUNKS_FILE_PATH, ChunkIndices, Path as NodePath};
 use icechunk::session::{Session, SessionError, SessionErrorKind};
 use object_store::ObjectStore;
 use serde_json::{Value, json};
@@ -268,14 +268,8 @@ impl IcechunkWriter {
     ) -> CubeResult<()> {
         let failed = |error: SessionError| self.failed(&error);
         let documents = self.zarr.documents(&self.cube);
-        let bytes = |document: &Value| -> CubeResult<Bytes> {
-            let bytes = serde_json::to_vec_pretty(document);
-            bytes
-                .map(Bytes::from)
-                .map_err(|error| CubeError::invalid(&self.location.url, error))
-        };
         session.clear().await.map_err(failed)?;
-        let root = bytes(&documents.group)?;
+        let root = self.bytes(&documents.group)?;
         session
             .add_group(NodePath::root(), root)
             .await
@@ -284,23 +278,10 @@ impl IcechunkWriter {
         for (number, (array, document)) in
             self.cube.arrays.iter().zip(&documents.arrays).enumerate()
         {
-            let path = self.path(array)?;
-            let counts = array.object_counts();
-            let along = array.shape.iter().zip(&counts);
-            let along =
-                along.map(|(length, count)| (*length, u32::try_from(*count).unwrap_or(u32::MAX)));
-            let shape = ArrayShape::new(along).ok_or_else(|| {
-                CubeError::invalid(
-                    &self.location.url,
-                    format!("the shape of {} is wrong", array.name),
-                )
-            })?;
-            let names = array
-                .dimensions
-                .iter()
-                .map(|name| DimensionName::Name(name.clone()));
+            let (path, shape) = (self.path(array)?, self.shape(array)?);
+            let document = self.bytes(document)?;
             session
-                .add_array(path.clone(), shape, Some(names.collect()), bytes(document)?)
+                .add_array(path.clone(), shape, Some(names(array)), document)
                 .await
                 .map_err(failed)?;
             for (index, reference) in references.remove(&number).unwrap_or_default() {
@@ -312,6 +293,83 @@ impl IcechunkWriter {
         }
         Ok(())
     }
+
+    fn bytes(&self, document: &Value) -> CubeResult<Bytes> {
+        let bytes = serde_json::to_vec_pretty(document);
+        bytes
+            .map(Bytes::from)
+            .map_err(|error| CubeError::invalid(&self.location.url, error))
+    }
+
+    fn shape(&self, array: &TargetArray) -> CubeResult<ArrayShape> {
+        let counts = array.object_counts();
+        let along = array.shape.iter().zip(&counts);
+        let along =
+            along.map(|(length, count)| (*length, u32::try_from(*count).unwrap_or(u32::MAX)));
+        ArrayShape::new(along).ok_or_else(|| {
+            let cause = format!("the shape of {} is wrong", array.name);
+            CubeError::invalid(&self.location.url, cause)
+        })
+    }
+
+    /// Commits a snapshot with other attributes; the chunks are those of the snapshot before.
+    pub(super) async fn describe(&self) -> CubeResult<String> {
+        let failed = |error: SessionError| self.failed(&error);
+        let (_, mut changes) = self.begin().await?;
+        let documents = self.zarr.documents(&self.cube);
+        let root = self.bytes(&documents.group)?;
+        changes
+            .update_group(&NodePath::root(), root)
+            .await
+            .map_err(failed)?;
+        for (array, document) in self.cube.arrays.iter().zip(&documents.arrays) {
+            let (path, shape) = (self.path(array)?, self.shape(array)?);
+            let document = self.bytes(document)?;
+            changes
+                .update_array(&path, shape, Some(names(array)), document)
+                .await
+                .map_err(failed)?;
+        }
+        self.finish(changes).await
+    }
+
+    /// The repository, and a session in which its branch is changed, if it is where it was when this writer was opened.
+    async fn begin(&self) -> CubeResult<(Repository, Session)> {
+        let repository = self.repository().await?;
+        let changes = repository.writable_session(&self.branch).await;
+        let changes = changes.map_err(|error| failed(&self.location.url, &error))?;
+        if let Some(over) = &self.over
+            && changes.snapshot_id().to_string() != *over
+        {
+            return Err(self.overtaken());
+        }
+        Ok((repository, changes))
+    }
+
+    /// Makes the changes a snapshot. Gives its name.
+    async fn finish(&self, mut changes: Session) -> CubeResult<String> {
+        let properties = BTreeMap::from([(
+            "program".to_string(),
+            json!(format!("Graticule {}", env!("CARGO_PKG_VERSION"))),
+        )]);
+        let committed = changes
+            .commit(self.message())
+            .properties(properties)
+            .execute()
+            .await;
+        let snapshot = committed.map_err(|error| match error.kind {
+            SessionErrorKind::Conflict { .. } => self.overtaken(),
+            _ => self.failed(&error),
+        })?;
+        Ok(snapshot.to_string())
+    }
+}
+
+fn names(array: &TargetArray) -> Vec<DimensionName> {
+    let names = array.dimensions.iter();
+    names
+        .map(|name| DimensionName::Name(name.clone()))
+        .collect()
 }
 
 #[async_trait]
@@ -336,8 +394,12 @@ impl CubeWriter for IcechunkWriter {
         let number = number_of(index, &self.array(array)?.object_counts());
         let id = self.names().await?.id(array, number);
         self.folder
-            .put(&format!("{CHUNKS_FILE_PATH}/{id}"), bytes)
+            .put_unsettled(&format!("{CHUNKS_FILE_PATH}/{id}"), bytes)
             .await
+    }
+
+    async fn settle(&self) -> CubeResult<()> {
+        self.folder.settle().await
     }
 
     async fn carry(&self, array: usize, from: &[u64], to: &[u64]) -> CubeResult<()> {
@@ -350,23 +412,11 @@ impl CubeWriter for IcechunkWriter {
     }
 
     async fn commit(&self) -> CubeResult<String> {
-        let repository = self.repository().await?;
-        let failed_here =
-            |error: &(dyn std::error::Error + 'static)| failed(&self.location.url, error);
-        let mut changes = repository
-            .writable_session(&self.branch)
-            .await
-            .map_err(|error| failed_here(&error))?;
+        self.folder.settle().await?;
+        let (repository, mut changes) = self.begin().await?;
         let before = match &self.over {
             None => None,
-            Some(over) => {
-                let over = SnapshotId::try_from(over.as_str())
-                    .map_err(|cause| CubeError::invalid(&self.location.url, cause))?;
-                if *changes.snapshot_id() != over {
-                    return Err(self.overtaken());
-                }
-                Some(session(&repository, &self.location, &over).await?)
-            }
+            Some(_) => Some(session(&repository, &self.location, changes.snapshot_id()).await?),
         };
         if before.is_none()
             && super::has_arrays(&repository, &self.location, changes.snapshot_id()).await?
@@ -375,22 +425,10 @@ impl CubeWriter for IcechunkWriter {
         }
         let references = self.references(before.as_ref()).await?;
         self.fill(&mut changes, references).await?;
-        let properties = BTreeMap::from([(
-            "program".to_string(),
-            json!(format!("Graticule {}", env!("CARGO_PKG_VERSION"))),
-        )]);
-        let committed = changes
-            .commit(self.message())
-            .properties(properties)
-            .execute()
-            .await;
-        let snapshot = committed.map_err(|error| match error.kind {
-            SessionErrorKind::Conflict { .. } => self.overtaken(),
-            _ => self.failed(&error),
-        })?;
+        let snapshot = self.finish(changes).await?;
         // The snapshot is there: notes that stay are those of a build that is not continued.
         let _ = forget(&self.location).await;
-        Ok(snapshot.to_string())
+        Ok(snapshot)
     }
 
     /// What was put is left to [`CubeSink::sweep`](graticule_engine::sink::CubeSink::sweep): whether a snapshot

@@ -291,6 +291,10 @@ impl CubeWriter for LevelsWriter {
         self.base.put(array, index, bytes).await
     }
 
+    async fn settle(&self) -> CubeResult<()> {
+        self.base.settle().await
+    }
+
     async fn carry(&self, _array: usize, _from: &[u64], _to: &[u64]) -> CubeResult<()> {
         Err(written_once(&self.location.url))
     }

@@ -46,7 +46,12 @@ impl FileFormat for NetcdfFile {
         &[]
     }
 
-    fn plan(&self, cube: &TargetCube, _options: &Options) -> CubeResult<Arc<dyn FilePlan>> {
+    fn plan(
+        &self,
+        cube: &TargetCube,
+        _options: &Options,
+        _name: &str,
+    ) -> CubeResult<Arc<dyn FilePlan>> {
         Ok(Arc::new(Hdf5Plan::new(cube)?))
     }
 }

@@ -16,7 +16,7 @@
 //! names than those of the state before, because they make them in another way from the numbers of
 //! chunks: `c/0/0` in one state, `c.0.0` in the next, see [`keys`]. What makes a state visible is one
 //! object, the `zarr.json` of the cube with the metadata of all arrays. It is replaced under the
-//! condition that nobody else did.
+//! condition that nobody else did. Where only attributes change, the new state has the objects of the old one.
 //!
 //! Zarr v2 has too few names for that: its arrays of one dimension know only `0`, `1`, …. A cube of Zarr v2
 //! is written once.
@@ -25,13 +25,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use graticule_engine::error::{CubeError, CubeResult};
-use graticule_engine::sink::{CubeSink, CubeWriter, StoredCube, TargetArray, TargetCube};
+use graticule_engine::sink::{
+    CubeDescriber, CubeSink, CubeWriter, StoredCube, TargetArray, TargetCube,
+};
 use graticule_engine::source::{Location, Options};
 
 use super::NOTES;
 use crate::writing::folder::{CubeFolder, version_of};
 use encoder::ArrayEncoder;
 use state::VisibleState;
+use writer::Objects;
 pub(crate) use writer::ZarrWriter;
 
 /// The option that chooses the version of Zarr.
@@ -82,7 +85,7 @@ pub(crate) async fn new_writer(
     options: &Options,
 ) -> CubeResult<ZarrWriter> {
     let (version, encoders) = encoders(cube, options)?;
-    ZarrWriter::open(location, cube, version, encoders, None).await
+    ZarrWriter::open(location, cube, version, encoders, None, Objects::Replaced).await
 }
 
 /// The version and an encoder per array.
@@ -184,8 +187,13 @@ impl CubeSink for ZarrSink {
         over: Option<&str>,
     ) -> CubeResult<Arc<dyn CubeWriter>> {
         let (version, encoders) = encoders(cube, options)?;
-        let writer = ZarrWriter::open(location, cube, version, encoders, over).await?;
+        let objects = Objects::Replaced;
+        let writer = ZarrWriter::open(location, cube, version, encoders, over, objects).await?;
         Ok(Arc::new(writer))
+    }
+
+    fn describer(&self) -> Option<&dyn CubeDescriber> {
+        Some(self)
     }
 
     fn notes(&self, location: &Location) -> Location {
@@ -207,5 +215,21 @@ impl CubeSink for ZarrSink {
 
     async fn sweep(&self, location: &Location) -> CubeResult<(u64, u64)> {
         removal::sweep(location).await
+    }
+}
+
+#[async_trait]
+impl CubeDescriber for ZarrSink {
+    async fn describe(
+        &self,
+        location: &Location,
+        cube: &TargetCube,
+        options: &Options,
+        over: &str,
+    ) -> CubeResult<String> {
+        let (version, encoders) = encoders(cube, options)?;
+        let (over, objects) = (Some(over), Objects::Stay);
+        let writer = ZarrWriter::open(location, cube, version, encoders, over, objects).await?;
+        writer.commit().await
     }
 }

@@ -43,6 +43,15 @@ pub(crate) struct ZarrWriter {
     over: Option<VisibleState>,
 }
 
+/// What becomes of the objects of the state before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Objects {
+    /// Others take their places.
+    Replaced,
+    /// They stay, and so do their names: only what is said of them changes.
+    Stay,
+}
+
 #[derive(Debug)]
 struct WrittenArray {
     name: String,
@@ -61,6 +70,7 @@ impl ZarrWriter {
         version: ZarrVersion,
         encoders: Vec<ArrayEncoder>,
         over: Option<&str>,
+        objects: Objects,
     ) -> CubeResult<Self> {
         let place = &location.url;
         if !location.listable {
@@ -92,7 +102,7 @@ impl ZarrWriter {
             arrays.push(WrittenArray {
                 name: array.name.clone(),
                 keys: match version {
-                    ZarrVersion::V3 => keys_after(before.as_ref(), rank, &array.name, place)?,
+                    ZarrVersion::V3 => keys(before.as_ref(), objects, rank, &array.name, place)?,
                     ZarrVersion::V2 => ChunkKeys::V2('.'),
                 },
                 stores_all: version == ZarrVersion::V2 && stores_all_in_v2(array),
@@ -205,9 +215,10 @@ fn documents_v3(
     Ok((documents.collect(), ("zarr.json", bytes_of(&root, place)?)))
 }
 
-/// Keys that the array of this name did not have `before`.
-fn keys_after(
+/// The keys of the array of this name that is `before`, or such that it did not have.
+fn keys(
     before: Option<&VisibleArray>,
+    objects: Objects,
     rank: usize,
     name: &str,
     place: &str,
@@ -219,7 +230,10 @@ fn keys_after(
         let cause = format!("the objects of the array {name:?} have names that are not understood");
         CubeError::unsupported(place, cause).remedy("write to another place")
     })?;
-    Ok(ChunkKeys::after(Some((keys, before.counts.len())), rank))
+    Ok(match objects {
+        Objects::Stay => keys,
+        Objects::Replaced => ChunkKeys::after(Some((keys, before.counts.len())), rank),
+    })
 }
 
 /// A new cube must not be mixed with what is there already.
@@ -263,7 +277,11 @@ impl CubeWriter for ZarrWriter {
     async fn put(&self, array: usize, index: &[u64], bytes: Bytes) -> CubeResult<()> {
         let array = self.array(array)?;
         let name = format!("{}/{}", array.name, array.keys.key(index));
-        self.folder.put(&name, bytes).await
+        self.folder.put_unsettled(&name, bytes).await
+    }
+
+    async fn settle(&self) -> CubeResult<()> {
+        self.folder.settle().await
     }
 
     async fn carry(&self, array: usize, from: &[u64], to: &[u64]) -> CubeResult<()> {

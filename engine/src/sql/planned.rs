@@ -1,0 +1,193 @@
+//! A change of a cube that is planned: [`Planned`] starts or explains it.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use datafusion::common::Result;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use tokio::runtime::Handle;
+
+use crate::catalog::definition::Definition;
+use crate::catalog::opener::Opener;
+use crate::catalog::system::column::{Column, batch, schema};
+use crate::engine::Query;
+use crate::progress::QueryProgress;
+use crate::runtime::io_handle;
+use crate::session::Session;
+use crate::source::Options;
+use crate::statistics::StatisticsStore;
+use crate::write::build::{Built, build};
+use crate::write::describe::Description;
+use crate::write::plan::{Target, WritePlan};
+
+/// What is done to a cube.
+pub(super) enum Work {
+    /// Its values are written.
+    Write(Box<WritePlan>),
+    /// Only what it says of itself changes.
+    Describe(Box<Description>),
+}
+
+impl Work {
+    fn target(&self) -> &Target {
+        match self {
+            Self::Write(plan) => plan.target(),
+            Self::Describe(description) => description.target(),
+        }
+    }
+
+    fn statement(&self) -> &str {
+        match self {
+            Self::Write(plan) => plan.statement(),
+            Self::Describe(description) => description.statement(),
+        }
+    }
+
+    async fn explain(&self) -> Result<Vec<(String, String)>> {
+        match self {
+            Self::Write(plan) => plan.explain().await,
+            Self::Describe(description) => Ok(description.explain()),
+        }
+    }
+
+    async fn run(
+        self,
+        progress: Arc<QueryProgress>,
+        statistics: &Arc<StatisticsStore>,
+        io: &Handle,
+    ) -> Result<Built> {
+        match self {
+            Self::Write(plan) => build(*plan, progress, statistics).await,
+            Self::Describe(description) => Ok(description.apply(io).await?),
+        }
+    }
+}
+
+/// A change that may begin.
+pub(super) struct Planned {
+    work: Work,
+    /// The store whose tables change.
+    schema: Option<String>,
+    /// The external table that the cube becomes in the schema `public`.
+    definition: Option<Definition>,
+}
+
+impl Planned {
+    /// What changes a table of the store `schema`.
+    pub(super) fn new(work: Work, schema: Option<String>) -> Self {
+        Self {
+            work,
+            schema,
+            definition: None,
+        }
+    }
+
+    /// What makes the cube an external table of the schema `public`, too.
+    pub(super) fn as_table(self, definition: Option<Definition>) -> Self {
+        Self { definition, ..self }
+    }
+
+    /// Starts it: polling the result does the work, dropping it stops it.
+    pub(super) fn start(self, session: &Session) -> Query {
+        let columns = columns();
+        let result = schema(&columns);
+        let progress = Arc::new(QueryProgress::default());
+        let (watched, engine) = (Arc::clone(&progress), Arc::clone(&session.engine));
+        let io = io_handle(session.context.state_ref().read().config());
+        let batch_schema = Arc::clone(&result);
+        let work = async move {
+            let target = self.work.target().clone();
+            let jobs = &engine.catalog.jobs;
+            let job = jobs.begin(&target.name, self.work.statement(), &watched);
+            let built = tokio::select! {
+                built = self.work.run(watched, &engine.opener.statistics, &io) => built?,
+                cancelled = job.cancelled() => return Err(cancelled.into()),
+            };
+            drop(job);
+            // The cube is made; that nobody knows what its chunks hold is no reason to say that it is not.
+            let _ = keep_statistics(&engine.opener, &target, &built, &io).await;
+            if let Some(schema) = self.schema {
+                engine.catalog.store(&schema)?.refresh();
+            }
+            if let Some(definition) = self.definition {
+                engine.catalog.public.create(definition).await?;
+            }
+            batch(&batch_schema, &columns, &[(target.name, built)])
+        };
+        Query {
+            schema: Arc::clone(&result),
+            stream: Box::pin(RecordBatchStreamAdapter::new(
+                result,
+                futures::stream::once(work),
+            )),
+            progress,
+        }
+    }
+
+    /// What it would do, for `EXPLAIN`.
+    ///
+    /// # Errors
+    /// The query cannot be planned.
+    pub(super) async fn explain(&self) -> Result<RecordBatch> {
+        let columns = [
+            Column::text(
+                "plan_type",
+                "What is explained",
+                |row: &(String, String)| Some(row.0.clone()),
+            ),
+            Column::text("plan", "The plan", |row| Some(row.1.clone())),
+        ];
+        batch(&schema(&columns), &columns, &self.work.explain().await?)
+    }
+}
+
+/// Keeps what was found out of the chunks of a cube while it was written.
+async fn keep_statistics(
+    opener: &Opener,
+    target: &Target,
+    built: &Built,
+    io: &Handle,
+) -> Result<()> {
+    let Some(format) = opener.format_named(target.sink.name()) else {
+        return Ok(());
+    };
+    let location = std::slice::from_ref(&target.location);
+    let options = Options::new();
+    for made in opener
+        .open(&format, location, &options, &target.name)
+        .await?
+    {
+        let statistics = &built.statistics;
+        statistics
+            .record(&made.cube, &opener.statistics, io)
+            .await?;
+    }
+    Ok(())
+}
+
+fn columns() -> Vec<Column<(String, Built)>> {
+    vec![
+        Column::text("cube", "The cube that was made", |row: &(String, Built)| {
+            Some(row.0.clone())
+        }),
+        Column::whole("cells", "Cells of all variables", |row| Some(row.1.cells)),
+        Column::whole("objects", "Objects written", |row| Some(row.1.objects)),
+        Column::whole(
+            "carried",
+            "Objects of the cube before that were taken over as they are",
+            |row| Some(row.1.carried),
+        ),
+        Column::whole("bytes", "Bytes written", |row| Some(row.1.bytes)),
+        Column::whole(
+            "out_of_range",
+            "Values stored as missing because their type cannot hold them",
+            |row| Some(row.1.out_of_range),
+        ),
+        Column::whole("boxes", "Parts in which the cube was computed", |row| {
+            Some(row.1.boxes)
+        }),
+        Column::whole("kept", "Parts that an earlier run had finished", |row| {
+            Some(row.1.kept)
+        }),
+    ]
+}
