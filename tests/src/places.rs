@@ -36,6 +36,11 @@ pub(crate) fn python() -> PathBuf {
     from_environment("GRATICULE_PYTHON").unwrap_or_else(|| cache().join("venv/bin/python"))
 }
 
+/// The folder that makes [`python`] one with another reader of cubes, as its `PYTHONPATH`: `zarr2` or `xcube`.
+pub(crate) fn reader(name: &str) -> PathBuf {
+    cache().join("readers").join(name)
+}
+
 /// Where the packages of [`python`] are.
 pub(crate) fn packages() -> PathBuf {
     let python = python();

@@ -6,12 +6,14 @@
 //!  rivals     two processes write one cube: one after the other, or one is told of the other
 //!  full       no space, no permission: an error, nothing visible, then on from where it stopped
 //!  round_trips  real data: cells and attributes as xarray reads them from the sources
+//!  readers      zarr-python 2 and xcube find in them what xarray does
 //! ```
 //! What each statement says is in `tests/slt/writing`; how object stores fail is in `stores`.
 
 mod full;
 mod kills;
 mod model;
+mod readers;
 mod rivals;
 mod round_trips;
 mod workshop;
@@ -26,6 +28,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         full::trials(),
         kills::trials(),
         model::trials(),
+        readers::trials(),
         rivals::trials(),
         round_trips::trials(),
     ];
