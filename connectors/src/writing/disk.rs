@@ -172,6 +172,7 @@ impl Durable {
     /// Forgets what is known, because folders may have been removed.
     pub(crate) fn forget(&self) {
         locked(&self.folders).clear();
+        locked(&self.unsettled).retain(|folder| folder.is_dir());
     }
 }
 

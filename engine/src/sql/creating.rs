@@ -116,7 +116,7 @@ impl Creation {
         };
         let plan = plan_new(state, query, target, &options, text).await?;
         let work = Work::Write(Box::new(plan));
-        Ok(Some(Planned::new(work, schema).as_table(definition)))
+        Ok(Some(Planned::new(work, schema).with_table(definition)))
     }
 
     fn target(

@@ -83,7 +83,7 @@ impl Planned {
     }
 
     /// What makes the cube an external table of the schema `public`, too.
-    pub(super) fn as_table(self, definition: Option<Definition>) -> Self {
+    pub(super) fn with_table(self, definition: Option<Definition>) -> Self {
         Self { definition, ..self }
     }
 
