@@ -23,7 +23,11 @@ for entry in json.loads((folder / "manifest.json").read_text()):
     if len(files) != entry["files"]:
         wrong.append(f"{name}: {len(files)} files, not {entry['files']}")
     with rasterio.open(folder / f"{name}.tif") as one, rasterio.open(folder / f"{name}.vrt") as many:
-        for what in ("count", "shape", "dtypes", "crs", "transform", "descriptions", "units", "scales", "offsets"):
+        # A GeoTIFF of a plane that nobody has named has a system of its own, a virtual raster has none.
+        is_named = one.crs is not None and (one.crs.is_geographic or one.crs.is_projected)
+        if (one.crs if is_named else None) != many.crs:
+            wrong.append(f"{name}: system {many.crs}, not {one.crs}")
+        for what in ("count", "shape", "dtypes", "transform", "descriptions", "units", "scales", "offsets"):
             if getattr(one, what) != getattr(many, what):
                 wrong.append(f"{name}: {what} {getattr(many, what)}, not {getattr(one, what)}")
         if not np.array_equal(one.nodatavals, many.nodatavals, equal_nan=one.nodata is not None):

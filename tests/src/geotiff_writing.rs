@@ -386,7 +386,7 @@ fn real_cubes(data: &Path) -> Result<(), Failed> {
         .output()?;
     let said = String::from_utf8_lossy(&outcome.stdout).into_owned();
     let complaint = String::from_utf8_lossy(&outcome.stderr).into_owned();
-    match outcome.status.success() && said.contains("64 bands are the same") {
+    match outcome.status.success() && said.contains("128 bands are the same") {
         true => Ok(()),
         false => Err(format!("{said}{complaint}").into()),
     }
