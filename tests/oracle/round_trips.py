@@ -82,6 +82,19 @@ complaints = []
 written = xr.open_zarr(cube, decode_times=times, decode_timedelta=False)
 raw_written = xr.open_zarr(cube, decode_cf=False)
 
+# A selection of a cube keeps what it says of itself, but for what was true of the whole.
+OF_THE_WHOLE = {"Conventions", "coordinates", "history", "id", "uuid", "netcdf_version_id", "cdm_data_type", "metadata_link"}
+OF_THE_WHOLE_TOO = ("date_", "start_", "stop_", "time_coverage_", "geospatial_", "western", "eastern", "southern", "northern")
+
+
+def check_group(sources, written, complaints):
+    for key, value in sources[0].items():
+        is_shared = all(same(value, other.get(key, "")) for other in sources[1:])
+        if is_shared and key not in OF_THE_WHOLE and not key.startswith(OF_THE_WHOLE_TOO):
+            if not same(value, written.get(key, "")):
+                complaints.append(f"the cube: {key} = {value!r} has become {written.get(key)!r}")
+
+
 if case == "ostia":
     files = sorted((data / "ostia").glob("*.nc"))
     days = [xr.open_dataset(file, decode_cf=False) for file in files]
@@ -89,6 +102,13 @@ if case == "ostia":
     moments = np.array(["2017-06-05T12", "2017-06-06T00", "2017-06-06T12", "2017-06-07T12"], "M8[ns]")
     if not np.array_equal(written.indexes["time"].to_datetimeindex(time_unit="ns").values, moments):
         complaints.append(f"time: {written.time.values}")
+    said = {"summary": "Four moments", "DOI": "10.1/2"}
+    check_group([{k: v for k, v in day.attrs.items() if k not in said} for day in days], raw_written.attrs, complaints)
+    for key, value in said.items():
+        if raw_written.attrs.get(key) != value or not raw_written.attrs["history"].splitlines()[0].count("ALTER TABLE"):
+            complaints.append(f"the cube: {key} = {raw_written.attrs.get(key)!r} after ALTER TABLE")
+    if raw_written.sst_anomaly.attrs.pop("references", None) != "none":
+        complaints.append("sst_anomaly: references are not those of ALTER TABLE")
     for name in ("analysed_sst", "sst_anomaly"):
         packed, source = raw_written[name], raw[name]
         fill = packed.attrs["_FillValue"]

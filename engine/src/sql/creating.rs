@@ -27,7 +27,7 @@ use crate::sink::CubeSink;
 use crate::source::{Location, Options};
 use crate::sql::names::{CATALOG, PUBLIC_SCHEMA, qualified, quoted};
 use crate::write::new_cube::plan_new;
-use crate::write::options::WriteOptions;
+use crate::write::options::{WriteOptions, option_name};
 use crate::write::plan::Target;
 
 /// A statement that makes a cube.
@@ -266,23 +266,6 @@ pub(super) fn with_options(options: &[SqlOption]) -> Result<Options> {
         }
     }
     Ok(read)
-}
-
-/// Options are called in any case, attributes as they are: `v.attribute.DOI`.
-fn option_name(name: &str) -> String {
-    const ATTRIBUTE: &str = "attribute.";
-    let lower = name.to_lowercase();
-    let start = lower.find(ATTRIBUTE).filter(|start| {
-        let before = lower.get(..*start);
-        before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
-    });
-    let attribute = start.and_then(|start| name.get(start + ATTRIBUTE.len()..));
-    match (start, attribute) {
-        (Some(start), Some(attribute)) => {
-            format!("{}{attribute}", &lower[..start + ATTRIBUTE.len()])
-        }
-        _ => lower,
-    }
 }
 
 /// `COPY … TO` a format of cubes; everything else is DataFusion's.

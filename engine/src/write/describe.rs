@@ -112,6 +112,7 @@ impl Description {
         };
         let claim = Claim::take(&target.sink.notes(&target.location), io).await?;
         check_unchanged(target).await?;
+        claim.check().await?;
         let (sink, location) = (Arc::clone(&target.sink), target.location.clone());
         let (cube, options) = (self.cube.clone(), self.options.clone());
         run_on(io, async move {

@@ -72,6 +72,22 @@ fn of_variable() -> impl Iterator<Item = &'static (&'static str, &'static str)> 
 /// Marks an option that is an attribute.
 const ATTRIBUTE: &str = "attribute";
 
+/// The name of an option as it is looked up: in lower case, but for the names of attributes, `v.attribute.DOI`.
+pub(crate) fn option_name(name: &str) -> String {
+    let lower = name.to_lowercase();
+    let mark = format!("{ATTRIBUTE}.");
+    let start = match lower.starts_with(&mark) {
+        true => Some(mark.len()),
+        false => lower
+            .find(&format!(".{mark}"))
+            .map(|at| at + 1 + mark.len()),
+    };
+    match start.and_then(|start| Some((lower.get(..start)?, name.get(start..)?))) {
+        Some((option, attribute)) => format!("{option}{attribute}"),
+        None => lower,
+    }
+}
+
 /// What the chunks of a cube are good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Purpose {
@@ -159,7 +175,7 @@ pub(crate) struct LayoutOptions {
 }
 
 impl WriteOptions {
-    /// Reads options; names are in lower case.
+    /// Reads options, whose names are those of [`option_name`].
     ///
     /// # Errors
     /// A value that makes no sense. Names that are not known are left to [`WriteOptions::others`].
@@ -210,7 +226,7 @@ impl WriteOptions {
             self.of_all.insert(name.to_string(), value.to_string());
             return Ok(());
         }
-        if let Some(attribute) = name.strip_prefix("attribute.") {
+        if let Some(attribute) = name.strip_prefix(&format!("{ATTRIBUTE}.")) {
             self.attributes
                 .insert(attribute.to_string(), attribute_value(value));
             return Ok(());
@@ -424,6 +440,20 @@ mod tests {
         assert_eq!(parsed.attributes["title"], "Chlorophyll");
         assert_eq!(parsed.variable_attributes["chl"]["valid_min"], 0.5);
         assert_eq!(parsed.variable_attributes["chl"]["units"], "mg m-3");
+    }
+
+    #[test]
+    fn attributes_are_called_as_they_are() {
+        for (name, expected) in [
+            ("CHUNKS", "chunks"),
+            ("Attribute.DOI", "attribute.DOI"),
+            ("V.Attribute._FillValue", "v.attribute._FillValue"),
+            ("v.attribute.A.Attribute.B", "v.attribute.A.Attribute.B"),
+            ("Attributes.DOI", "attributes.doi"),
+            ("attribute", "attribute"),
+        ] {
+            assert_eq!(option_name(name), expected);
+        }
     }
 
     #[test]

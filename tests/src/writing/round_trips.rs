@@ -16,7 +16,7 @@ struct Case {
 }
 
 const CASES: [Case; 5] = [
-    // Three files along time, and a fourth day in between.
+    // Three files along time, a fourth day in between, then other attributes.
     Case {
         name: "ostia",
         needs_data: true,
@@ -24,6 +24,7 @@ const CASES: [Case; 5] = [
             "CREATE EXTERNAL TABLE days STORED AS NETCDF LOCATION '$DATA/ostia/*.nc'",
             "CREATE TABLE lake.ostia WITH (chunks = 'time=1,lat=180,lon=360', dtype = 'int16', scale_factor = 0.01, \"analysed_sst.add_offset\" = 273.15) AS SELECT * FROM days",
             "INSERT INTO lake.ostia SELECT time - INTERVAL '12 hours' AS time, lat, lon, analysed_sst, sst_anomaly FROM days WHERE time = '2017-06-06T12:00:00'",
+            "ALTER TABLE lake.ostia SET (\"attribute.summary\" = 'Four moments', \"attribute.DOI\" = '10.1/2', \"sst_anomaly.attribute.references\" = 'none')",
         ],
     },
     Case {

@@ -59,7 +59,7 @@ const LASTING: [&str; 36] = [
 const DESCRIPTIONS: [&str; 2] = ["title", "summary"];
 
 /// Attributes that are not true any more of some of the cells, or of the same cells in another place: extents, dates,
-/// identifiers, and how the whole was stored. Names that end with `_` stand for all that start so.
+/// identifiers, and how the whole was stored. Names that end with `_` or `:` stand for all that start so.
 const OF_THE_WHOLE: [&str; 29] = [
     "_",
     "cdm_data_type",
