@@ -14,6 +14,9 @@ use crate::error::{CubeError, CubeResult, ErrorKind};
 /// Threads for fetches; they wait most of the time.
 const IO_THREADS: usize = 2;
 
+/// Threads for what blocks, such as reads of local files. Each keeps memory of its own for what it has read.
+const BLOCKING_THREADS: usize = 8;
+
 /// The runtime for input and output, carried in the session's configuration.
 #[derive(Debug, Clone)]
 pub struct IoRuntime(pub Handle);
@@ -73,6 +76,7 @@ impl IoThreads {
     pub(crate) fn start() -> io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(IO_THREADS)
+            .max_blocking_threads(BLOCKING_THREADS)
             .thread_name("graticule-io")
             .enable_all()
             .build()?;

@@ -13,6 +13,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
@@ -303,6 +304,21 @@ pub trait ArrayReader: Debug + Send + Sync {
     /// # Errors
     /// The bytes do not decode to the chunk's shape, or a checksum does not match.
     fn decode(&self, index: &[u64], chunk: EncodedChunk) -> CubeResult<RawChunk>;
+
+    /// Decodes the cells at the positions `rows` along the first dimension of what [`ArrayReader::fetch`] returned for
+    /// the same `index`, `rows` within the chunk. The shape that comes is that of the chunk but for these. `None` where
+    /// that would be no less work than to decode all of it.
+    ///
+    /// # Errors
+    /// The bytes do not decode to the chunk's shape.
+    fn decode_rows(
+        &self,
+        _index: &[u64],
+        _chunk: &EncodedChunk,
+        _rows: Range<u64>,
+    ) -> CubeResult<Option<RawChunk>> {
+        Ok(None)
+    }
 
     /// The versions of the chunks at `indices`, one each, without reading them. What was fetched
     /// between two calls that give the same token is what the token stands for.

@@ -39,6 +39,7 @@ mod netcdf_cubes;
 mod netcdf_faults;
 mod netcdf_writing;
 mod oracle;
+mod parts;
 mod places;
 mod pruning;
 mod readme;
@@ -87,6 +88,7 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     netcdf_writing::trials,
     oracle::trials,
     places::trials,
+    parts::trials,
     pruning::trials,
     readme::trials,
     samples::trials,

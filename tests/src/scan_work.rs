@@ -88,7 +88,8 @@ async fn stops_decoding() -> Result<(), Failed> {
             let dropped = work.decodes();
             tokio::time::sleep(Duration::from_millis(300)).await;
             let later = work.decodes();
-            require(later <= dropped + partitions, || {
+            // A thread that has tasks of its own looks at what comes from outside after every other one.
+            require(later <= dropped + 4 * partitions, || {
                 format!(
                     "{case}, cache {cached}: {dropped} chunks decoded at the drop, {later} later"
                 )

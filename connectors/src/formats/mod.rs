@@ -1,6 +1,7 @@
 //! The registries of formats: adding one is a module and a line in [`formats`], for one that is written
 //! another in [`sinks`]; tables of zones have a registry of their own, [`vector::table_formats`].
 
+mod blosc;
 pub(crate) mod geotiff;
 pub mod icechunk;
 pub mod levels;

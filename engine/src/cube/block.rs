@@ -25,6 +25,8 @@ pub struct Block {
     /// Cells per axis of the variable, slowest first: at least the chunk's extent. Texts may have the padded
     /// shape of a chunk at an edge of the array.
     pub shape: Vec<usize>,
+    /// Where along the slowest axis the cells begin, counted in the chunk: 0 unless only some were decoded.
+    pub first: usize,
     /// The values in C order of `shape`.
     pub values: BlockValues,
 }
@@ -42,6 +44,11 @@ impl Block {
     /// Number of cells, padding included.
     pub fn cells(&self) -> usize {
         self.shape.iter().product()
+    }
+
+    /// Number of cells of the chunk that come before the first.
+    pub(super) fn before(&self) -> usize {
+        self.shape.iter().skip(1).product::<usize>() * self.first
     }
 
     /// The values, one per cell. Copies only a constant.
@@ -151,18 +158,7 @@ impl Variable {
                 self.array.decode(index, chunk)?
             }
         };
-        let cells: usize = raw.shape.iter().product();
-        if cells != raw.values.len() {
-            return Err(CubeError::corrupt(
-                format!("chunk {index:?}"),
-                format!(
-                    "a chunk of shape {:?} has {} values",
-                    raw.shape,
-                    raw.values.len()
-                ),
-            ));
-        }
-        Ok(raw)
+        check_length(index, raw)
     }
 
     /// Decodes what [`Variable::fetch`] returned for the same `index`: masks missing values, then
@@ -171,22 +167,60 @@ impl Variable {
     /// # Errors
     /// See [`crate::source::ArrayReader::decode`]; also when the chunk is smaller than its extent.
     pub fn decode(&self, index: &[u64], chunk: Option<EncodedChunk>) -> CubeResult<Block> {
-        let extent: Vec<usize> = self
-            .region(index)
-            .iter()
-            .map(|range| (range.end - range.start) as usize)
-            .collect();
+        let extent = self.extent(index);
         let block = match chunk {
             None => Ok(self.constant(index, self.decoding.fill().clone())),
             Some(chunk) => self.decode_chunk(index, chunk),
         };
         let block = block.map_err(|error| error.within(self.field.name()))?;
+        self.check_extent(index, &block, &extent)?;
+        Ok(block)
+    }
+
+    /// As [`Variable::decode`], but only the cells at the positions `rows` along the slowest axis of the chunk. `None`
+    /// where that would be no less work.
+    ///
+    /// # Errors
+    /// See [`crate::source::ArrayReader::decode_rows`]; also when the chunk is smaller than its extent.
+    pub(crate) fn decode_rows(
+        &self,
+        index: &[u64],
+        chunk: &EncodedChunk,
+        rows: Range<u64>,
+    ) -> CubeResult<Option<Block>> {
+        if self.array.description().chunks.len() != self.axes.len() {
+            return Ok(None);
+        }
+        let (first, count) = (rows.start as usize, (rows.end - rows.start) as usize);
+        let place = |error: CubeError| error.within(self.field.name());
+        let Some(raw) = self.array.decode_rows(index, chunk, rows).map_err(place)? else {
+            return Ok(None);
+        };
+        let mut extent = self.extent(index);
+        if let Some(along) = extent.first_mut() {
+            *along = count;
+        }
+        let block = check_length(index, raw).and_then(|raw| self.block_of(raw, &extent));
+        let block = Block {
+            first,
+            ..block.map_err(place)?
+        };
+        self.check_extent(index, &block, &extent)?;
+        Ok(Some(block))
+    }
+
+    /// The lengths of [`Variable::region`].
+    fn extent(&self, index: &[u64]) -> Vec<usize> {
+        let region = self.region(index).into_iter();
+        region
+            .map(|range| (range.end - range.start) as usize)
+            .collect()
+    }
+
+    /// Has the block of the chunk at `index` all cells of `extent`?
+    fn check_extent(&self, index: &[u64], block: &Block, extent: &[usize]) -> CubeResult<()> {
         let too_small = block.shape.len() != extent.len()
-            || block
-                .shape
-                .iter()
-                .zip(&extent)
-                .any(|(have, need)| have < need);
+            || std::iter::zip(&block.shape, extent).any(|(have, need)| have < need);
         if too_small {
             return Err(CubeError::corrupt(
                 format!("{}, chunk {index:?}", self.field.name()),
@@ -196,16 +230,14 @@ impl Variable {
                 ),
             ));
         }
-        Ok(block)
+        Ok(())
     }
 
     /// The chunk at `index` when all its cells have the same value, or none.
     pub(crate) fn constant(&self, index: &[u64], value: ScalarValue) -> Block {
-        let extent = self.region(index).into_iter();
         Block {
-            shape: extent
-                .map(|range| (range.end - range.start) as usize)
-                .collect(),
+            shape: self.extent(index),
+            first: 0,
             values: BlockValues::Constant(value),
         }
     }
@@ -218,11 +250,32 @@ impl Variable {
             .map(|(chunks, index)| chunks.range(*index))
             .map(|range| (range.end - range.start) as usize)
             .collect();
-        let raw = crop(self.decode_stored(&stored_index, chunk)?, &extent)?;
-        let (values, shape) = self.decoding.apply(raw)?;
+        self.block_of(self.decode_stored(&stored_index, chunk)?, &extent)
+    }
+
+    /// The cells of `extent` in what is stored, decoded.
+    fn block_of(&self, raw: RawChunk, extent: &[usize]) -> CubeResult<Block> {
+        let (values, shape) = self.decoding.apply(crop(raw, extent)?)?;
         Ok(Block {
             shape,
+            first: 0,
             values: BlockValues::Array(values),
         })
     }
+}
+
+/// Is there a value for every cell of the shape?
+fn check_length(index: &[u64], raw: RawChunk) -> CubeResult<RawChunk> {
+    let cells: usize = raw.shape.iter().product();
+    if cells != raw.values.len() {
+        return Err(CubeError::corrupt(
+            format!("chunk {index:?}"),
+            format!(
+                "a chunk of shape {:?} has {} values",
+                raw.shape,
+                raw.values.len()
+            ),
+        ));
+    }
+    Ok(raw)
 }

@@ -98,7 +98,7 @@ pub(crate) fn cut(
     if let [block] = blocks
         && order.is_sorted()
         && let BlockValues::Array(values) = &block.values
-        && let Some(cells) = contiguous(dimensions, &block.shape)
+        && let Some(cells) = contiguous(dimensions, block)
     {
         return Ok(values.slice(cells.start, cells.end - cells.start));
     }
@@ -106,12 +106,12 @@ pub(crate) fn cut(
 }
 
 /// The cells of one block that the dimensions select, when they lie side by side in memory.
-fn contiguous(dimensions: &[Selected], shape: &[usize]) -> Option<Range<usize>> {
+fn contiguous(dimensions: &[Selected], block: &Block) -> Option<Range<usize>> {
     let mut start = 0;
     let mut count = 1;
     let mut inner_is_whole = true;
     let mut stride = 1;
-    for (dimension, length) in dimensions.iter().zip(shape).rev() {
+    for (dimension, length) in dimensions.iter().zip(&block.shape).rev() {
         let run = dimension.run()?;
         if !inner_is_whole && run.len() > 1 {
             return None;
@@ -121,6 +121,7 @@ fn contiguous(dimensions: &[Selected], shape: &[usize]) -> Option<Range<usize>> 
         count *= run.len();
         stride *= length;
     }
+    start -= block.before();
     Some(start..start + count)
 }
 
@@ -190,10 +191,11 @@ fn gather(dimensions: &[Selected], order: &[usize], blocks: &[Arc<Block>]) -> Re
             let offset = match &blocks[block].values {
                 BlockValues::Constant(_) => 0,
                 BlockValues::Array(_) => {
-                    let shape = &blocks[block].shape;
-                    at.iter()
-                        .zip(shape)
-                        .fold(0, |offset, (cell, length)| offset * length + cell.start)
+                    let block = &blocks[block];
+                    let cells = at.iter().zip(&block.shape);
+                    let offset =
+                        cells.fold(0, |offset, (cell, length)| offset * length + cell.start);
+                    offset - block.before()
                 }
             };
             output.try_extend(block, offset, offset + run.length)?;

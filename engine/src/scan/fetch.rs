@@ -6,14 +6,19 @@
 //! | of a large scan, needed by one unit      | nowhere                            | yes           |
 //! | of a large scan, shared by several units | a small cache of this execution    | no            |
 //!
-//! A chunk whose cells all have one value, or none, by statistics that are still true, is not fetched at all.
+//! A chunk whose cells all have one value, or none, by statistics that are still true, is not fetched at all. Of one
+//! that is kept nowhere only the cells are decoded that the unit needs, where its codecs can do that.
+//!
+//! The chunks of a unit are decoded by tasks of their own, so that a lone partition keeps all threads busy.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use datafusion::common::runtime::JoinSet;
+use datafusion::common::runtime::{JoinSet, SpawnedTask};
 use datafusion::common::{Result, ScalarValue};
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::runtime::Handle;
+use tokio::task::JoinError;
 
 use crate::cache::{BlockCache, BlockKey, Lookup, block_bytes};
 use crate::cube::Cube;
@@ -148,28 +153,69 @@ impl BlockSource {
 
     /// Waits for a fetch and decodes what came: the blocks of each of `variables`, in the order of
     /// [`needed_chunks`].
-    async fn finish(&self, mut fetch: Fetch, variables: &[usize]) -> Result<Vec<Vec<Arc<Block>>>> {
+    async fn finish(
+        &self,
+        mut fetch: Fetch,
+        unit: &Unit,
+        variables: &[usize],
+    ) -> Result<Vec<Vec<Arc<Block>>>> {
         let arrivals = {
             let _waiting = self.metrics.time_fetch.timer();
-            match fetch.task.join_next().await {
-                Some(Ok(arrivals)) => arrivals?,
-                Some(Err(error)) if error.is_panic() => return Err(broken(&self.cube).into()),
-                _ => return Err(interrupted(&self.cube).into()),
-            }
+            let arrivals = fetch.task.join_next().await;
+            ended(&self.cube, arrivals)??
         };
         let mut blocks: Vec<Vec<Arc<Block>>> = vec![Vec::new(); variables.len()];
-        for arrival in arrivals {
-            let position = variables
-                .iter()
-                .position(|variable| *variable == arrival.variable);
-            let block = self.block(arrival).await?;
-            // Decoding kept this task busy: let others have their turn, and a cancellation its way.
-            yield_now().await;
+        let mut add = |variable: usize, block: Arc<Block>| {
+            let position = variables.iter().position(|other| *other == variable);
             if let Some(position) = position {
                 blocks[position].push(block);
             }
+        };
+        let is_single = arrivals.len() == 1;
+        let decoding = arrivals.into_iter().map(|arrival| {
+            let (variable, rows) = (arrival.variable, self.needed_rows(unit, &arrival));
+            let source = self.clone();
+            let block = async move { source.block(arrival, rows).await };
+            (variable, block)
+        });
+        if is_single {
+            for (variable, block) in decoding {
+                add(variable, block.await?);
+                // Decoding kept this task busy: let others have their turn, and a cancellation its way.
+                yield_now().await;
+            }
+            return Ok(blocks);
         }
+        // No more than there are threads: what else there is to do need not wait for all of them.
+        let threads = Handle::current().metrics().num_workers();
+        let mut decoding = stream::iter(decoding)
+            .map(|(variable, block)| {
+                let task = SpawnedTask::spawn(block);
+                async move { (variable, task.join().await) }
+            })
+            .buffered(threads);
+        while let Some((variable, block)) = decoding.next().await {
+            add(variable, ended(&self.cube, Some(block))??);
+        }
+        drop(decoding);
         Ok(blocks)
+    }
+
+    /// The cells of a chunk that `unit` needs, as a range along the slowest axis of the chunk; `None` for all, or
+    /// where the block will be kept for others.
+    fn needed_rows(&self, unit: &Unit, arrival: &Arrival) -> Option<Range<u64>> {
+        if self.keeper(arrival.variable).is_some() {
+            return None;
+        }
+        let variable = &self.cube.variables[arrival.variable];
+        let cells = variable.chunks().first()?.range(*arrival.index.first()?);
+        let runs = &unit.axes[*variable.axes.first()?].runs;
+        let inside = |run: &Range<u64>| run.start.max(cells.start)..run.end.min(cells.end);
+        let mut parts = runs.iter().map(inside).filter(|part| !part.is_empty());
+        let first = parts.next()?;
+        let end = parts.next_back().map_or(first.end, |last| last.end);
+        let rows = first.start - cells.start..end - cells.start;
+        (rows.end - rows.start < cells.end - cells.start).then_some(rows)
     }
 
     /// Waits for a fetch: the values of each of `variables` at the cells of `unit`.
@@ -179,14 +225,15 @@ impl BlockSource {
         unit: &Unit,
         variables: &[usize],
     ) -> Result<Vec<UnitValues>> {
-        let blocks = self.finish(fetch, variables).await?;
+        let blocks = self.finish(fetch, unit, variables).await?;
         let _timer = self.metrics.time_rows.timer();
         std::iter::zip(variables, &blocks)
             .map(|(variable, blocks)| assemble(&self.cube.variables[*variable], unit, blocks))
             .collect()
     }
 
-    async fn block(&self, arrival: Arrival) -> Result<Arc<Block>> {
+    /// The block of a chunk, or only those of its cells that are at `rows` along its slowest axis.
+    async fn block(&self, arrival: Arrival, rows: Option<Range<u64>>) -> Result<Arc<Block>> {
         let Arrival {
             variable,
             index,
@@ -211,7 +258,7 @@ impl BlockSource {
             }
         };
         let Some(keeper) = self.keeper(variable) else {
-            return self.decode(variable, &index, encoded.flatten(), collected);
+            return self.decode(variable, &index, encoded.flatten(), collected, rows);
         };
         match keeper.look_up(&self.key(variable, &index)).await {
             Lookup::Hit(block) => {
@@ -234,7 +281,7 @@ impl BlockSource {
                         encoded
                     }
                 };
-                let block = self.decode(variable, &index, encoded, collected)?;
+                let block = self.decode(variable, &index, encoded, collected, None)?;
                 if self.shared[variable] {
                     self.claims.is_first(variable, &index);
                 }
@@ -252,15 +299,22 @@ impl BlockSource {
         index: &[u64],
         encoded: Option<EncodedChunk>,
         collected: Option<Collected>,
+        rows: Option<Range<u64>>,
     ) -> Result<Arc<Block>> {
         let _decoding = self.metrics.time_decode.timer();
         match encoded {
             Some(_) => self.metrics.chunks_read.add(1),
             None => self.metrics.chunks_missing.add(1),
         }
-        let block = self.cube.variables[variable]
-            .decode(index, encoded)
-            .map_err(|error| error.within(&self.cube.name))?;
+        let stored = &self.cube.variables[variable];
+        // Statistics are of whole chunks.
+        let rows = rows.filter(|_| collected.is_none());
+        let part = match (&encoded, rows) {
+            (Some(chunk), Some(rows)) => stored.decode_rows(index, chunk, rows).transpose(),
+            _ => None,
+        };
+        let block = part.unwrap_or_else(|| stored.decode(index, encoded));
+        let block = block.map_err(|error| error.within(&self.cube.name))?;
         if let (Some(collector), Some(collected)) = (&self.collector, collected) {
             collector.add(variable, index, &block, collected)?;
         }
@@ -280,7 +334,22 @@ async fn fetch(cube: &Cube, variable: usize, index: &[u64]) -> CubeResult<Option
         .map_err(|error| error.within(&cube.name))
 }
 
-pub(super) fn broken(cube: &Cube) -> CubeError {
+/// What a task has come to.
+///
+/// # Errors
+/// It panicked, or it was stopped.
+pub(super) fn ended<T>(
+    cube: &Cube,
+    outcome: Option<std::result::Result<T, JoinError>>,
+) -> CubeResult<T> {
+    match outcome {
+        Some(Ok(outcome)) => Ok(outcome),
+        Some(Err(error)) if error.is_panic() => Err(broken(cube)),
+        _ => Err(interrupted(cube)),
+    }
+}
+
+fn broken(cube: &Cube) -> CubeError {
     CubeError::corrupt(
         &cube.name,
         "a library failed on a chunk in a way it should not",
@@ -290,7 +359,7 @@ pub(super) fn broken(cube: &Cube) -> CubeError {
     )
 }
 
-pub(super) fn interrupted(cube: &Cube) -> CubeError {
+fn interrupted(cube: &Cube) -> CubeError {
     CubeError::new(
         ErrorKind::Unavailable,
         &cube.name,

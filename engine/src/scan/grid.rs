@@ -48,6 +48,33 @@ impl UnitAxis {
         }
         cells
     }
+
+    /// Selects no more than the first `count` of the selected cells, in the order of rows.
+    fn keep_first(&mut self, count: usize) {
+        let mut surplus = self.count.saturating_sub(count) as u64;
+        self.count = self.count.min(count);
+        while surplus > 0 {
+            let end = match self.reversed {
+                true => self.runs.first_mut(),
+                false => self.runs.last_mut(),
+            };
+            let Some(run) = end else { return };
+            let length = run.end - run.start;
+            if length <= surplus {
+                surplus -= length;
+                match self.reversed {
+                    true => drop(self.runs.remove(0)),
+                    false => drop(self.runs.pop()),
+                }
+            } else {
+                match self.reversed {
+                    true => run.start += surplus,
+                    false => run.end -= surplus,
+                }
+                return;
+            }
+        }
+    }
 }
 
 /// One unit: what a partition reads, decodes and emits before it asks for the next.
@@ -61,6 +88,16 @@ impl Unit {
     /// Rows of the unit before any predicate on values.
     pub(crate) fn rows(&self) -> usize {
         self.axes.iter().map(|axis| axis.count).product()
+    }
+
+    /// The unit without the cells along its slowest axis that come after the first `rows` rows.
+    pub(crate) fn leading(mut self, rows: u64) -> Unit {
+        let inner: usize = self.axes.iter().skip(1).map(|axis| axis.count).product();
+        if let Some(axis) = self.axes.first_mut() {
+            let wanted = rows.div_ceil(inner.max(1) as u64).max(1);
+            axis.keep_first(usize::try_from(wanted).unwrap_or(usize::MAX));
+        }
+        self
     }
 
     /// How many rows apart two neighbours along each axis are.
@@ -325,5 +362,22 @@ mod tests {
         );
         assert_eq!(backwards.unit(0).axes[0].cells(), [9, 8]);
         assert_eq!(backwards.unit(3).axes[0].cells(), [1]);
+    }
+
+    #[test]
+    fn a_unit_that_is_cut_keeps_its_first_rows() {
+        let mask = [true, false, true, true, false, true];
+        let rows = AxisSelection::from_mask(&BooleanBuffer::from(mask.as_slice()));
+        let chunks = vec![AxisChunks::regular(6, 6), AxisChunks::regular(3, 3)];
+        for reversed in [false, true] {
+            let selections = [rows.clone(), AxisSelection::all(3)];
+            let grid = ScanGrid::new(chunks.clone(), &selections, &[reversed, false]);
+            let all = grid.unit(0).axes[0].cells();
+            for (limit, kept) in [(1, 1), (3, 1), (4, 2), (9, 3), (10, 4), (99, 4)] {
+                let unit = grid.unit(0).leading(limit);
+                assert_eq!(unit.axes[0].cells(), all[..kept], "{limit}, {reversed}");
+                assert_eq!(unit.counts(), [kept, 3], "{limit}, {reversed}");
+            }
+        }
     }
 }

@@ -21,7 +21,7 @@ use crate::options::CubeOptions;
 use crate::runtime::io_handle;
 use crate::scan::CubeScan;
 use crate::scan::assemble::{UnitValues, needed_chunks};
-use crate::scan::fetch::{BlockSource, Fetch, broken, interrupted, over_budget};
+use crate::scan::fetch::{BlockSource, Fetch, ended, over_budget};
 use crate::scan::grid::{ScanGrid, Unit};
 use crate::scan::knowledge::{Knowledge, Verdict, Window};
 use crate::scan::metrics::ScanMetrics;
@@ -95,8 +95,8 @@ pub(crate) struct UnitReader {
     enough: Option<u64>,
     prefetch: usize,
     ahead: VecDeque<Ahead>,
-    /// Is this the only partition, and needs every unit, so that other threads may decode some ahead of it?
-    is_alone: bool,
+    /// Will every unit be needed, so that tasks of their own may decode some ahead?
+    decodes_ahead: bool,
     exhausted: bool,
     knowledge: Option<Arc<Knowledge>>,
     tightening: Option<Tightening>,
@@ -164,8 +164,7 @@ impl UnitReader {
             enough: None,
             prefetch: options.prefetch,
             ahead: VecDeque::new(),
-            is_alone: scan.partitions() == 1
-                && scan.limit.is_none()
+            decodes_ahead: scan.limit.is_none()
                 && scan.skipping.tightening.is_none()
                 && context.session_config().target_partitions() > 1,
             exhausted: false,
@@ -227,13 +226,8 @@ impl UnitReader {
                     )
                 }
                 Origin::Decoding(mut task, ahead) => {
-                    let values = match task.join_next().await {
-                        Some(Ok(values)) => values?,
-                        Some(Err(error)) if error.is_panic() => {
-                            return Err(broken(&self.scan.cube).into());
-                        }
-                        _ => return Err(interrupted(&self.scan.cube).into()),
-                    };
+                    let values = task.join_next().await;
+                    let values = ended(&self.scan.cube, values)??;
                     self.memory = ahead;
                     (values, None)
                 }
@@ -295,7 +289,7 @@ impl UnitReader {
         let fetch = self.source.start(unit, &self.variables);
         let bytes = self.unit_bytes(unit);
         let ahead = self.memory.new_empty();
-        if !self.is_alone || bytes > MOST_BYTES_AHEAD || ahead.try_grow(bytes).is_err() {
+        if !self.decodes_ahead || bytes > MOST_BYTES_AHEAD || ahead.try_grow(bytes).is_err() {
             return Origin::Chunks(fetch);
         }
         let source = self.source.clone();
@@ -326,6 +320,10 @@ impl UnitReader {
             let Some(mask) = self.cell_mask(&unit)? else {
                 self.skip(number, &unit);
                 continue;
+            };
+            let unit = match (self.enough, &mask) {
+                (Some(enough), None) => unit.leading(enough),
+                _ => unit,
             };
             if self.enough.is_some() {
                 let rows = mask

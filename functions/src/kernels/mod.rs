@@ -17,6 +17,8 @@
 //! Ranks need all values of a group: [`series`] keeps them as keys, [`select`] and [`select_columns`] find
 //! the one at a rank. [`window`] computes window functions over many series at once.
 //!
+//! [`unshuffle`] is about stored bytes: it undoes what helped to compress them.
+//!
 //! Every loop is compiled for the instruction sets in [`dispatch`] and chosen at run time. Loops are
 //! plain Rust over arrays of sixteen lanes, which the compiler turns into vector instructions.
 
@@ -36,6 +38,7 @@ pub mod runs;
 pub mod select;
 pub mod select_columns;
 pub mod series;
+pub mod unshuffle;
 pub mod validity;
 pub mod window;
 

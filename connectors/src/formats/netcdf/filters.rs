@@ -15,10 +15,10 @@ use std::sync::LazyLock;
 use graticule_engine::error::{CubeError, CubeResult};
 use hdf5_reader::FilterRegistry;
 use hdf5_reader::messages::filter_pipeline::FilterDescription;
-use zarrs::array::codec::{blosc_decompress_bytes, blosc_validate};
 
 use super::bitshuffle;
 use super::file::{damaged, library_error};
+use crate::formats::blosc;
 
 /// Numbers of filters, as The HDF Group registers them.
 mod number {
@@ -86,10 +86,7 @@ fn undo_one(
         number::BZIP2 => {
             read_up_to(bzip2::read::BzDecoder::new(bytes), limit).map_err(|error| cannot(&error))
         }
-        number::BLOSC => blosc_validate(bytes)
-            .filter(|size| *size <= limit)
-            .and_then(|size| blosc_decompress_bytes(bytes, size, 1).ok())
-            .ok_or_else(|| cannot(&"not a Blosc buffer")),
+        number::BLOSC => blosc::decompress(bytes, limit as u64).map_err(|cause| cannot(&cause)),
         number::LZ4 => bitshuffle::undo_lz4(bytes, limit).map_err(|error| cannot(&error)),
         number::BITSHUFFLE => {
             bitshuffle::undo(bytes, &filter.client_data, limit).map_err(|error| cannot(&error))

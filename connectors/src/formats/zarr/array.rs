@@ -7,6 +7,7 @@
 //!  versions  of the objects that hold the chunks, see crate::versions
 //! ```
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -187,6 +188,11 @@ fn decoding(
     })
 }
 
+fn damaged(place: &str, cause: &str) -> CubeError {
+    CubeError::corrupt(place, format!("the chunk cannot be decoded: {cause}"))
+        .remedy("copy the chunk again from its source")
+}
+
 #[async_trait]
 impl ArrayReader for ZarrArray {
     fn description(&self) -> &ArrayDescription {
@@ -220,17 +226,38 @@ impl ArrayReader for ZarrArray {
             payload => return payload.into_values(&self.description().name),
         };
         let decoding = self.decoding()?;
-        let key = self.key(decoding, index);
-        let place = self.place(&key, index);
+        let place = self.place(&self.key(decoding, index), index);
         let shape = self.stored_shape(decoding, index, &place)?;
-        let values = decoding.decoder.decode(&encoded, &shape).map_err(|cause| {
-            CubeError::corrupt(&place, format!("the chunk cannot be decoded: {cause}"))
-                .remedy("copy the chunk again from its source")
-        })?;
+        let values = decoding.decoder.decode(&encoded, &shape);
+        let values = values.map_err(|cause| damaged(&place, &cause))?;
         Ok(RawChunk {
             values,
             shape: shape.iter().map(|size| *size as usize).collect(),
         })
+    }
+
+    fn decode_rows(
+        &self,
+        index: &[u64],
+        chunk: &EncodedChunk,
+        rows: Range<u64>,
+    ) -> CubeResult<Option<RawChunk>> {
+        let Payload::Encoded(encoded) = &chunk.payload else {
+            return Ok(None);
+        };
+        let decoding = self.decoding()?;
+        let place = self.place(&self.key(decoding, index), index);
+        let mut shape = self.stored_shape(decoding, index, &place)?;
+        let Some(values) = decoding.decoder.decode_rows(encoded, &shape, rows.clone()) else {
+            return Ok(None);
+        };
+        if let Some(count) = shape.first_mut() {
+            *count = rows.end - rows.start;
+        }
+        Ok(Some(RawChunk {
+            values: values.map_err(|cause| damaged(&place, &cause))?,
+            shape: shape.iter().map(|size| *size as usize).collect(),
+        }))
     }
 
     async fn versions(&self, indices: &[Vec<u64>]) -> CubeResult<Vec<ChunkVersion>> {

@@ -275,6 +275,16 @@ pub(super) fn describe(codecs: &[Codec]) -> String {
     }
 }
 
+/// Are the cells stored as they are in memory, in Blosc frames?
+pub(super) fn are_numbers_in_blosc(codecs: &[Codec]) -> bool {
+    let [bytes, blosc] = codecs else {
+        return false;
+    };
+    let is_big = bytes.configuration.get("endian") == Some(&json!("big"));
+    let is_native = is_big == cfg!(target_endian = "big");
+    bytes.name == "bytes" && is_native && plain_name(&blosc.name) == "blosc"
+}
+
 /// Puts the codecs together. The error is its cause in words.
 pub(super) fn pipeline(codecs: &[Codec]) -> Result<CodecChain, String> {
     register();

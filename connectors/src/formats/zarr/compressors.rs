@@ -8,6 +8,7 @@ use std::io::{self, Read};
 use super::decode_only::Decompress;
 use super::decoding::LARGEST_CHUNK;
 use super::gdeflate;
+use crate::formats::blosc;
 
 /// Decompresses up to the length that is expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub(super) enum Compressor {
     Lz4,
     /// See [`gdeflate`].
     Gdeflate,
+    /// See [`blosc`]. Everything that decoding needs stands in the header of each frame.
+    Blosc,
 }
 
 impl Compressor {
@@ -32,6 +35,7 @@ impl Compressor {
             "bz2" => Self::Bzip2,
             "lz4" => Self::Lz4,
             "gdeflate" => Self::Gdeflate,
+            "blosc" => Self::Blosc,
             _ => return None,
         })
     }
@@ -48,6 +52,7 @@ impl Decompress for Compressor {
             Self::Zlib => read_up_to(limit, expected, flate2::read::ZlibDecoder::new(encoded)),
             Self::Bzip2 => read_up_to(limit, expected, bzip2::read::BzDecoder::new(encoded)),
             Self::Lz4 => return lz4(encoded, limit),
+            Self::Blosc => return blosc::decompress(encoded, limit),
             Self::Gdeflate => {
                 let decompressed = gdeflate::decompress(encoded, limit);
                 return decompressed.map_err(|_| "it is not GDeflate data".to_string());
@@ -86,6 +91,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::io::Write;
 
+    use zarrs::array::codec::{BloscCompressor, BloscShuffleMode, blosc_compress_bytes};
+
     use super::*;
 
     /// A frame that holds `length` zeros.
@@ -111,6 +118,11 @@ mod tests {
                 writer.finish().unwrap()
             }
             Compressor::Lz4 => lz4_flex::block::compress_prepend_size(&zeros),
+            Compressor::Blosc => {
+                let mode = BloscShuffleMode::Shuffle;
+                let level = 5.try_into().unwrap();
+                blosc_compress_bytes(&zeros, level, mode, 4, BloscCompressor::LZ4, 0, 1).unwrap()
+            }
             // No encoder is at hand; the tests of the program read chunks of another.
             Compressor::Gdeflate => Vec::new(),
         }
@@ -118,7 +130,7 @@ mod tests {
 
     #[test]
     fn nothing_decompresses_to_more_than_was_promised() {
-        let all = ["zstd", "gzip", "zlib", "bz2", "lz4"];
+        let all = ["zstd", "gzip", "zlib", "bz2", "lz4", "blosc"];
         for compressor in all.map(|name| Compressor::of(name).unwrap()) {
             let frame = compressed(compressor, 1_000_000);
             let decode = |expected| compressor.decompress(&frame, expected);

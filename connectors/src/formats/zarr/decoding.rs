@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::num::NonZeroU64;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
 
@@ -18,9 +19,10 @@ use zarrs::array::{
 };
 use zarrs::metadata::v3::MetadataV3;
 
-use super::codecs::{Codec, pipeline};
+use super::codecs::{Codec, are_numbers_in_blosc, pipeline};
 use super::data_type::CellType;
 use super::values::values_of;
+use crate::formats::blosc;
 
 /// The largest chunk that is decoded, in bytes.
 pub(super) const LARGEST_CHUNK: u64 = 2 << 30;
@@ -32,6 +34,8 @@ pub(super) struct Decoder {
     chain: CodecChain,
     data_type: DataType,
     fill_value: FillValue,
+    /// Can a part of a chunk be decoded alone?
+    has_parts: bool,
 }
 
 impl Decoder {
@@ -49,6 +53,7 @@ impl Decoder {
             fill_value: codec_fill_value(&data_type, fill_value),
             chain,
             data_type,
+            has_parts: matches!(cell, CellType::Number(_)) && are_numbers_in_blosc(codecs),
         })
     }
 
@@ -82,6 +87,29 @@ impl Decoder {
             ));
         }
         Ok(values)
+    }
+
+    /// Decodes the cells of a chunk of `shape` at the positions `rows` along its first dimension. `None` where that is
+    /// no less work than to decode all of them. The error is its cause in words.
+    pub(super) fn decode_rows(
+        &self,
+        encoded: &Bytes,
+        shape: &[u64],
+        rows: Range<u64>,
+    ) -> Option<Result<ArrayRef, String>> {
+        if !self.has_parts || self.check_size(shape).is_err() {
+            return None;
+        }
+        let (count, inner) = shape.split_first()?;
+        let row_cells = inner.iter().product::<u64>();
+        let row_bytes = row_cells * self.cell.cell_bytes();
+        let part = (rows.start * row_bytes) as usize..(rows.end * row_bytes) as usize;
+        let decoded = blosc::decompress_part(encoded, count * row_bytes, part)?;
+        let cells = ((rows.end - rows.start) * row_cells) as usize;
+        Some(decoded.and_then(|bytes| {
+            let bytes = ArrayBytes::Fixed(Cow::Owned(bytes));
+            values_of(&self.cell, bytes, encoded, cells)
+        }))
     }
 
     /// Bytes that a chunk of `shape` has as stored, where that does not depend on its values.

@@ -14,9 +14,9 @@
 //!
 //! | codecs | decoded by | tested with chunks of |
 //! |---|---|---|
-//! | `bytes`, `transpose`, `blosc`, `crc32c`, `shuffle`, `fletcher32`, `adler32` | zarrs | zarr-python, numcodecs |
+//! | `bytes`, `transpose`, `crc32c`, `shuffle`, `fletcher32`, `adler32` | zarrs | zarr-python, numcodecs |
 //! | `sharding_indexed` | `shards`; behind or inside of other codecs zarrs | zarr-python |
-//! | `gzip`, `zstd`, `zlib`, `bz2`, `lz4` | `compressors` | zarr-python, numcodecs |
+//! | `gzip`, `zstd`, `zlib`, `bz2`, `lz4`, `blosc` | `compressors` | zarr-python, numcodecs |
 //! | `zarrs.gdeflate` | `gdeflate` | the encoder that zarrs uses, stored in the tests |
 //! | `delta`, `fixedscaleoffset`, `astype`, `quantize`, `bitround` | `filters` | numcodecs |
 //! | `packbits` of v3; of numcodecs | `packbits` | NumPy by the specification; numcodecs |

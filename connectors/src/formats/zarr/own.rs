@@ -10,7 +10,6 @@ use zarrs::array::codec::api::{
     CodecRuntimePluginV3, CodecRuntimeRegistryHandleV3, register_codec_v3,
 };
 use zarrs::array::codec::{Crc32cCodec, Crc32cCodecConfiguration};
-use zarrs::metadata::v3::MetadataV3;
 
 use super::compressors::Compressor;
 use super::decode_only::{Decompressor, Undo, Undoer, Unpack, Unpacker};
@@ -45,8 +44,6 @@ pub(super) fn own_codec(
     Some(match name {
         "packbits" if is_numcodecs => Ok(undoer(PackedBooleans)),
         "packbits" => PackBits::of(configuration).map(unpacker),
-        // Everything that decoding needs stands in the header of each chunk.
-        "blosc" if is_numcodecs => blosc(),
         "crc32c" if is_numcodecs => crc32c(configuration),
         "zfp" => Zfp::of(configuration).map(unpacker),
         "zfpy" => Ok(unpacker(Zfp::with_header())),
@@ -82,14 +79,6 @@ fn unpacker(codec: impl Unpack) -> ZarrsCodec {
 
 fn undoer(codec: impl Undo) -> ZarrsCodec {
     ZarrsCodec::ArrayToArray(Arc::new(Undoer(codec)))
-}
-
-/// Everything that decoding needs stands in the header of each chunk.
-fn blosc() -> Result<ZarrsCodec, String> {
-    let any = json!({"name": "blosc", "configuration":
-        {"cname": "lz4", "clevel": 5, "shuffle": "noshuffle", "blocksize": 0}});
-    let any: MetadataV3 = serde_json::from_value(any).map_err(|error| error.to_string())?;
-    ZarrsCodec::from_metadata(&any).map_err(|error| error.to_string())
 }
 
 /// zarrs has this codec, but does not find it. The checksum stands at the end, unless told otherwise.

@@ -1,6 +1,7 @@
 //! One variable of several files as one array: a chunk of it is a chunk of one of the files.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
@@ -49,6 +50,16 @@ impl ArrayReader for Concatenated {
     fn decode(&self, index: &[u64], chunk: EncodedChunk) -> CubeResult<RawChunk> {
         let (part, index) = self.locate(index)?;
         part.decode(&index, chunk)
+    }
+
+    fn decode_rows(
+        &self,
+        index: &[u64],
+        chunk: &EncodedChunk,
+        rows: Range<u64>,
+    ) -> CubeResult<Option<RawChunk>> {
+        let (part, index) = self.locate(index)?;
+        part.decode_rows(&index, chunk, rows)
     }
 
     async fn versions(&self, indices: &[Vec<u64>]) -> CubeResult<Vec<ChunkVersion>> {
