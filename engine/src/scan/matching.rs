@@ -123,6 +123,26 @@ impl MatchingUnits {
 
     /// The next unit and its matching pieces, which may be none. `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<(UnitRows, MatchingPieces)>> {
+        let Some((mut unit, mask)) = self.early().await? else {
+            return Ok(None);
+        };
+        let matching = self.matching_pieces(&unit, mask.as_ref())?;
+        self.late(&mut unit, !matching.is_empty()).await?;
+        Ok(Some((unit, matching)))
+    }
+
+    /// The next unit and which of its rows match, all where there is no mask. `None` at the end.
+    pub(crate) async fn next_whole(&mut self) -> Result<Option<(UnitRows, Option<BooleanBuffer>)>> {
+        let Some((mut unit, mask)) = self.early().await? else {
+            return Ok(None);
+        };
+        let matches = mask.as_ref().is_none_or(|mask| mask.count_set_bits() > 0);
+        self.late(&mut unit, matches).await?;
+        Ok(Some((unit, mask)))
+    }
+
+    /// The next unit with its early variables, and the rows that the predicate leaves.
+    async fn early(&mut self) -> Result<Option<(UnitRows, Option<BooleanBuffer>)>> {
         let Some(UnitCells {
             unit, mask, values, ..
         }) = self.reader.next().await?
@@ -139,16 +159,20 @@ impl MatchingUnits {
             .collect();
         let mut unit = UnitRows::new(&cube, unit, axes.into_iter())?;
         self.add(&mut unit, &self.early, values);
-        let matching = self.matching_pieces(&unit, mask.as_ref())?;
-        if matching.is_empty() {
+        Ok(Some((unit, mask)))
+    }
+
+    /// Reads the late variables of a unit, where it has a matching row.
+    async fn late(&mut self, unit: &mut UnitRows, matches: bool) -> Result<()> {
+        if !matches {
             self.reader.skip_later(unit.unit());
         } else if !self.late.is_empty() {
             let values = self.reader.read(unit.unit(), &self.late).await?;
-            self.add(&mut unit, &self.late, values);
+            self.add(unit, &self.late, values);
         }
         // Decoding kept this task busy for up to a chunk: let others of the runtime have their turn.
         yield_now().await;
-        Ok(Some((unit, matching)))
+        Ok(())
     }
 
     /// The rows of a piece that a filter which tightens still leaves, of those in `mask`: `None` where

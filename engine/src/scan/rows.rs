@@ -136,6 +136,12 @@ impl UnitRows {
     pub(crate) fn counts(&self) -> &[usize] {
         &self.counts
     }
+
+    /// The values of a column of the table, and the axes they run along, ascending; `None` where it was not read.
+    pub(crate) fn values(&self, column: usize) -> Option<(&UnitValues, &[usize])> {
+        let column = self.columns.get(&column)?;
+        Some((&column.values, &column.axes))
+    }
 }
 
 impl RowMaker {

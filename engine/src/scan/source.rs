@@ -104,6 +104,14 @@ impl CubeScan {
         self
     }
 
+    /// The same scan by one worker.
+    pub(crate) fn by_one(&self) -> Self {
+        Self {
+            partitions: 1,
+            ..self.clone()
+        }
+    }
+
     /// Number of workers.
     pub(crate) fn partitions(&self) -> usize {
         self.partitions
@@ -159,7 +167,7 @@ impl CubeScan {
     }
 
     /// Is every row that the axes select part of the output?
-    fn is_exact(&self) -> bool {
+    pub(crate) fn is_exact(&self) -> bool {
         self.predicate.rows.is_none()
             && self.predicate.planes.is_empty()
             && self.sample.is_none()

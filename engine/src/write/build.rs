@@ -1,9 +1,9 @@
 //! Makes a cube: computes box after box, and writes each as it comes.
 //!
 //! ```text
-//!  worker   query of a box ─▶ rows ─▶ cells ─▶ stored numbers ─▶ encoded objects      as many as threads
-//!                                                                   │ put, while the next is encoded
-//!                                                                   ▼
+//!  worker   query of a box ─▶ blocks or rows ─▶ cells ─▶ stored numbers ─▶ encoded objects      as many as threads
+//!                                                                             │ put, while the next is encoded
+//!                                                                             ▼
 //!  when all objects of the box are in the store: a note that it is done
 //!  when all boxes are done: commit, and everybody sees the cube
 //! ```
@@ -30,8 +30,10 @@ use super::notes::{Build, BuildNotes};
 use super::objects::{self, cut, objects_in, within};
 use super::place::BoxCells;
 use super::plan::{Target, WritePlan};
+use super::scanned::BlockScan;
 use super::statistics::WrittenStatistics;
 use crate::error::{CubeError, CubeResult, ErrorKind};
+use crate::options::CubeOptions;
 use crate::progress::QueryProgress;
 use crate::runtime::{io_handle, run_on, yield_now};
 use crate::sink::CubeWriter;
@@ -330,6 +332,12 @@ impl Work {
             .iter()
             .map(|variable| variable.data_type.clone())
             .collect();
+        let names: Vec<&str> = plan
+            .draft
+            .variables
+            .iter()
+            .map(|variable| plan.draft.cube.arrays[variable.array].name.as_str())
+            .collect();
         let mut cells = BoxCells::new(&coordinates, &types)?;
         for layer in plan
             .draft
@@ -339,8 +347,16 @@ impl Work {
         {
             let query = query_of_box(&layer.query, &plan.draft.dimensions, ranges)?;
             let physical = self.state.create_physical_plan(&query).await?;
-            let mut rows = execute_stream(physical, Arc::clone(&context))?;
             cells.next_layer();
+            let options = CubeOptions::of(self.state.config_options());
+            if let Ok(scan) = BlockScan::of(&physical, coordinates.len(), &options)? {
+                let mut blocks = scan.open(&context)?;
+                while blocks.add_next(&names, &mut cells).await? {
+                    yield_now().await;
+                }
+                continue;
+            }
+            let mut rows = execute_stream(physical, Arc::clone(&context))?;
             while let Some(batch) = rows.next().await {
                 cells.add(&batch?)?;
                 yield_now().await;

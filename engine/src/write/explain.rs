@@ -5,7 +5,9 @@ use datafusion::physical_plan::displayable;
 
 use super::boxes::query_of_box;
 use super::plan::WritePlan;
+use super::scanned::BlockScan;
 use crate::bytes::format_bytes;
+use crate::options::CubeOptions;
 
 impl WritePlan {
     /// Rows of a kind of plan and its text.
@@ -18,10 +20,16 @@ impl WritePlan {
         for layer in &self.draft.layers {
             let query = query_of_box(&layer.query, &self.draft.dimensions, &ranges)?;
             let physical = self.draft.state.create_physical_plan(&query).await?;
+            let options = CubeOptions::of(self.draft.state.config_options());
+            let as_blocks = BlockScan::of(&physical, self.draft.dimensions.len(), &options)?;
+            let place = match as_blocks {
+                Ok(_) => "place as blocks".to_string(),
+                Err(reason) => format!("place as rows because: {reason}"),
+            };
             let text = displayable(physical.as_ref()).indent(false).to_string();
             rows.push((
                 "physical_plan of a box".to_string(),
-                text.trim_end().to_string(),
+                format!("{place}\n{}", text.trim_end()),
             ));
         }
         Ok(rows)

@@ -14,6 +14,7 @@
 //! the boxes that are missing.
 
 pub(crate) mod amend;
+mod axis_places;
 mod boxes;
 pub(crate) mod build;
 mod carry;
@@ -36,5 +37,6 @@ mod objects;
 pub(crate) mod options;
 mod place;
 pub(crate) mod plan;
+mod scanned;
 pub(crate) mod statistics;
 pub(crate) mod vacuum;

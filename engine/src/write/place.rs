@@ -5,15 +5,13 @@
 //!          t0   a   x  │ 1.0    ─▶    [1.0, 1.5, …]  and a bit per cell: seen, not missing
 //!          t0   a   y  │ 1.5
 //! ```
-//! Rows may come in any order. Where they come in that of the cells, as they do from scans and aggregates
-//! of grids, whole batches are copied at once. A coordinate column that repeats from batch to batch, as
-//! the inner axes of a scan do, is looked up once.
+//! A block of a grid, as a scan reads it, comes as it is: a run of its innermost axis is a run of cells. Other
+//! rows may come in any order. Where they come in that of the cells, as they do from scans and aggregates
+//! of grids, whole batches are copied at once.
 
-use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::types::{Float64Type, Int64Type, UInt64Type};
 use arrow::array::{
     Array, ArrayData, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray, make_array,
 };
@@ -24,167 +22,9 @@ use arrow::util::bit_mask::set_bits;
 use arrow::util::display::array_value_to_string;
 use datafusion::common::{DataFusionError, Result, internal_datafusion_err};
 
+use super::axis_places::{AxisPlaces, Positions};
 use super::fit::fitted;
 use crate::error::CubeError;
-
-/// Coordinate columns of which the positions are kept.
-const REMEMBERED: usize = 8;
-
-/// The coordinates of one dimension of a box.
-#[derive(Debug)]
-struct AxisPlaces {
-    name: String,
-    keys: Keys,
-    remembered: VecDeque<(ArrayRef, Positions)>,
-}
-
-/// Values of a coordinate column as what tells them apart.
-#[derive(Debug, PartialEq)]
-enum Keys {
-    Bits(Vec<u64>, HashMap<u64, u32>),
-    Texts(HashMap<String, u32>),
-}
-
-/// The positions of a column's rows along a dimension of the box.
-#[derive(Debug, Clone)]
-enum Positions {
-    Constant(u32),
-    Each(Arc<Vec<u32>>),
-}
-
-impl AxisPlaces {
-    fn new(name: &str, coordinates: &ArrayRef) -> Result<Self> {
-        let keys = match coordinates.data_type() {
-            DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 => {
-                let texts = cast(coordinates, &DataType::Utf8)?;
-                let texts = texts
-                    .as_string::<i32>()
-                    .iter()
-                    .flatten()
-                    .map(str::to_string);
-                Keys::Texts(texts.zip(0..).collect())
-            }
-            _ => {
-                let bits = bits(coordinates)?;
-                let places = bits.iter().copied().zip(0..).collect();
-                Keys::Bits(bits, places)
-            }
-        };
-        Ok(Self {
-            name: name.to_string(),
-            keys,
-            remembered: VecDeque::new(),
-        })
-    }
-
-    fn positions(&mut self, column: &ArrayRef) -> Result<Positions> {
-        let is_same = |known: &ArrayRef| {
-            let (known, column) = (known.to_data(), column.to_data());
-            known.ptr_eq(&column)
-        };
-        if let Some((_, positions)) = self.remembered.iter().find(|(known, _)| is_same(known)) {
-            return Ok(positions.clone());
-        }
-        if column.null_count() > 0 {
-            return Err(
-                CubeError::invalid("", format!("a row has no {}", self.name))
-                    .remedy(format!("say WHERE {} IS NOT NULL", self.name))
-                    .into(),
-            );
-        }
-        let positions = self.look_up(column)?;
-        self.remembered
-            .push_front((Arc::clone(column), positions.clone()));
-        self.remembered.truncate(REMEMBERED);
-        Ok(positions)
-    }
-
-    fn look_up(&self, column: &ArrayRef) -> Result<Positions> {
-        let unknown = |row: usize| -> DataFusionError {
-            let value = array_value_to_string(column, row).unwrap_or_default();
-            let cause = format!(
-                "{} = {value} is not among the coordinates found before",
-                self.name
-            );
-            CubeError::invalid("", cause)
-                .remedy("leave functions that give another answer each time out of the query")
-                .into()
-        };
-        match &self.keys {
-            Keys::Texts(places) => {
-                let texts = cast(column, &DataType::Utf8)?;
-                let texts: &StringArray = texts.as_string::<i32>();
-                let found = texts
-                    .iter()
-                    .flatten()
-                    .enumerate()
-                    .map(|(row, text)| places.get(text).copied().ok_or_else(|| unknown(row)));
-                Ok(Positions::Each(Arc::new(found.collect::<Result<_>>()?)))
-            }
-            Keys::Bits(coordinates, places) => {
-                let values = bits(column)?;
-                let Some(first) = values.first() else {
-                    return Ok(Positions::Each(Arc::default()));
-                };
-                let find = |row: usize, value: u64| {
-                    places.get(&value).copied().ok_or_else(|| unknown(row))
-                };
-                if values.iter().all(|value| value == first) {
-                    return Ok(Positions::Constant(find(0, *first)?));
-                }
-                let mut positions = Vec::with_capacity(values.len());
-                // The same as before, or the next one, more often than not.
-                let mut last = find(0, *first)?;
-                for (row, value) in values.into_iter().enumerate() {
-                    if coordinates[last as usize] != value {
-                        last = match coordinates.get(last as usize + 1) {
-                            Some(next) if *next == value => last + 1,
-                            _ => find(row, value)?,
-                        };
-                    }
-                    positions.push(last);
-                }
-                Ok(Positions::Each(Arc::new(positions)))
-            }
-        }
-    }
-}
-
-/// Numbers as bits that are equal when the numbers are: −0 is 0.
-fn bits(array: &ArrayRef) -> Result<Vec<u64>> {
-    let whole = match array.data_type() {
-        DataType::Date32 | DataType::Time32(_) => {
-            cast(&cast(array, &DataType::Int32)?, &DataType::Int64)?
-        }
-        DataType::Float32 | DataType::Float64 => {
-            let values = cast(array, &DataType::Float64)?;
-            let values = values.as_primitive::<Float64Type>().values().iter();
-            return Ok(values.map(|value| (value + 0.0).to_bits()).collect());
-        }
-        other if other.is_integer() || other.is_temporal() || *other == DataType::Boolean => {
-            let wide = match other {
-                DataType::UInt64 => DataType::UInt64,
-                _ => DataType::Int64,
-            };
-            cast(array, &wide)?
-        }
-        other => {
-            return Err(CubeError::unsupported(
-                "",
-                format!("a dimension cannot be of type {other}"),
-            )
-            .remedy("cast it to a number, a time or a text")
-            .into());
-        }
-    };
-    Ok(match whole.data_type() {
-        DataType::UInt64 => whole.as_primitive::<UInt64Type>().values().to_vec(),
-        _ => {
-            let values = whole.as_primitive::<Int64Type>().values().iter();
-            values.map(|value| value.cast_unsigned()).collect()
-        }
-    })
-}
 
 /// One variable of a box.
 #[derive(Debug)]
@@ -204,6 +44,18 @@ enum Values {
     },
     Truths(CellBits),
     Texts(Vec<Option<String>>),
+}
+
+/// Cells at all combinations of the coordinates of some axes, in C order of these.
+pub(super) struct GridBlock<'a> {
+    /// Cells along each axis.
+    pub(super) counts: &'a [usize],
+    /// Per dimension of the box the axis of the block that it is, and the coordinates of the block along it.
+    pub(super) coordinates: Vec<(usize, ArrayRef)>,
+    /// The variables: name, and a value per cell.
+    pub(super) values: Vec<(&'a str, ArrayRef)>,
+    /// The cells that count; `None` for all.
+    pub(super) mask: Option<&'a BooleanBuffer>,
 }
 
 /// The cells of a box while they are being filled.
@@ -286,32 +138,92 @@ impl BoxCells {
                 }
             }
         }
-        let runs = runs(&cells);
-        for run in &runs {
+        let schema = batch.schema_ref();
+        let values = batch.columns().iter().skip(self.axes.len());
+        let names = schema.fields().iter().skip(self.axes.len());
+        let values = values.zip(names.map(|field| field.name().as_str()));
+        let runs = runs(cells.into_iter().map(Some));
+        self.put(&runs, values, |axis, row| (batch.column(axis), row))
+    }
+
+    /// Puts the cells of a block of a grid into their places.
+    ///
+    /// # Errors
+    /// Those of [`BoxCells::add`].
+    pub(super) fn add_block(&mut self, block: &GridBlock<'_>) -> Result<()> {
+        let mut offsets: Vec<Vec<Option<usize>>> = block
+            .counts
+            .iter()
+            .map(|count| vec![Some(0); *count])
+            .collect();
+        let dimensions = self.axes.iter_mut().zip(&self.strides);
+        for ((places, stride), (axis, coordinates)) in dimensions.zip(&block.coordinates) {
+            let positions = match (places.positions(coordinates), block.mask) {
+                (Err(error), None) => return Err(error),
+                // Perhaps of cells that do not count.
+                (Err(_), Some(_)) => places.find(coordinates)?,
+                (Ok(positions), _) => {
+                    let all = (0..coordinates.len()).map(|cell| Some(positions.at(cell)));
+                    all.collect()
+                }
+            };
+            for (offset, position) in offsets[*axis].iter_mut().zip(positions) {
+                *offset = offset
+                    .zip(position)
+                    .map(|(offset, position)| offset + stride * position);
+            }
+        }
+        let mut runs = runs_of_block(&offsets);
+        if let Some(mask) = block.mask {
+            runs = runs.iter().flat_map(|run| run.within(mask)).collect();
+            let placed: usize = runs.iter().map(|run| run.length).sum();
+            if placed != mask.count_set_bits() {
+                for (places, (_, coordinates)) in self.axes.iter_mut().zip(&block.coordinates) {
+                    places.positions(coordinates)?;
+                }
+            }
+        }
+        let strides: Vec<usize> = (0..block.counts.len())
+            .map(|axis| block.counts[axis + 1..].iter().product())
+            .collect();
+        let values = block.values.iter().map(|(name, values)| (values, *name));
+        self.put(&runs, values, |dimension, row| {
+            let (axis, coordinates) = &block.coordinates[dimension];
+            (coordinates, row / strides[*axis] % block.counts[*axis])
+        })
+    }
+
+    /// Puts rows into their cells. `coordinate` says where the coordinate of a dimension and a row stands.
+    fn put<'a>(
+        &mut self,
+        runs: &[Run],
+        values: impl Iterator<Item = (&'a ArrayRef, &'a str)>,
+        coordinate: impl Fn(usize, usize) -> (&'a ArrayRef, usize),
+    ) -> Result<()> {
+        for run in runs {
             if self.seen.has_any(run.cells()) {
-                return Err(self.twice(run, batch));
+                return Err(self.twice(run, coordinate));
             }
             self.seen.set(run.cells(), true);
         }
-        let schema = batch.schema_ref();
-        let values = batch
-            .columns()
-            .iter()
-            .zip(schema.fields())
-            .skip(self.axes.len());
-        for (column, (values, field)) in self.columns.iter_mut().zip(values) {
-            column.put(&runs, &fitted(values, &column.data_type, field.name())?)?;
+        for (column, (values, name)) in self.columns.iter_mut().zip(values) {
+            column.put(runs, &fitted(values, &column.data_type, name)?)?;
         }
         Ok(())
     }
 
-    fn twice(&self, run: &Run, batch: &RecordBatch) -> DataFusionError {
+    fn twice<'a>(
+        &self,
+        run: &Run,
+        coordinate: impl Fn(usize, usize) -> (&'a ArrayRef, usize),
+    ) -> DataFusionError {
         let again = run
             .cells()
             .position(|cell| self.seen.has_any(cell..cell + 1));
         let row = run.row + again.unwrap_or(0);
-        let coordinates = self.axes.iter().zip(batch.columns()).map(|(axis, column)| {
-            let value = array_value_to_string(column, row).unwrap_or_default();
+        let coordinates = self.axes.iter().enumerate().map(|(dimension, axis)| {
+            let (column, at) = coordinate(dimension, row);
+            let value = array_value_to_string(column, at).unwrap_or_default();
             format!("{} = {value}", axis.name)
         });
         let coordinates: Vec<String> = coordinates.collect();
@@ -355,19 +267,69 @@ impl Run {
     fn cells(&self) -> Range<usize> {
         self.first..self.first + self.length
     }
+
+    /// The parts of which the rows are in `mask`.
+    fn within(&self, mask: &BooleanBuffer) -> Vec<Run> {
+        let mask = mask.slice(self.row, self.length);
+        let parts = mask.set_slices().map(|(start, end)| Run {
+            first: self.first + start,
+            row: self.row + start,
+            length: end - start,
+        });
+        parts.collect()
+    }
+
+    /// Adds a run that comes after the others.
+    fn push(self, runs: &mut Vec<Run>) {
+        match runs.last_mut() {
+            Some(last)
+                if last.first + last.length == self.first && last.row + last.length == self.row =>
+            {
+                last.length += self.length;
+            }
+            _ => runs.push(self),
+        }
+    }
 }
 
-/// The runs in which the rows with these cells come.
-fn runs(cells: &[usize]) -> Vec<Run> {
+/// The runs of a block, given what each cell of an axis adds to the place of its rows; `None` for cells without a place.
+fn runs_of_block(offsets: &[Vec<Option<usize>>]) -> Vec<Run> {
+    let Some((inner, outer)) = offsets.split_last() else {
+        return runs([Some(0)]);
+    };
+    let inner_runs = runs(inner.iter().copied());
+    let mut outer_cells = vec![Some(0)];
+    for along in outer {
+        let longer = |base: &Option<usize>| {
+            let base = *base;
+            along
+                .iter()
+                .map(move |offset| base.zip(*offset).map(|(base, offset)| base + offset))
+        };
+        outer_cells = outer_cells.iter().flat_map(longer).collect();
+    }
+    let mut all = Vec::with_capacity(outer_cells.len() * inner_runs.len());
+    for (position, base) in outer_cells.into_iter().enumerate() {
+        let Some(base) = base else { continue };
+        for run in &inner_runs {
+            let moved = Run {
+                first: run.first + base,
+                row: run.row + position * inner.len(),
+                length: run.length,
+            };
+            moved.push(&mut all);
+        }
+    }
+    all
+}
+
+/// The runs in which the rows with these cells come; those without a cell are left out.
+fn runs(cells: impl IntoIterator<Item = Option<usize>>) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
-    for (row, cell) in cells.iter().enumerate() {
-        match runs.last_mut() {
-            Some(run) if run.first + run.length == *cell => run.length += 1,
-            _ => runs.push(Run {
-                first: *cell,
-                row,
-                length: 1,
-            }),
+    for (row, cell) in cells.into_iter().enumerate() {
+        if let Some(first) = cell {
+            let length = 1;
+            Run { first, row, length }.push(&mut runs);
         }
     }
     runs

@@ -1,15 +1,17 @@
 //! Cubes written with SQL, by processes that are killed, that meet, and that find no space.
 //!
 //! ```text
+//!  blocks     the cells of a scan come as blocks or as rows: the same bytes
 //!  kills      a process is killed at any moment ─▶ the old state or nothing ─▶ run again ─▶ the cube
 //!  model      statements in a row, some of them killed, against a table in memory
 //!  rivals     two processes write one cube: one after the other, or one is told of the other
 //!  full       no space, no permission: an error, nothing visible, then on from where it stopped
 //!  round_trips  real data: cells and attributes as xarray reads them from the sources
-//!  readers      zarr-python 2 and xcube find in them what xarray does
+//!  readers    zarr-python 2 and xcube find in them what xarray does
 //! ```
 //! What each statement says is in `tests/slt/writing`; how object stores fail is in `stores`.
 
+mod blocks;
 mod full;
 mod kills;
 mod model;
@@ -25,6 +27,7 @@ use libtest_mimic::Trial;
 
 pub(crate) fn trials() -> Vec<Trial> {
     let all = [
+        blocks::trials(),
         full::trials(),
         kills::trials(),
         model::trials(),
