@@ -56,6 +56,8 @@ enum Found {
 /// The chunks of a unit, being fetched. Dropping it aborts the fetch.
 pub(crate) struct Fetch {
     task: JoinSet<CubeResult<Vec<Arrival>>>,
+    /// Is there a chunk that no cache held when it began?
+    pub(super) decodes: bool,
 }
 
 /// Everything needed to get blocks.
@@ -100,11 +102,14 @@ impl BlockSource {
     /// Starts to fetch the chunks of `variables` that `unit` needs.
     pub(crate) fn start(&self, unit: &Unit, variables: &[usize]) -> Fetch {
         let mut wanted = Vec::new();
+        let mut decodes = false;
         for variable in variables {
             for index in needed_chunks(&self.cube.variables[*variable], unit) {
                 let waits = self.cache_of(*variable).is_none() && self.shared[*variable];
                 let kept = |keeper: &BlockCache| keeper.contains(&self.key(*variable, &index));
-                let later = waits || self.keeper(*variable).is_some_and(kept);
+                let is_kept = self.keeper(*variable).is_some_and(kept);
+                decodes |= !is_kept;
+                let later = waits || is_kept;
                 let constant = self.known.constant(&self.cube, *variable, &index);
                 wanted.push((*variable, index, later, constant));
             }
@@ -148,7 +153,7 @@ impl BlockSource {
             },
             &self.io,
         );
-        Fetch { task }
+        Fetch { task, decodes }
     }
 
     /// Waits for a fetch and decodes what came: the blocks of each of `variables`, in the order of
@@ -171,14 +176,14 @@ impl BlockSource {
                 blocks[position].push(block);
             }
         };
-        let is_single = arrivals.len() == 1;
+        let by_itself = arrivals.len() == 1 || !fetch.decodes;
         let decoding = arrivals.into_iter().map(|arrival| {
             let (variable, rows) = (arrival.variable, self.needed_rows(unit, &arrival));
             let source = self.clone();
             let block = async move { source.block(arrival, rows).await };
             (variable, block)
         });
-        if is_single {
+        if by_itself {
             for (variable, block) in decoding {
                 add(variable, block.await?);
                 // Decoding kept this task busy: let others have their turn, and a cancellation its way.

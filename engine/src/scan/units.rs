@@ -289,7 +289,8 @@ impl UnitReader {
         let fetch = self.source.start(unit, &self.variables);
         let bytes = self.unit_bytes(unit);
         let ahead = self.memory.new_empty();
-        if !self.decodes_ahead || bytes > MOST_BYTES_AHEAD || ahead.try_grow(bytes).is_err() {
+        let by_itself = !self.decodes_ahead || !fetch.decodes || bytes > MOST_BYTES_AHEAD;
+        if by_itself || ahead.try_grow(bytes).is_err() {
             return Origin::Chunks(fetch);
         }
         let source = self.source.clone();
