@@ -1,4 +1,4 @@
-//! Blosc frames, version 1 of the format: blocks that are compressed and shuffled one by one, so that a part of
+//! Blosc frames as c-blosc 1 writes them: blocks that are compressed and shuffled one by one, so that a part of
 //! a chunk costs only the blocks that it lies in.
 //!
 //! ```text
