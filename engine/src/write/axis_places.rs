@@ -109,27 +109,22 @@ impl AxisPlaces {
     /// # Errors
     /// Coordinates of a type that cannot be looked up.
     pub(super) fn find(&self, coordinates: &ArrayRef) -> Result<Vec<Option<usize>>> {
-        let valid = |row: &usize| coordinates.is_valid(*row);
-        let position = |place: Option<&u32>| place.map(|place| *place as usize);
-        let rows = 0..coordinates.len();
-        Ok(match &self.keys {
+        let found: Vec<Option<&u32>> = match &self.keys {
             Keys::Texts(places) => {
                 let texts = cast(coordinates, &DataType::Utf8)?;
                 let texts = texts.as_string::<i32>().iter();
-                texts
-                    .map(|text| position(text.and_then(|text| places.get(text))))
-                    .collect()
+                texts.map(|text| places.get(text?)).collect()
             }
             Keys::Bits(_, places) => {
-                let bits = bits(coordinates)?;
-                rows.map(|row| {
-                    Some(row)
-                        .filter(valid)
-                        .and_then(|row| position(places.get(&bits[row])))
-                })
-                .collect()
+                let bits = bits(coordinates)?.into_iter().enumerate();
+                bits.map(|(row, bits)| places.get(&bits).filter(|_| coordinates.is_valid(row)))
+                    .collect()
             }
-        })
+        };
+        let positions = found.into_iter();
+        Ok(positions
+            .map(|place| place.map(|place| *place as usize))
+            .collect())
     }
 
     fn look_up(&self, column: &ArrayRef) -> Result<Positions> {

@@ -103,8 +103,8 @@ impl Blocks<'_> {
             .ok_or(CUT_SHORT)?;
         let streams = self.header.streams(length);
         let shuffled = &mut self.shuffled[..length];
-        // A stream that has no bytes of its own would be none.
-        for stream in shuffled.chunks_exact_mut((length / streams).max(1)) {
+        // Blocks have bytes, and streams are at least as long as the fewest elements that are split.
+        for stream in shuffled.chunks_exact_mut(length / streams) {
             let (size, after) = rest.split_first_chunk().ok_or(CUT_SHORT)?;
             let size = usize::try_from(i32::from_le_bytes(*size)).map_err(|_| CUT_SHORT)?;
             let (compressed, after) = after.split_at_checked(size).ok_or(CUT_SHORT)?;
