@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex};
 use datafusion::execution::memory_pool::{
     MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
 };
-use quick_cache::sync::Cache;
+use quick_cache::sync::{Cache, GuardResult};
 use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 
 use crate::cube::block::{Block, BlockValues};
+use crate::error::CubeResult;
 
 /// What identifies a decoded chunk for good.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -175,6 +176,34 @@ impl BlockCache {
     /// Is the block there, without waiting?
     pub fn contains(&self, key: &BlockKey) -> bool {
         self.blocks.peek(key).is_some()
+    }
+
+    /// The block if it is there, without waiting.
+    pub(crate) fn get(&self, key: &BlockKey) -> Option<Arc<Block>> {
+        self.blocks.get(key)
+    }
+
+    /// The block, decoded by the caller's thread unless it is there; waits while another thread is decoding it.
+    ///
+    /// # Errors
+    /// Those of `decode`.
+    pub(crate) fn get_or_decode(
+        &self,
+        key: &BlockKey,
+        decode: impl FnOnce() -> CubeResult<Arc<Block>>,
+    ) -> CubeResult<Arc<Block>> {
+        let guard = match self.blocks.get_value_or_guard(key, None) {
+            GuardResult::Value(block) => return Ok(block),
+            GuardResult::Guard(guard) => guard,
+            GuardResult::Timeout => return decode(),
+        };
+        let block = decode()?;
+        let vacancy = Vacancy {
+            guard,
+            reserve: self.reserve.clone(),
+        };
+        vacancy.fill(&block);
+        Ok(block)
     }
 
     /// Looks for a block; waits while another query is decoding it.

@@ -8,6 +8,7 @@ pub mod cube;
 mod dense;
 pub mod engine;
 pub mod error;
+mod grids;
 pub mod history;
 pub mod options;
 pub mod progress;

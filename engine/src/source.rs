@@ -22,6 +22,7 @@ use async_trait::async_trait;
 use datafusion::object_store::ObjectStore;
 use datafusion::object_store::path::{Path, PathPart};
 
+use crate::cube::block::Block;
 use crate::cube::chunks::AxisChunks;
 use crate::error::{CubeError, CubeResult};
 use crate::history::{AsOf, CubeHistory};
@@ -239,6 +240,8 @@ pub enum Payload {
     Values(RawChunk),
     /// The chunks of another array that make up this one, in an order that the reader knows.
     Pieces(Vec<Option<EncodedChunk>>),
+    /// A chunk of another array that had been decoded before.
+    Kept(Arc<Block>),
 }
 
 impl Payload {

@@ -10,3 +10,4 @@ pub mod metadata;
 pub mod registry;
 pub mod space;
 pub mod time;
+pub mod warp;

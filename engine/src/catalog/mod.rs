@@ -27,6 +27,7 @@ use futures::stream::BoxStream;
 use crate::configuration::StoreDefinition;
 use crate::cube::Cube;
 use crate::error::{CubeError, CubeResult};
+use crate::grids::{GRID_SCHEMA, GridSchema};
 use crate::sql::names::{PUBLIC_SCHEMA, quoted};
 use crate::sql::suggestions::nearest;
 use crate::statistics::StatisticsStore;
@@ -221,6 +222,7 @@ impl CatalogProvider for Catalog {
         match name {
             PUBLIC_SCHEMA => Some(Arc::clone(&self.public) as _),
             SYSTEM_SCHEMA => Some(Arc::clone(&self.system) as _),
+            GRID_SCHEMA => Some(Arc::new(GridSchema)),
             _ => Some(lock(&self.stores).get(name).cloned()? as _),
         }
     }
@@ -230,6 +232,7 @@ fn is_reserved(name: &str) -> bool {
     [
         PUBLIC_SCHEMA,
         SYSTEM_SCHEMA,
+        GRID_SCHEMA,
         "information_schema",
         "pg_catalog",
     ]

@@ -198,7 +198,7 @@ impl Crs {
 impl Axis {
     /// Notes the system of horizontal coordinates in the column's metadata. Longitudes and latitudes are in no
     /// projected system, whatever the grid mapping says.
-    pub(super) fn measured_in(&mut self, crs: &Crs) {
+    pub(crate) fn measured_in(&mut self, crs: &Crs) {
         let stated = match (self.role, &crs.definition) {
             (AxisRole::Latitude | AxisRole::Longitude, Some(definition))
                 if crs.is_geographic() == Some(true) =>

@@ -51,6 +51,11 @@ impl CubeTable {
         Self { statistics, ..self }
     }
 
+    /// Where decoded chunks are kept.
+    pub(crate) fn blocks(&self) -> &Arc<BlockCache> {
+        &self.blocks
+    }
+
     /// Brings the statistics of all variables up to date, as `ANALYZE` does.
     ///
     /// # Errors

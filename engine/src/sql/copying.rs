@@ -25,7 +25,7 @@ use crate::cube::crs::{Crs, Ellipsoid};
 use crate::error::CubeError;
 use crate::source::TableFormat;
 use crate::write::derivation::{Derivation, Derivations};
-use crate::write::new_cube::is_horizontal;
+use crate::write::dims::is_horizontal;
 
 /// The metadata of a column of geometries, see <https://geoarrow.org/extension-types>.
 const EXTENSION: &str = "ARROW:extension:name";

@@ -9,6 +9,8 @@ use datafusion::sql::parser::Statement as SqlStatement;
 use super::suggestions::{explain_column, unknown_table};
 use crate::catalog::Catalog;
 use crate::error::{CubeError, ErrorKind};
+use crate::grids::naming::into_names;
+use crate::grids::{GRID_SCHEMA, while_planning};
 
 /// Operators of a plan: far more than people write, few enough to be planned in seconds.
 const MAXIMUM_OPERATORS: usize = 5_000;
@@ -20,9 +22,11 @@ const MAXIMUM_OPERATORS: usize = 5_000;
 pub(crate) async fn plan(
     state: &SessionState,
     catalog: &Catalog,
-    statement: SqlStatement,
+    mut statement: SqlStatement,
 ) -> Result<LogicalPlan> {
-    let error = match state.statement_to_plan(statement.clone()).await {
+    into_names(&mut statement);
+    let planning = Box::pin(state.statement_to_plan(statement.clone()));
+    let error = match while_planning(state.clone(), planning).await {
         Ok(plan) => return check_size(plan),
         Err(error) => error,
     };
@@ -33,7 +37,8 @@ pub(crate) async fn plan(
     let default_schema = &state.config_options().catalog.default_schema;
     for reference in state.resolve_table_references(&statement)? {
         let is_function = reference.schema().is_none() && functions.contains_key(reference.table());
-        if !is_function && !table_exists(state, &reference).await? {
+        let is_call = reference.schema() == Some(GRID_SCHEMA);
+        if !is_function && !is_call && !table_exists(state, &reference).await? {
             return Err(unknown_table(catalog, &reference, default_schema)
                 .await
                 .into());

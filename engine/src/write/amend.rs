@@ -24,13 +24,14 @@ use super::carry::Carry;
 use super::conflict::check_conflict;
 use super::coordinates::coordinates;
 use super::derivation::Derivations;
+use super::dims::is_horizontal;
 use super::layout::block_of_objects;
 use super::merge::{Merged, merge};
 use super::metadata::{
     GridMapping, Provenance, TargetAxis, TimeCells, coordinate_arrays, group_attributes,
     time_bounds,
 };
-use super::new_cube::{is_horizontal, now, sources, stated_bounds};
+use super::new_cube::{now, sources, stated_bounds};
 use super::plan::{Draft, Layer, Target, TargetVariable, WritePlan};
 use crate::cube::encoding::{Encoding, EncodingOptions, OutOfRange};
 use crate::cube::{AxisOrder, Cube};

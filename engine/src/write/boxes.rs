@@ -23,6 +23,7 @@ use datafusion_datasource::source::DataSourceExec;
 
 use crate::bytes::format_bytes;
 use crate::cube::AxisOrder;
+use crate::cube::chunks::AxisChunks;
 use crate::error::{CubeError, ErrorKind};
 use crate::scan::CubeScan;
 
@@ -81,6 +82,21 @@ impl Boxes {
             number /= count;
         }
         ranges
+    }
+
+    /// How the boxes cut each dimension.
+    pub(super) fn chunks(&self) -> Vec<AxisChunks> {
+        let along = self.lengths.iter().zip(&self.shape);
+        along
+            .map(|(length, size)| AxisChunks::regular(*length, *size))
+            .collect()
+    }
+
+    /// The number of the box at `index` along the dimensions.
+    pub(super) fn number(&self, index: &[u64]) -> u64 {
+        let counts = self.counts();
+        let along = counts.iter().zip(index);
+        along.fold(0, |number, (count, at)| number * count + at)
     }
 
     /// Cells of the largest box.

@@ -19,21 +19,16 @@ use datafusion::common::runtime::JoinSet;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SessionState, TaskContext};
-use datafusion::physical_plan::execute_stream;
-use futures::StreamExt;
 use tokio::runtime::Handle;
 
-use super::boxes::query_of_box;
+use super::box_query::BoxQuery;
 use super::carry::Object;
 use super::claim::Claim;
 use super::notes::{Build, BuildNotes};
 use super::objects::{self, cut, objects_in, within};
-use super::place::BoxCells;
 use super::plan::{Target, WritePlan};
-use super::scanned::BlockScan;
 use super::statistics::WrittenStatistics;
 use crate::error::{CubeError, CubeResult, ErrorKind};
-use crate::options::CubeOptions;
 use crate::progress::QueryProgress;
 use crate::runtime::{io_handle, run_on, yield_now};
 use crate::sink::CubeWriter;
@@ -314,55 +309,19 @@ impl Work {
         ranges: &[Range<u64>],
         context: Arc<TaskContext>,
     ) -> Result<Vec<ArrayRef>> {
-        let plan = &self.plan;
-        let coordinates: Vec<(&str, ArrayRef)> = plan
-            .draft
-            .dimensions
-            .iter()
-            .zip(ranges)
-            .map(|(dimension, range)| {
-                let length = (range.end - range.start) as usize;
-                let along = dimension.coordinates.slice(range.start as usize, length);
-                (dimension.name.as_str(), along)
-            })
-            .collect();
-        let types: Vec<_> = plan
-            .draft
-            .variables
-            .iter()
-            .map(|variable| variable.data_type.clone())
-            .collect();
-        let names: Vec<&str> = plan
-            .draft
-            .variables
-            .iter()
-            .map(|variable| plan.draft.cube.arrays[variable.array].name.as_str())
-            .collect();
-        let mut cells = BoxCells::new(&coordinates, &types)?;
-        for layer in plan
-            .draft
-            .layers
-            .iter()
-            .filter(|layer| layer.touches(ranges))
-        {
-            let query = query_of_box(&layer.query, &plan.draft.dimensions, ranges)?;
-            let physical = self.state.create_physical_plan(&query).await?;
-            cells.next_layer();
-            let options = CubeOptions::of(self.state.config_options());
-            if let Ok(scan) = BlockScan::of(&physical, coordinates.len(), &options)? {
-                let mut blocks = scan.open(&context)?;
-                while blocks.add_next(&names, &mut cells).await? {
-                    yield_now().await;
-                }
-                continue;
-            }
-            let mut rows = execute_stream(physical, Arc::clone(&context))?;
-            while let Some(batch) = rows.next().await {
-                cells.add(&batch?)?;
-                yield_now().await;
-            }
-        }
-        cells.finish()
+        let draft = &self.plan.draft;
+        let variables = draft.variables.iter().map(|variable| {
+            let name = draft.cube.arrays[variable.array].name.as_str();
+            (name, variable.data_type.clone())
+        });
+        let layers = draft.layers.iter().filter(|layer| layer.touches(ranges));
+        let part = BoxQuery {
+            state: &self.state,
+            dimensions: &draft.dimensions,
+            variables: &variables.collect::<Vec<_>>(),
+        };
+        part.values(layers.map(|layer| &layer.query), ranges, context)
+            .await
     }
 
     /// Encodes and puts the objects of `array` whose cells are `values` in `ranges`.

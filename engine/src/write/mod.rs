@@ -15,6 +15,7 @@
 
 pub(crate) mod amend;
 mod axis_places;
+mod box_query;
 mod boxes;
 pub(crate) mod build;
 mod carry;
@@ -23,6 +24,7 @@ mod conflict;
 mod coordinates;
 pub(crate) mod derivation;
 pub(crate) mod describe;
+pub(crate) mod dims;
 mod durable;
 mod explain;
 mod fingerprint;
@@ -37,6 +39,7 @@ mod objects;
 pub(crate) mod options;
 mod place;
 pub(crate) mod plan;
+pub(crate) mod query_cube;
 mod scanned;
 pub(crate) mod statistics;
 pub(crate) mod vacuum;

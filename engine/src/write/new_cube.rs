@@ -10,15 +10,16 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arrow::array::{Array, ArrayRef};
-use arrow::datatypes::{DataType, FieldRef, Schema};
+use arrow::datatypes::{FieldRef, Schema};
 use datafusion::common::Result;
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::LogicalPlan;
 use tokio::runtime::Handle;
 
 use super::boxes::TargetDimension;
 use super::coordinates::coordinates;
-use super::derivation::{Derivation, Derivations};
+use super::derivation::Derivations;
+use super::dims::{Dim, axis_read, canonical, described, dims, is_horizontal};
 use super::layout::{Dimension, Layout, block_of_objects};
 use super::metadata::{
     CellMethod, GridMapping, Lineage, Method, Provenance, References, TargetAxis, TimeCells,
@@ -31,7 +32,6 @@ use crate::cube::{Axis, AxisOrder, AxisRole, Cube};
 use crate::error::{CubeError, CubeResult};
 use crate::runtime::{io_handle, run_on};
 use crate::sink::{TargetArray, TargetCube};
-use crate::sql::suggestions::with_nearest;
 
 /// Decides how the result of `query` is written to `target`.
 ///
@@ -46,7 +46,7 @@ pub(crate) async fn plan_new(
 ) -> Result<WritePlan> {
     let derivations = Derivations::of(&query);
     let schema = Arc::clone(query.schema().inner());
-    let mut dims: Vec<Dim> = dims(&derivations, &schema, options)?
+    let mut dims: Vec<Dim> = dims(&derivations, &schema, options.dims.as_deref())?
         .into_iter()
         .map(|column| Dim::of(column, &derivations, &schema))
         .collect();
@@ -227,81 +227,6 @@ pub(crate) async fn plan_new(
     .await
 }
 
-/// The query with these columns, in this order.
-fn canonical<'a>(
-    query: &LogicalPlan,
-    columns: impl Iterator<Item = &'a usize>,
-) -> Result<LogicalPlan> {
-    let columns: Vec<Expr> = columns
-        .map(|column| Expr::from(query.schema().qualified_field(*column)))
-        .collect();
-    LogicalPlanBuilder::from(query.clone())
-        .project(columns)?
-        .build()
-}
-
-pub(crate) fn is_horizontal(role: AxisRole) -> bool {
-    matches!(
-        role,
-        AxisRole::Latitude | AxisRole::Longitude | AxisRole::X | AxisRole::Y
-    )
-}
-
-/// The columns that are dimensions, in the order of storage.
-fn dims(derivations: &Derivations, schema: &Schema, options: &WriteOptions) -> Result<Vec<usize>> {
-    let names: Vec<&str> = schema
-        .fields()
-        .iter()
-        .map(|field| field.name().as_str())
-        .collect();
-    if let Some(asked) = &options.dims {
-        let mut columns = Vec::new();
-        for name in asked {
-            match names.iter().position(|known| known == name) {
-                Some(column) if !columns.contains(&column) => columns.push(column),
-                Some(_) => {
-                    return Err(CubeError::invalid("", format!("dims names {name} twice"))
-                        .remedy("name each dimension once")
-                        .into());
-                }
-                None => {
-                    let error = CubeError::invalid(
-                        "",
-                        format!("the query has no column {name} to be a dimension"),
-                    );
-                    return Err(with_nearest(error, name, names, "it has").into());
-                }
-            }
-        }
-        return Ok(columns);
-    }
-    let has_keys = derivations.columns.iter().any(|column| column.is_key);
-    let mut read: BTreeSet<(usize, usize)> = BTreeSet::new();
-    let mut columns = Vec::new();
-    for (at, column) in derivations.columns.iter().enumerate() {
-        let is_dimension = match has_keys {
-            true => column.is_key,
-            // The first column of each axis; what else is computed from it is a variable.
-            false => column.is_axis_like() && !column.axes.iter().any(|axis| read.contains(axis)),
-        };
-        if is_dimension {
-            read.extend(column.axes.iter().copied());
-            columns.push(at);
-        }
-    }
-    match columns.is_empty() {
-        false => Ok(columns),
-        true => Err(
-            CubeError::invalid("", "no column of the query is known to be a dimension")
-                .remedy(format!(
-                    "name them: WITH (dims = '{}')",
-                    names.iter().take(3).copied().collect::<Vec<_>>().join(",")
-                ))
-                .into(),
-        ),
-    }
-}
-
 fn check_names(schema: &Schema) -> CubeResult<()> {
     let mut seen = BTreeSet::new();
     for field in schema.fields() {
@@ -324,20 +249,6 @@ fn check_names(schema: &Schema) -> CubeResult<()> {
         }
     }
     Ok(())
-}
-
-/// The column, with what is known of the quantity in it.
-fn described(schema: &Schema, column: usize, derivation: &Derivation) -> FieldRef {
-    let field = schema.field(column);
-    let kept = derivation
-        .source
-        .as_ref()
-        .filter(|source| field.metadata().is_empty() && source.data_type() == field.data_type());
-    let metadata = match kept {
-        Some(source) => source.metadata().clone(),
-        None => field.metadata().clone(),
-    };
-    Arc::new(field.clone().with_metadata(metadata))
 }
 
 fn lineage(derivations: &Derivations, column: usize) -> Lineage {
@@ -367,25 +278,6 @@ pub(super) fn now() -> i64 {
     i64::try_from(since.unwrap_or_default().as_micros()).unwrap_or(i64::MAX)
 }
 
-/// A column that is a dimension.
-#[derive(Debug, Clone, Copy)]
-struct Dim {
-    column: usize,
-    role: AxisRole,
-    order: Option<AxisOrder>,
-}
-
-impl Dim {
-    fn of(column: usize, derivations: &Derivations, schema: &Schema) -> Self {
-        let derivation = &derivations.columns[column];
-        Self {
-            column,
-            role: role_of(derivation, derivations, schema.field(column).data_type()),
-            order: derivations.order(derivation),
-        }
-    }
-}
-
 /// The dimensions with y and x last, from north to south and from west to east. Where the user has named the
 /// dimensions (`are_named`) and nothing is known of them, these are the last two.
 fn as_image(mut dims: Vec<Dim>, are_named: bool) -> CubeResult<Vec<Dim>> {
@@ -412,33 +304,6 @@ fn as_image(mut dims: Vec<Dim>, are_named: bool) -> CubeResult<Vec<Dim>> {
         };
     }
     Ok(dims)
-}
-
-fn role_of(derivation: &Derivation, derivations: &Derivations, data_type: &DataType) -> AxisRole {
-    let axis = axis_read(derivation, derivations);
-    // A month or a decade of an axis is another quantity: only values of the axis' own type are places on it.
-    match axis {
-        Some(axis)
-            if axis.coordinates.data_type() == data_type
-                && (derivation.source.is_some()
-                    || data_type.is_temporal()
-                    || derivation.key.is_none()) =>
-        {
-            axis.role
-        }
-        Some(axis) if is_horizontal(axis.role) && data_type.is_floating() => axis.role,
-        _ if data_type.is_temporal() => AxisRole::Time,
-        _ => AxisRole::Other,
-    }
-}
-
-/// The one axis that a column reads.
-fn axis_read<'a>(derivation: &Derivation, derivations: &'a Derivations) -> Option<&'a Axis> {
-    let mut axes = derivation.axes.iter();
-    match (axes.next(), axes.next()) {
-        (Some((cube, axis)), None) => derivations.cubes.get(*cube)?.axes.get(*axis),
-        _ => None,
-    }
 }
 
 /// # Errors

@@ -226,7 +226,7 @@ fn default_memory(state: &SessionState) -> u64 {
 }
 
 /// A state whose plans show their scans.
-fn rows_only(state: &SessionState) -> Result<SessionState> {
+pub(super) fn rows_only(state: &SessionState) -> Result<SessionState> {
     let mut state = state.clone();
     let options = state.config_mut().options_mut();
     for setting in [

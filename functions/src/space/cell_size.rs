@@ -44,7 +44,8 @@ pub(super) fn area(latitude: f64, latitude_step: f64, longitude_step: f64) -> f6
 }
 
 /// The part of the Earth's surface that lies as far north as the cell around `latitude`.
-pub(super) fn share_of_band(latitude: f64, step: f64) -> f64 {
+#[must_use]
+pub fn share_of_band(latitude: f64, step: f64) -> f64 {
     let [south, north] = band(latitude, step);
     ((authalic(north) - authalic(south)) / (2.0 * authalic(90.0))).max(0.0)
 }

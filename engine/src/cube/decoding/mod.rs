@@ -90,7 +90,7 @@ impl Decoding {
     ///
     /// # Errors
     /// There is no NULL of this type.
-    pub(in crate::cube) fn of_values(data_type: &DataType) -> CubeResult<Decoding> {
+    pub(crate) fn of_values(data_type: &DataType) -> CubeResult<Decoding> {
         Ok(Decoding {
             stored: data_type.clone(),
             read_as: data_type.clone(),

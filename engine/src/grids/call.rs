@@ -1,0 +1,223 @@
+//! A call of a grid function with its arguments: [`Call`].
+
+use std::collections::BTreeMap;
+
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::SessionState;
+use datafusion::sql::sqlparser::ast::{
+    Expr, FunctionArg, FunctionArgExpr, TableFactor, UnaryOperator, Value,
+};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+
+use super::functions::{GridFunction, function};
+use super::input;
+use crate::error::{CubeError, CubeResult};
+use crate::scan::CubeTable;
+use crate::sql::parser::fold;
+use crate::sql::suggestions::with_nearest;
+
+/// A call: the relation that it puts on another grid, and how.
+pub(crate) struct Call {
+    /// The call as it was written.
+    pub(crate) text: String,
+    /// What is called.
+    pub(crate) function: &'static dyn GridFunction,
+    /// The session for which it is planned.
+    pub(crate) state: SessionState,
+    input: Expr,
+    named: BTreeMap<String, Expr>,
+}
+
+impl Call {
+    /// Reads the text of a call.
+    ///
+    /// # Errors
+    /// It is no call of a grid function, an argument is unknown or there twice, or there is no input.
+    pub(super) fn parse(text: &str, state: SessionState) -> Result<Self> {
+        let mut parser = Parser::new(&GenericDialect {}).try_with_sql(text)?;
+        let table = parser.parse_table_factor()?;
+        let (name, arguments) = match table {
+            TableFactor::Table {
+                name,
+                args: Some(arguments),
+                ..
+            } => (name, arguments.args),
+            TableFactor::Function { name, args, .. } => (name, args),
+            _ => return Err(no_call(text)),
+        };
+        let name = name.to_string().to_ascii_lowercase();
+        let function = function(&name).ok_or_else(|| no_call(text))?;
+        let mut input = None;
+        let mut named = BTreeMap::new();
+        for argument in arguments {
+            match argument {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expression)) if input.is_none() => {
+                    input = Some(expression);
+                }
+                FunctionArg::Named {
+                    name: argument,
+                    arg: FunctionArgExpr::Expr(expression),
+                    ..
+                } => {
+                    let argument = fold(&argument);
+                    check_argument(function, &argument)?;
+                    if named.insert(argument.clone(), expression).is_some() {
+                        let cause = format!("{name} is given {argument} twice");
+                        return Err(CubeError::invalid("", cause)
+                            .remedy("leave one of them out")
+                            .into());
+                    }
+                }
+                other => {
+                    let cause = format!("{name} does not understand the argument {other}");
+                    return Err(CubeError::invalid("", cause)
+                        .remedy(format!(
+                            "one table or query in parentheses comes first, the others have names: {name}(t, {} => …)",
+                            function.arguments().first().map_or("", |(name, _)| name)
+                        ))
+                        .into());
+                }
+            }
+        }
+        let input = input.ok_or_else(|| {
+            CubeError::invalid("", format!("{name} needs a table or a query"))
+                .remedy(format!("write {name}(t, …) or {name}((SELECT …), …)"))
+        })?;
+        Ok(Self {
+            text: text.to_string(),
+            function,
+            state,
+            input,
+            named,
+        })
+    }
+
+    /// The relation that is put on another grid, as a cube.
+    ///
+    /// # Errors
+    /// It cannot be planned, or it has no grid.
+    pub(super) async fn input(&self) -> Result<CubeTable> {
+        input::open(&self.input, self).await
+    }
+
+    /// The argument `name`, where it is a relation.
+    ///
+    /// # Errors
+    /// It cannot be planned, or it has no grid.
+    pub(super) async fn relation(&self, name: &str) -> Result<Option<CubeTable>> {
+        match self.named.get(name) {
+            Some(expression) => input::open(expression, self).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Is there an argument `name`?
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.named.contains_key(name)
+    }
+
+    /// The argument `name`, where it is a text.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub(super) fn text_argument(&self, name: &str) -> CubeResult<Option<String>> {
+        match self.named.get(name) {
+            None => Ok(None),
+            Some(expression) => match text(expression) {
+                Some(text) => Ok(Some(text)),
+                None => Err(self.wrong(name, "a text in single quotes")),
+            },
+        }
+    }
+
+    /// The argument `name`, where it is a list of `counts` numbers; a number alone is a list of one.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub(super) fn numbers(&self, name: &str, counts: &[usize]) -> CubeResult<Option<Vec<f64>>> {
+        let Some(expression) = self.named.get(name) else {
+            return Ok(None);
+        };
+        let parts = match expression {
+            Expr::Array(list) => list.elem.clone(),
+            Expr::Tuple(list) => list.clone(),
+            Expr::Nested(inner) => vec![inner.as_ref().clone()],
+            other => vec![other.clone()],
+        };
+        let numbers: Option<Vec<f64>> = parts.iter().map(number).collect();
+        match numbers {
+            Some(numbers) if counts.contains(&numbers.len()) => Ok(Some(numbers)),
+            _ => {
+                let counts: Vec<String> = counts.iter().map(ToString::to_string).collect();
+                let expected = match counts.join(" or ") {
+                    one if one == "1" => "a number".to_string(),
+                    counts => format!("a list of {counts} numbers, such as [1, 2]"),
+                };
+                Err(self.wrong(name, &expected))
+            }
+        }
+    }
+
+    /// The error of an argument that is not what it should be.
+    pub(super) fn wrong(&self, name: &str, expected: &str) -> CubeError {
+        let given = self.named.get(name).map(ToString::to_string);
+        let function = self.function.name();
+        CubeError::invalid(
+            "",
+            format!(
+                "{name} of {function} should be {expected}, not {}",
+                given.unwrap_or_default()
+            ),
+        )
+    }
+}
+
+fn check_argument(function: &dyn GridFunction, argument: &str) -> CubeResult<()> {
+    let known = || function.arguments().iter().map(|(name, _)| *name);
+    match known().any(|name| name == argument) {
+        true => Ok(()),
+        false => {
+            let cause = format!("{} has no argument {argument}", function.name());
+            let error = CubeError::invalid("", cause);
+            Err(with_nearest(error, argument, known(), "it takes"))
+        }
+    }
+}
+
+fn no_call(text: &str) -> DataFusionError {
+    CubeError::invalid("", format!("{text} is no call of a grid function")).into()
+}
+
+/// The text of a literal.
+pub(super) fn text(expression: &Expr) -> Option<String> {
+    match expression {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) => Some(text.clone()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn number(expression: &Expr) -> Option<f64> {
+    match expression {
+        Expr::Value(value) => match &value.value {
+            Value::Number(digits, _) => digits
+                .parse()
+                .ok()
+                .filter(|number: &f64| number.is_finite()),
+            _ => None,
+        },
+        Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr,
+        } => number(expr).map(|number| -number),
+        Expr::UnaryOp {
+            op: UnaryOperator::Plus,
+            expr,
+        }
+        | Expr::Nested(expr) => number(expr),
+        _ => None,
+    }
+}

@@ -1,0 +1,33 @@
+//! The registry of grid functions: adding one is a file and a line here.
+
+use async_trait::async_trait;
+use datafusion::common::Result;
+
+use super::call::Call;
+use super::reproject::Reproject;
+use crate::scan::CubeTable;
+
+/// A relation in `FROM` that makes a cube of a cube.
+#[async_trait]
+pub(crate) trait GridFunction: Send + Sync {
+    /// Its name in SQL, lower case.
+    fn name(&self) -> &'static str;
+
+    /// The arguments that it takes by name, with a line about each.
+    fn arguments(&self) -> &'static [(&'static str, &'static str)];
+
+    /// The cube that a call gives.
+    ///
+    /// # Errors
+    /// An argument that makes no sense, or an input that cannot be put on the grid.
+    async fn cube(&self, call: &Call) -> Result<CubeTable>;
+}
+
+/// Every grid function.
+static FUNCTIONS: [&dyn GridFunction; 1] = [&Reproject];
+
+/// The function of this name.
+pub(super) fn function(name: &str) -> Option<&'static dyn GridFunction> {
+    let mut known = FUNCTIONS.iter().copied();
+    known.find(|function| function.name() == name)
+}

@@ -1,0 +1,24 @@
+//! Grid functions: relations in `FROM` that put a cube, or a query, on another grid.
+//!
+//! ```text
+//!  FROM reproject((SELECT …), crs => 'EPSG:3035', resolution => 300)
+//!        │ naming     the call becomes a name, "reproject((SELECT …), …)", in the schema `grids`
+//!        ▼
+//!  GridSchema.table(name) ─ call: arguments ─ input: a cube, or a query seen as one
+//!        │ functions    one file or folder each: `reproject`
+//!        ▼
+//!  a Cube whose arrays compute their chunks when they are asked for them
+//! ```
+//! What comes is a cube like any other: predicates, joins, aggregates, windows, writing and the next grid function need not
+//! know where it comes from, and only the chunks that a query needs are computed.
+
+pub(crate) mod call;
+mod functions;
+mod input;
+pub(crate) mod naming;
+mod reproject;
+mod schema;
+mod system;
+mod warp;
+
+pub(crate) use schema::{GRID_SCHEMA, GridSchema, while_planning};

@@ -1,0 +1,314 @@
+//! The grid that a cube is put on: [`Target`].
+//!
+//! ```text
+//!  west             east      edges are multiples of the resolution, so that
+//!  ├──┬──┬──┬──┬──┬──┤        grids of one resolution lie on each other
+//!  0  ·  ·  ·  ·  ·  5 × resolution
+//! ```
+
+use std::sync::Arc;
+
+use arrow::array::Float64Array;
+use arrow::datatypes::{DataType, Field};
+use datafusion::common::{DataFusionError, Result};
+use graticule_functions::metadata::CELL_SIZE;
+use graticule_functions::space::zones::is_geographic;
+use graticule_functions::space::{Transformation, wkt_of};
+
+use super::super::call::Call;
+use super::super::system::Horizontal;
+use crate::cube::crs::Crs;
+use crate::cube::metadata::{CRS, UNITS};
+use crate::cube::{Axis, AxisOrder, AxisRole};
+use crate::error::{CubeError, CubeResult};
+use crate::scan::CubeTable;
+
+/// Cells of an axis, at most: more is a mistake in the units.
+const MOST_CELLS: f64 = 16_000_000.0;
+
+/// Points along a side of the lattice over the source whose places say how far the target reaches.
+const PROBES: usize = 65;
+
+/// How far an edge may lie from a multiple of the resolution, in cells, to be one.
+const ON_EDGE: f64 = 1e-6;
+
+/// The grid.
+#[derive(Debug, Clone)]
+pub(in crate::grids) struct Target {
+    /// Its system.
+    pub(in crate::grids) crs: Crs,
+    /// The system as PROJ understands it.
+    pub(in crate::grids) system: String,
+    /// What a unit of the axes is in units of the system.
+    pub(in crate::grids) unit: f64,
+    /// From west to east.
+    pub(in crate::grids) x: Axis,
+    /// From north to south.
+    pub(in crate::grids) y: Axis,
+    /// Centres and edges along x.
+    pub(in crate::grids) x_places: Places,
+    /// Centres and edges along y.
+    pub(in crate::grids) y_places: Places,
+}
+
+/// Where the cells of an axis lie.
+#[derive(Debug, Clone)]
+pub(in crate::grids) struct Places {
+    /// One per cell.
+    pub(in crate::grids) centres: Vec<f64>,
+    /// One more than there are cells.
+    pub(in crate::grids) edges: Vec<f64>,
+}
+
+/// West, south, east and north.
+type Extent = [f64; 4];
+
+impl Target {
+    /// The grid that the arguments of a call ask for.
+    ///
+    /// # Errors
+    /// Arguments that contradict each other or make no grid, or a system that is not known.
+    pub(super) fn of(call: &Call, source: &Horizontal) -> Result<Self> {
+        let system = call.text_argument("crs")?;
+        let system = system.unwrap_or_else(|| source.system.clone());
+        let transformation = Transformation::between(&source.system, &system).map_err(refused)?;
+        let resolution = call.numbers("resolution", &[1, 2])?;
+        let size = call.numbers("size", &[2])?;
+        let bbox = call.numbers("bbox", &[4])?;
+        if resolution.is_some() && size.is_some() {
+            return Err(
+                CubeError::invalid("", "resolution and size cannot both be given")
+                    .remedy("leave one of them out")
+                    .into(),
+            );
+        }
+        for (name, numbers) in [("resolution", &resolution), ("size", &size)] {
+            let is_positive = |number: &f64| *number > 0.0;
+            if numbers
+                .as_ref()
+                .is_some_and(|numbers| !numbers.iter().all(is_positive))
+            {
+                return Err(call.wrong(name, "greater than 0").into());
+            }
+        }
+        let given = match &bbox {
+            None => None,
+            Some(bbox) => match bbox[..] {
+                [west, south, east, north] if west < east && south < north => {
+                    Some([west, south, east, north])
+                }
+                _ => {
+                    return Err(call
+                        .wrong(
+                            "bbox",
+                            "[west, south, east, north] with west < east and south < north",
+                        )
+                        .into());
+                }
+            },
+        };
+        let is_given = given.is_some();
+        let extent = match given {
+            Some(extent) => extent,
+            None => covered(source, &transformation)?,
+        };
+        let (width, height) = (extent[2] - extent[0], extent[3] - extent[1]);
+        let step = match (&resolution, &size) {
+            (Some(resolution), _) => {
+                let x = resolution[0];
+                (x, resolution.get(1).copied().unwrap_or(x))
+            }
+            (None, Some(size)) => (width / size[0], height / size[1]),
+            (None, None) => {
+                // As many cells on the diagonal as the source has (GDAL's rule).
+                let (columns, rows) =
+                    (source.x_centres.len() as f64, source.y_centres.len() as f64);
+                let step = width.hypot(height) / columns.hypot(rows);
+                (step, step)
+            }
+        };
+        let snaps = !is_given && size.is_none();
+        let x = places(extent[0], extent[2], step.0, snaps)?;
+        let mut y = places(extent[1], extent[3], step.1, snaps)?;
+        y.centres.reverse();
+        y.edges.reverse();
+        Self::new(system, x, y)
+    }
+
+    /// The grid of another cube.
+    ///
+    /// # Errors
+    /// It has none.
+    pub(super) fn like(call: &Call, other: &CubeTable) -> Result<Self> {
+        for name in ["crs", "resolution", "size", "bbox"] {
+            if call.has(name) {
+                let cause = format!(
+                    "like and {name} cannot both be given: the grid is that of the other table"
+                );
+                return Err(CubeError::invalid("", cause)
+                    .remedy("leave one of them out")
+                    .into());
+            }
+        }
+        let cube = other.cube();
+        let grid = Horizontal::of(cube, None)?;
+        let (x_edges, y_edges) = grid.edges();
+        let crs = cube.crs.clone();
+        Ok(Self {
+            crs: crs.unwrap_or_else(|| Crs::of_definition(grid.system.clone())),
+            unit: grid.unit,
+            x: cube.axes[grid.x].clone(),
+            y: cube.axes[grid.y].clone(),
+            x_places: Places {
+                centres: grid.x_centres,
+                edges: x_edges,
+            },
+            y_places: Places {
+                centres: grid.y_centres,
+                edges: y_edges,
+            },
+            system: grid.system,
+        })
+    }
+
+    fn new(system: String, x: Places, y: Places) -> Result<Self> {
+        let crs = Crs::of_definition(system.clone());
+        // What a definition does not say by itself, its WKT does.
+        let geographic = is_geographic(&system)
+            .or_else(|| is_geographic(&wkt_of(&system).ok()?))
+            .unwrap_or(false);
+        let axis = |places: &Places, names: [&str; 2], roles: [AxisRole; 2], order| {
+            let at = usize::from(!geographic);
+            let described = match (geographic, order) {
+                (true, AxisOrder::Descending) => ("latitude", "degrees_north"),
+                (true, _) => ("longitude", "degrees_east"),
+                (false, AxisOrder::Descending) => ("projection_y_coordinate", "m"),
+                (false, _) => ("projection_x_coordinate", "m"),
+            };
+            let step = places.edges.get(1).zip(places.edges.first());
+            let step = step.map_or(0.0, |(one, other)| (one - other).abs());
+            let metadata = [
+                ("standard_name", described.0.to_string()),
+                (UNITS, described.1.to_string()),
+                (CRS, system.clone()),
+                (CELL_SIZE, step.to_string()),
+            ];
+            let metadata = metadata.map(|(key, value)| (key.to_string(), value));
+            let field = Field::new(names[at], DataType::Float64, false);
+            Axis {
+                field: Arc::new(field.with_metadata(metadata.into())),
+                coordinates: Arc::new(Float64Array::from(places.centres.clone())),
+                order,
+                role: roles[at],
+                bounds: None,
+                cell_bounds: None,
+            }
+        };
+        let roles = [AxisRole::Longitude, AxisRole::X];
+        let x_axis = axis(&x, ["lon", "x"], roles, AxisOrder::Ascending);
+        let roles = [AxisRole::Latitude, AxisRole::Y];
+        let y_axis = axis(&y, ["lat", "y"], roles, AxisOrder::Descending);
+        Ok(Self {
+            crs,
+            system,
+            unit: 1.0,
+            x: x_axis,
+            y: y_axis,
+            x_places: x,
+            y_places: y,
+        })
+    }
+}
+
+pub(in crate::grids) fn refused(
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+/// What the cells of the source cover in the target's system.
+fn covered(source: &Horizontal, transformation: &Transformation) -> Result<Extent> {
+    let (x, y) = source.edges();
+    let probed = |edges: &[f64]| -> Vec<f64> {
+        let last = edges.len() - 1;
+        let mut probed: Vec<f64> = (0..PROBES)
+            .map(|at| edges[at * last / (PROBES - 1)])
+            .collect();
+        probed.dedup();
+        probed
+    };
+    let (x, y) = (probed(&x), probed(&y));
+    let mut places: Vec<(f64, f64)> = y
+        .iter()
+        .flat_map(|y| x.iter().map(|x| (*x * source.unit, *y * source.unit)))
+        .collect();
+    transformation.move_places(&mut places).map_err(refused)?;
+    let mut extent = [
+        f64::INFINITY,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        f64::NEG_INFINITY,
+    ];
+    for (x, y) in places.into_iter().filter(|(x, y)| (x + y).is_finite()) {
+        extent = [
+            extent[0].min(x),
+            extent[1].min(y),
+            extent[2].max(x),
+            extent[3].max(y),
+        ];
+    }
+    match extent[0] < extent[2] && extent[1] < extent[3] {
+        true => Ok(extent),
+        false => Err(CubeError::invalid(
+            "",
+            format!("the cube has no place in the system that is asked for ({transformation:?})"),
+        )
+        .remedy("check both systems, or name that of the cube: source_crs => 'EPSG:…'")
+        .into()),
+    }
+}
+
+/// Cells of size `step` from `low` to `high`; `snaps`: outward to multiples of the step.
+fn places(low: f64, high: f64, step: f64, snaps: bool) -> CubeResult<Places> {
+    let (first, count) = match snaps {
+        true => {
+            let first = (low / step + ON_EDGE).floor();
+            let end = (high / step - ON_EDGE).ceil();
+            (first, (end - first).max(1.0))
+        }
+        false => (low / step, ((high - low) / step).round().max(1.0)),
+    };
+    if count > MOST_CELLS {
+        let cause = format!("a grid of {count} cells along an axis is more than Graticule makes");
+        return Err(CubeError::invalid("", cause)
+            .remedy("check the units of the resolution: they are those of the new system"));
+    }
+    let count = count as usize;
+    // Multiples of the step, rounded once: equal grids have equal coordinates.
+    let at = |place: f64| (first + place) * step;
+    Ok(Places {
+        centres: (0..count).map(|cell| at(cell as f64 + 0.5)).collect(),
+        edges: (0..=count).map(|edge| at(edge as f64)).collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::super::super::system::edges;
+    use super::*;
+
+    #[test]
+    fn cells_end_at_multiples_of_their_size() {
+        let found = places(-0.05, 0.95, 0.1, true).unwrap();
+        assert_eq!(found.edges.first().copied(), Some(-0.1));
+        assert_eq!(found.centres.len(), 11);
+        let found = places(0.0, 1.0, 0.25, true).unwrap();
+        assert_eq!(found.centres, [0.125, 0.375, 0.625, 0.875]);
+        assert_eq!(edges(&found.centres), found.edges);
+        let found = places(0.1, 1.1, 0.25, false).unwrap();
+        assert_eq!(found.centres.len(), 4);
+        assert!(places(0.0, 1e9, 1e-3, true).is_err());
+    }
+}

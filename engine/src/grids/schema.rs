@@ -1,0 +1,47 @@
+//! The schema in which a call of a grid function is the name of a table: [`GridSchema`].
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::{SchemaProvider, TableProvider};
+use datafusion::common::Result;
+use datafusion::execution::SessionState;
+
+use super::call::Call;
+
+/// Its name. It is not listed: its tables are calls.
+pub(crate) const GRID_SCHEMA: &str = "grids";
+
+tokio::task_local! {
+    /// The session whose statement is being planned: its settings hold for the queries in calls, too.
+    static PLANNING: SessionState;
+}
+
+/// Runs what plans a statement so that calls of grid functions in it can be planned.
+pub(crate) async fn while_planning<F: Future>(state: SessionState, planning: F) -> F::Output {
+    PLANNING.scope(state, planning).await
+}
+
+/// The schema of calls.
+#[derive(Debug, Default)]
+pub(crate) struct GridSchema;
+
+#[async_trait]
+impl SchemaProvider for GridSchema {
+    fn table_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn table_exist(&self, _name: &str) -> bool {
+        false
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let Ok(state) = PLANNING.try_with(Clone::clone) else {
+            return Ok(None);
+        };
+        let call = Call::parse(name, state)?;
+        let table = Box::pin(call.function.cube(&call)).await?;
+        Ok(Some(Arc::new(table)))
+    }
+}

@@ -1,0 +1,193 @@
+//! The horizontal grid of a cube, and the coordinate reference system that it is in: [`Horizontal`].
+
+use arrow::array::{Array, AsArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type};
+use datafusion::common::Result;
+use graticule_functions::space::grid_mapping::definition_of;
+use graticule_functions::space::share_of_band;
+use graticule_functions::space::zones::is_geographic;
+use graticule_functions::warp::CellAxis;
+
+use crate::cube::crs::Crs;
+use crate::cube::metadata::UNITS;
+use crate::cube::{Axis, AxisRole, Cube};
+use crate::error::{CubeError, CubeResult};
+use crate::sql::names::quoted;
+
+/// A full circle of longitudes, in degrees.
+const CIRCLE: f64 = 360.0;
+
+/// The horizontal axes of a cube.
+#[derive(Debug, Clone)]
+pub(super) struct Horizontal {
+    /// Number of the axis along a row of a map.
+    pub(super) x: usize,
+    /// Number of the axis along a column.
+    pub(super) y: usize,
+    /// Centres of the cells along x, in the units of the axis.
+    pub(super) x_centres: Vec<f64>,
+    /// Centres of the cells along y.
+    pub(super) y_centres: Vec<f64>,
+    /// Positions along x.
+    pub(super) x_cells: CellAxis,
+    /// Positions along y.
+    pub(super) y_cells: CellAxis,
+    /// The system, as PROJ understands it.
+    pub(super) system: String,
+    /// What a unit of the axes is in units of the system: 1000 where the axes count kilometres.
+    pub(super) unit: f64,
+}
+
+impl Horizontal {
+    /// Those of `cube`, in the system `stated`, or else the one that the cube states.
+    ///
+    /// # Errors
+    /// The cube has no horizontal axes, they have no order, or nobody knows in which system they are.
+    pub(super) fn of(cube: &Cube, stated: Option<String>) -> Result<Self> {
+        let find =
+            |roles: [AxisRole; 2]| cube.axes.iter().position(|axis| roles.contains(&axis.role));
+        let x = find([AxisRole::Longitude, AxisRole::X]);
+        let y = find([AxisRole::Latitude, AxisRole::Y]);
+        let (Some(x), Some(y)) = (x, y) else {
+            let names: Vec<String> = cube
+                .axes
+                .iter()
+                .map(|axis| quoted(axis.field.name()))
+                .collect();
+            let cause = format!(
+                "it has no horizontal grid: none of its axes ({}) are latitude and longitude, or y and x",
+                names.join(", ")
+            );
+            return Err(CubeError::unsupported(&cube.name, cause)
+                .remedy("select the axes of the grid, too")
+                .into());
+        };
+        let system = match stated {
+            Some(stated) => stated,
+            None => system_of(cube, x)?,
+        };
+        let is_turning = is_geographic(&system) == Some(true) || system.contains("+proj=ob_tran");
+        let circle = is_turning.then_some(CIRCLE);
+        let (x_centres, x_cells) = cells(cube, x, circle)?;
+        let (y_centres, y_cells) = cells(cube, y, None)?;
+        Ok(Self {
+            unit: match is_turning {
+                true => 1.0,
+                false => metres(&cube.axes[x]),
+            },
+            x,
+            y,
+            x_centres,
+            y_centres,
+            x_cells,
+            y_cells,
+            system,
+        })
+    }
+
+    /// How large the cells of a row are, next to those of others.
+    pub(super) fn size_of_row(&self, row: usize) -> f64 {
+        match (self.y_centres.get(row), is_geographic(&self.system)) {
+            (Some(centre), Some(true)) => share_of_band(*centre, self.step_of_row(row)),
+            _ => 1.0,
+        }
+    }
+
+    fn step_of_row(&self, row: usize) -> f64 {
+        let first = row.min(self.y_centres.len().saturating_sub(2));
+        let pair = self.y_centres.get(first).zip(self.y_centres.get(first + 1));
+        pair.map_or(0.0, |(one, other)| (one - other).abs())
+    }
+
+    /// The edges of the cells along x and y.
+    pub(super) fn edges(&self) -> (Vec<f64>, Vec<f64>) {
+        (edges(&self.x_centres), edges(&self.y_centres))
+    }
+}
+
+/// The edges between cells in the middle between their centres.
+pub(super) fn edges(centres: &[f64]) -> Vec<f64> {
+    let (Some(first), Some(last)) = (centres.first(), centres.last()) else {
+        return Vec::new();
+    };
+    let half = |one: f64, other: f64| (one - other) / 2.0;
+    let second = centres.get(1).unwrap_or(first);
+    let before_last = centres.iter().rev().nth(1).unwrap_or(last);
+    let inner = centres.windows(2).map(|pair| half(pair[0], -pair[1]));
+    std::iter::once(first - half(*second, *first))
+        .chain(inner)
+        .chain(std::iter::once(last + half(*last, *before_last)))
+        .collect()
+}
+
+fn cells(cube: &Cube, axis: usize, circle: Option<f64>) -> Result<(Vec<f64>, CellAxis)> {
+    let axis = &cube.axes[axis];
+    let name = axis.field.name();
+    let centres = cast(&axis.coordinates, &DataType::Float64)?;
+    let centres: Vec<f64> = centres.as_primitive::<Float64Type>().values().to_vec();
+    let cells = CellAxis::new(&centres, circle).filter(|_| axis.coordinates.null_count() == 0);
+    match cells {
+        Some(cells) => Ok((centres, cells)),
+        None => {
+            let cause = match centres.len() {
+                0 | 1 => format!(
+                    "axis {name} has fewer than two cells, so nobody knows how large they are"
+                ),
+                _ => format!("the coordinates of axis {name} are not in order"),
+            };
+            Err(CubeError::unsupported(&cube.name, cause)
+                .remedy("put it on a grid first, or select more of it")
+                .into())
+        }
+    }
+}
+
+/// The system of the horizontal axes, as PROJ understands it.
+fn system_of(cube: &Cube, x: usize) -> CubeResult<String> {
+    let role = cube.axes[x].role;
+    let crs = cube
+        .crs
+        .as_ref()
+        .map(|crs| crs.of_roles(std::iter::once(role)));
+    let stated = crs.as_ref().and_then(definition);
+    let stated = stated.or_else(|| match role {
+        AxisRole::Longitude => Some("OGC:CRS84".to_string()),
+        _ => None,
+    });
+    stated.ok_or_else(|| {
+        CubeError::invalid(
+            &cube.name,
+            "it does not say in which coordinate reference system its x and y are",
+        )
+        .remedy("name it: source_crs => 'EPSG:…'")
+    })
+}
+
+/// What PROJ can read of what the data say.
+fn definition(crs: &Crs) -> Option<String> {
+    match &crs.definition {
+        Some(definition) => Some(definition.clone()),
+        None => definition_of(&crs.parameters),
+    }
+}
+
+/// Metres per unit of an axis, 1 where it says none.
+fn metres(axis: &Axis) -> f64 {
+    let units = axis.field.metadata().get(UNITS).map(String::as_str);
+    match units {
+        Some("km" | "kilometre" | "kilometer" | "kilometres" | "kilometers") => 1000.0,
+        _ => 1.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edges_lie_between_centres() {
+        assert_eq!(edges(&[1.0, 2.0, 4.0]), [0.5, 1.5, 3.0, 5.0]);
+        assert_eq!(edges(&[5.0, 3.0]), [6.0, 4.0, 2.0]);
+    }
+}

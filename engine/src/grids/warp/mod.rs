@@ -1,0 +1,162 @@
+//! A cube seen on another horizontal grid, by resampling: [`warped`].
+//!
+//! ```text
+//!  chunk of the target ─▶ tile: where its cells lie in the source, which window that is     (tiles)
+//!                            │ the same for all variables, and for all steps of time
+//!                            ▼
+//!  chunks of the source ─▶ plane after plane of the window ─▶ resampled ─▶ values            (array, planes)
+//! ```
+//! Decoded chunks of the source are kept where there is room, because neighbouring tiles need the same ones.
+
+mod array;
+mod planes;
+mod tiles;
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, FieldRef, Schema};
+use datafusion::common::Result;
+use graticule_functions::metadata::{FLAG_MASKS, FLAG_MEANINGS, FLAG_VALUES};
+use graticule_functions::warp::{Method, Missing};
+
+use self::array::Warped;
+use self::tiles::Tiles;
+use super::call::Call;
+use super::reproject::Target;
+use super::system::Horizontal;
+use crate::cube::metadata::CRS;
+use crate::cube::{Axis, Cube, Variable};
+use crate::error::CubeError;
+use crate::scan::CubeTable;
+use crate::sql::suggestions::with_nearest;
+
+/// How variables are resampled.
+#[derive(Debug, Clone)]
+pub(super) struct Resampling {
+    /// The method that was asked for.
+    pub(super) method: Option<Method>,
+    /// Those of some variables.
+    pub(super) methods: Vec<(String, Method)>,
+    /// What missing values do.
+    pub(super) missing: Missing,
+}
+
+impl Resampling {
+    /// The method for a variable. Between two flags there is nothing: these come from the nearest cell, unless their
+    /// method takes one of the values that are there.
+    fn of(&self, field: &FieldRef) -> Method {
+        let mut own = self.methods.iter();
+        if let Some((_, method)) = own.find(|(name, _)| name == field.name()) {
+            return *method;
+        }
+        let method = self.method.unwrap_or(Method::Bilinear);
+        let has = |key: &&str| field.metadata().contains_key(*key);
+        let is_flag = [FLAG_MASKS, FLAG_MEANINGS, FLAG_VALUES].iter().any(has);
+        let is_number = field.data_type().is_numeric();
+        match (is_flag || !is_number) && !method.keeps_values() {
+            true => Method::Nearest,
+            false => method,
+        }
+    }
+}
+
+/// The cube of `table` on the grid `target`.
+///
+/// # Errors
+/// A method for a variable that is not there, or no way between the systems.
+pub(super) fn warped(
+    call: &Call,
+    table: &CubeTable,
+    source: Horizontal,
+    target: Target,
+    resampling: &Resampling,
+) -> Result<CubeTable> {
+    let cube = table.cube();
+    check_names(cube, resampling)?;
+    let horizontal = [source.y, source.x];
+    let others: Vec<usize> = (0..cube.axes.len())
+        .filter(|axis| !horizontal.contains(axis))
+        .collect();
+    let mut axes: Vec<Axis> = others.iter().map(|axis| cube.axes[*axis].clone()).collect();
+    axes.extend([target.y.clone(), target.x.clone()]);
+    let place = |axis: usize| others.iter().position(|other| *other == axis);
+    let mut hasher = DefaultHasher::new();
+    (&cube.url, &cube.version, &call.text).hash(&mut hasher);
+    let crs = target.crs.clone();
+    let tiles = Arc::new(Tiles::new(source, target, cube)?);
+    let mut variables = Vec::new();
+    for variable in &cube.variables {
+        let across = variable
+            .axes
+            .iter()
+            .filter(|axis| horizontal.contains(axis));
+        let mut made = match across.count() {
+            0 => Variable {
+                axes: variable
+                    .axes
+                    .iter()
+                    .filter_map(|axis| place(*axis))
+                    .collect(),
+                ..variable.clone()
+            },
+            2 if is_resampled(variable.decoding.data_type()) => {
+                let method = resampling.of(&variable.field);
+                Warped::variable(table, variable, &tiles, method, resampling.missing, &place)?
+            }
+            // Along one horizontal axis alone, or of a type without values between: it has no place on the new grid.
+            _ => continue,
+        };
+        if made.field.metadata().contains_key(CRS) {
+            let mut field = made.field.as_ref().clone();
+            field
+                .metadata_mut()
+                .insert(CRS.to_string(), crs.name.clone());
+            made.field = Arc::new(field);
+        }
+        made.origin = variable.origin.as_ref().map(|origin| {
+            let mut hasher = hasher.clone();
+            (origin, variable.field.name()).hash(&mut hasher);
+            format!("{origin}\nwarped as {:016x}", hasher.finish()).into()
+        });
+        variables.push(made);
+    }
+    let fields = axes.iter().map(|axis| Arc::clone(&axis.field));
+    let fields = fields.chain(variables.iter().map(|variable| Arc::clone(&variable.field)));
+    let made = Cube {
+        name: call.text.clone(),
+        schema: Arc::new(Schema::new(fields.collect::<Vec<FieldRef>>())),
+        axes,
+        variables,
+        attributes: cube.attributes.clone(),
+        crs: Some(crs),
+        zipped: Vec::new(),
+        url: cube.url.clone(),
+        format: cube.format.clone(),
+        version: format!("{} warped as {:016x}", cube.version, hasher.finish()),
+    };
+    Ok(CubeTable::new(Arc::new(made), Arc::clone(table.blocks())))
+}
+
+/// Can values of this type be put on another grid?
+fn is_resampled(data_type: &DataType) -> bool {
+    data_type.is_numeric() || data_type.is_temporal() || *data_type == DataType::Boolean
+}
+
+fn check_names(cube: &Cube, resampling: &Resampling) -> Result<()> {
+    let names = || {
+        cube.variables
+            .iter()
+            .map(|variable| variable.field.name().as_str())
+    };
+    for (name, _) in &resampling.methods {
+        if !names().any(|known| known == name) {
+            let error = CubeError::invalid(
+                &cube.name,
+                format!("there is no variable {name} to have a method"),
+            );
+            return Err(with_nearest(error, name, names(), "there are").into());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,301 @@
+//! Where the cells of the target lie in the source, tile by tile: [`Tiles`].
+//!
+//! A tile is what the chunks of all variables have in common along y and x. What is found out of one is kept: the next
+//! variable, and the next step of time, need it again.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use datafusion::common::Result;
+use graticule_functions::space::{ProjectionError, Transformation};
+use graticule_functions::warp::{
+    CellAxis, Footprints, Interpolation, Lattice, Method, Missing, Overlaps, Positions, Window,
+};
+
+use super::super::reproject::{Target, refused};
+use super::super::system::Horizontal;
+use crate::cube::chunks::AxisChunks;
+use crate::cube::{Cube, Variable};
+use crate::error::{CubeError, CubeResult};
+
+/// Cells along a side of a tile, as far as chunks do not become too large.
+const SIDE: u64 = 512;
+/// The shortest side.
+const SHORTEST_SIDE: u64 = 64;
+/// Cells of a chunk, at most.
+const MOST_CELLS: u64 = 1 << 23;
+
+/// How far positions between the places that are computed may be off, in cells of the source.
+const TOLERANCE: f64 = 0.01;
+
+/// Bytes of tiles that are kept.
+const KEPT_BYTES: usize = 128 << 20;
+
+/// Points along a side of the lattice that says how much coarser the target is.
+const PROBES: usize = 33;
+
+/// The tiles of a target.
+pub(super) struct Tiles {
+    source: Horizontal,
+    target: Target,
+    transformation: Option<Transformation>,
+    /// How the target is cut along y and x.
+    chunks: [AxisChunks; 2],
+    /// Cells of the source per cell of the target along x and y.
+    spread: (f64, f64),
+    kept: Mutex<Kept>,
+}
+
+impl fmt::Debug for Tiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tiles of {:?}", self.transformation)
+    }
+}
+
+/// What tells a tile from another: its number along y and x, and what is looked at.
+type Key = (u64, u64, Method, Missing);
+
+#[derive(Default)]
+struct Kept {
+    /// The one that was used last comes last.
+    tiles: Vec<(Key, Arc<Tile>)>,
+    bytes: usize,
+}
+
+/// Where the cells of a tile lie.
+#[derive(Debug)]
+pub(super) enum Tile {
+    /// Not in the source.
+    Outside,
+    /// At points between its cells.
+    Points(Interpolation),
+    /// Over some of its cells.
+    Areas(Footprints),
+    /// Over parts of its cells.
+    Parts(Overlaps),
+}
+
+impl Tile {
+    /// The cells of the source that are needed.
+    pub(super) fn window(&self) -> Option<&Window> {
+        match self {
+            Self::Outside => None,
+            Self::Points(points) => Some(points.window()),
+            Self::Areas(areas) => Some(areas.window()),
+            Self::Parts(parts) => Some(parts.window()),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Outside => 0,
+            Self::Points(points) => points.bytes(),
+            Self::Areas(areas) => areas.bytes(),
+            Self::Parts(parts) => parts.bytes(),
+        }
+    }
+}
+
+impl Tiles {
+    /// The tiles of `target` over `source`, the horizontal grid of `cube`.
+    ///
+    /// # Errors
+    /// There is no way from one system to the other.
+    pub(super) fn new(source: Horizontal, target: Target, cube: &Cube) -> Result<Self> {
+        let is_same = source.system.trim() == target.system.trim() && source.unit == target.unit;
+        let transformation = match is_same {
+            true => None,
+            false => {
+                let between = Transformation::between(&target.system, &source.system);
+                Some(between.map_err(refused)?)
+            }
+        };
+        let deepest = cube
+            .variables
+            .iter()
+            .map(|variable| depth(variable, &source));
+        let deepest = deepest.max().unwrap_or(1);
+        let mut side = SIDE;
+        while side > SHORTEST_SIDE && deepest.saturating_mul(side * side) > MOST_CELLS {
+            side /= 2;
+        }
+        let chunks = |cells: usize| AxisChunks::regular(cells as u64, side);
+        let mut tiles = Self {
+            chunks: [
+                chunks(target.y_places.centres.len()),
+                chunks(target.x_places.centres.len()),
+            ],
+            source,
+            target,
+            transformation,
+            spread: (1.0, 1.0),
+            kept: Mutex::default(),
+        };
+        tiles.spread = tiles.measured_spread()?;
+        Ok(tiles)
+    }
+
+    /// The axes of the source.
+    pub(super) fn source(&self) -> &Horizontal {
+        &self.source
+    }
+
+    /// How the target is cut along y and x.
+    pub(super) fn chunks(&self) -> &[AxisChunks; 2] {
+        &self.chunks
+    }
+
+    /// Tile number `y`, `x` as `method` looks at it.
+    ///
+    /// # Errors
+    /// PROJ fails.
+    pub(super) fn tile(
+        &self,
+        y: u64,
+        x: u64,
+        method: Method,
+        missing: Missing,
+    ) -> CubeResult<Arc<Tile>> {
+        // What reduces an area looks at the same cells, whatever it makes of them.
+        let key = match (method.weighs_overlap(), method.reads_footprint()) {
+            (true, _) => (y, x, Method::Conservative, Missing::Skip),
+            (false, true) => (y, x, Method::Average, Missing::Skip),
+            (false, false) => (y, x, method, missing),
+        };
+        if let Some(found) = self.kept().find(key) {
+            return Ok(found);
+        }
+        let made = self.made(y, x, method, missing);
+        let made = made.map_err(|error| CubeError::invalid(&self.target.crs.name, error))?;
+        let made = Arc::new(made);
+        self.kept().keep(key, &made);
+        Ok(made)
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn axes(&self) -> (&CellAxis, &CellAxis) {
+        (&self.source.x_cells, &self.source.y_cells)
+    }
+
+    fn made(
+        &self,
+        y: u64,
+        x: u64,
+        method: Method,
+        missing: Missing,
+    ) -> Result<Tile, ProjectionError> {
+        let (rows, columns) = (self.chunks[0].range(y), self.chunks[1].range(x));
+        let (x_places, y_places) = (&self.target.x_places, &self.target.y_places);
+        if method.reads_footprint() {
+            let with_end = |cells: &Range<u64>| cells.start as usize..=cells.end as usize;
+            let lattice = Lattice {
+                x: &x_places.edges[with_end(&columns)],
+                y: &y_places.edges[with_end(&rows)],
+            };
+            let corners = self.positions(lattice)?;
+            if method.weighs_overlap() {
+                let sizes = |row: usize| self.source.size_of_row(row);
+                let overlaps = Overlaps::new(&corners, self.axes(), sizes);
+                return Ok(overlaps.map_or(Tile::Outside, Tile::Parts));
+            }
+            let footprints = Footprints::new(&corners, self.axes());
+            return Ok(footprints.map_or(Tile::Outside, Tile::Areas));
+        }
+        let within = |cells: &Range<u64>| cells.start as usize..cells.end as usize;
+        let lattice = Lattice {
+            x: &x_places.centres[within(&columns)],
+            y: &y_places.centres[within(&rows)],
+        };
+        let positions = self.positions(lattice)?;
+        let points = Interpolation::new(method, missing, self.spread, &positions, self.axes());
+        Ok(points.map_or(Tile::Outside, Tile::Points))
+    }
+
+    fn positions(&self, lattice: Lattice<'_>) -> Result<Positions, ProjectionError> {
+        match &self.transformation {
+            None => Ok(Positions::of_same_system(lattice, self.axes())),
+            Some(transformation) => {
+                let (from, to) = (self.target.unit, self.source.unit);
+                Positions::of(lattice, self.axes(), TOLERANCE, &mut |places| {
+                    for (x, y) in places.iter_mut() {
+                        (*x, *y) = (*x * from, *y * from);
+                    }
+                    transformation.move_places(places)?;
+                    for (x, y) in places.iter_mut() {
+                        (*x, *y) = (*x / to, *y / to);
+                    }
+                    Ok(())
+                })
+            }
+        }
+    }
+
+    /// How far neighbouring cells of the target lie apart in the source, on average.
+    fn measured_spread(&self) -> Result<(f64, f64)> {
+        let probed = |edges: &[f64]| -> (Vec<f64>, f64) {
+            let last = edges.len() - 1;
+            let steps = last.min(PROBES - 1);
+            let probed = (0..=steps).map(|at| edges[at * last / steps]);
+            (probed.collect(), last as f64 / steps as f64)
+        };
+        let (x, cells_x) = probed(&self.target.x_places.edges);
+        let (y, cells_y) = probed(&self.target.y_places.edges);
+        let found = self.positions(Lattice { x: &x, y: &y }).map_err(refused)?;
+        let is_inside = |at: usize| {
+            (-0.5..=self.source.x_cells.cells() as f64 - 0.5).contains(&found.x[at])
+                && (-0.5..=self.source.y_cells.cells() as f64 - 0.5).contains(&found.y[at])
+        };
+        // Mean squares of the change from one cell to the next, along x and along y of the target.
+        let mean_squares = |step: usize, cells: f64| {
+            let (mut x, mut y, mut count) = (0.0, 0.0, 0.0);
+            for at in 0..found.x.len().saturating_sub(step) {
+                let other = at + step;
+                let is_in_row = step > 1 || other % found.width != 0;
+                if is_in_row && is_inside(at) && is_inside(other) {
+                    let end = self.source.x_cells.unrolled(found.x[other], found.x[at]);
+                    x += ((end - found.x[at]) / cells).powi(2);
+                    y += ((found.y[other] - found.y[at]) / cells).powi(2);
+                    count += 1.0;
+                }
+            }
+            (x / f64::max(count, 1.0), y / f64::max(count, 1.0))
+        };
+        let (across, down) = (mean_squares(1, cells_x), mean_squares(found.width, cells_y));
+        let spread = |one: f64, other: f64| (one + other).sqrt().max(1.0);
+        Ok((spread(across.0, down.0), spread(across.1, down.1)))
+    }
+}
+
+/// Cells of a chunk of a variable along its other axes.
+fn depth(variable: &Variable, source: &Horizontal) -> u64 {
+    let along = variable.axes.iter().zip(variable.chunks());
+    along
+        .filter(|(axis, _)| **axis != source.x && **axis != source.y)
+        .map(|(_, chunks)| chunks.size())
+        .product()
+}
+
+impl Kept {
+    fn find(&mut self, key: Key) -> Option<Arc<Tile>> {
+        let at = self.tiles.iter().position(|(known, _)| *known == key)?;
+        let found = self.tiles.remove(at);
+        self.tiles.push(found);
+        self.tiles.last().map(|(_, tile)| Arc::clone(tile))
+    }
+
+    fn keep(&mut self, key: Key, tile: &Arc<Tile>) {
+        if self.tiles.iter().any(|(known, _)| *known == key) {
+            return;
+        }
+        self.bytes += tile.bytes();
+        self.tiles.push((key, Arc::clone(tile)));
+        while self.bytes > KEPT_BYTES && self.tiles.len() > 1 {
+            let (_, oldest) = self.tiles.remove(0);
+            self.bytes -= oldest.bytes();
+        }
+    }
+}

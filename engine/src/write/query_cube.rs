@@ -1,0 +1,302 @@
+//! A query seen as a cube: [`query_cube`]. Its chunks are boxes, which are computed when they are asked for.
+//!
+//! ```text
+//!  query ─▶ derivations: which columns are dimensions ─▶ coordinates ─▶ boxes          no chunk is read
+//!  chunk of a variable ─▶ the query of its box ─▶ values of all variables in it
+//! ```
+//! So a query of any shape can be put on another grid, in the memory of a few boxes.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::{DataType, FieldRef, Schema};
+use async_trait::async_trait;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::{SessionState, TaskContext};
+use datafusion::logical_expr::LogicalPlan;
+use serde_json::Value;
+use tokio::runtime::Handle;
+use tokio::sync::OnceCell;
+
+use super::box_query::BoxQuery;
+use super::boxes::{Boxes, Cutter, TargetDimension};
+use super::coordinates::coordinates;
+use super::derivation::Derivations;
+use super::dims::{Dim, axis_read, canonical, described, dims, is_horizontal};
+use super::plan::rows_only;
+use crate::cube::chunks::AxisChunks;
+use crate::cube::decoding::Decoding;
+use crate::cube::{Axis, AxisOrder, Cube, Variable};
+use crate::error::{CubeError, CubeResult, ErrorKind};
+use crate::runtime::run_on;
+use crate::source::{ArrayDescription, ArrayReader, Attributes, EncodedChunk, Payload, RawChunk};
+
+/// Cells of a box, at most.
+const MOST_CELLS: u64 = 1 << 20;
+/// Cells along a horizontal dimension of which nothing says how it is cut.
+const SIDE: u64 = 256;
+/// Boxes that are kept, for the variables that are read one after the other.
+const KEPT: usize = 4;
+
+/// The cube that `query` is; `number` tells it from all others.
+///
+/// # Errors
+/// The query has no grid, or its coordinates cannot be found.
+pub(crate) async fn query_cube(
+    state: &SessionState,
+    query: &LogicalPlan,
+    number: u64,
+) -> Result<Cube> {
+    let derivations = Derivations::of(query);
+    let schema = Arc::clone(query.schema().inner());
+    let found = dims(&derivations, &schema, None)?;
+    let found: Vec<Dim> = found
+        .into_iter()
+        .map(|column| Dim::of(column, &derivations, &schema))
+        .collect();
+    let crs = derivations.cubes.iter().find_map(|cube| cube.crs.clone());
+    let (mut dimensions, mut axes) = (Vec::new(), Vec::new());
+    for dim in &found {
+        let coordinates = coordinates(state, query, dim.column, dim.order).await?;
+        let derivation = &derivations.columns[dim.column];
+        let order = match dim.order {
+            Some(AxisOrder::Descending) => AxisOrder::Descending,
+            _ => AxisOrder::Ascending,
+        };
+        let mut axis = Axis {
+            field: described(&schema, dim.column, derivation),
+            coordinates: Arc::clone(&coordinates),
+            order,
+            role: dim.role,
+            bounds: None,
+            cell_bounds: None,
+        };
+        if let Some(crs) = &crs {
+            axis.measured_in(crs);
+        }
+        axes.push(axis);
+        dimensions.push(TargetDimension {
+            name: schema.field(dim.column).name().clone(),
+            column: dim.column,
+            object: object(dim, &derivations).min(coordinates.len() as u64),
+            order,
+            coordinates,
+        });
+    }
+    let columns: Vec<usize> = (0..schema.fields().len())
+        .filter(|column| !found.iter().any(|dim| dim.column == *column))
+        .collect();
+    let fields: Vec<FieldRef> = columns
+        .iter()
+        .map(|column| described(&schema, *column, &derivations.columns[*column]))
+        .collect();
+    for (axis, dimension) in dimensions.iter_mut().enumerate() {
+        dimension.column = axis;
+    }
+    let query = canonical(query, found.iter().map(|dim| &dim.column).chain(&columns))?;
+    let as_rows = rows_only(state)?;
+    let cutter = Cutter {
+        query: &query,
+        dimensions: &dimensions,
+        reads_tables: derivations.reads_tables,
+        state: &as_rows,
+    };
+    let (boxes, _) = cutter
+        .cut(MOST_CELLS.max(dimensions.iter().map(|d| d.object).product()))
+        .await?;
+    let chunks = boxes.chunks();
+    let version = format!("query {number}");
+    let computed = Arc::new(Computed {
+        query,
+        state: state.clone(),
+        boxes,
+        dimensions,
+        variables: fields
+            .iter()
+            .map(|field| (field.name().clone(), field.data_type().clone()))
+            .collect(),
+        kept: Mutex::default(),
+        compute: Handle::current(),
+    });
+    let variables = fields.iter().enumerate().map(|(at, field)| {
+        let data_type = field.data_type().clone();
+        Ok(Variable {
+            field: Arc::new(field.as_ref().clone().with_nullable(true)),
+            axes: (0..axes.len()).collect(),
+            decoding: Decoding::of_values(&data_type)?,
+            array: Arc::new(Column {
+                computed: Arc::clone(&computed),
+                at,
+                description: ArrayDescription {
+                    name: field.name().clone(),
+                    dimensions: axes.iter().map(|axis| axis.field.name().clone()).collect(),
+                    shape: chunks.iter().map(AxisChunks::length).collect(),
+                    chunks: chunks.clone(),
+                    data_type,
+                    fill_value: Value::Null,
+                    attributes: Attributes::new(),
+                    codecs: String::new(),
+                    shard_shape: None,
+                    stored_bytes: None,
+                },
+            }),
+            origin: Some(format!("{version}\n{}", field.name()).into()),
+        })
+    });
+    let variables = variables.collect::<CubeResult<Vec<Variable>>>()?;
+    let horizontal = axes.iter().filter(|axis| is_horizontal(axis.role)).count();
+    let fields = axes.iter().map(|axis| Arc::clone(&axis.field));
+    let fields = fields.chain(variables.iter().map(|variable| Arc::clone(&variable.field)));
+    Ok(Cube {
+        name: "query".to_string(),
+        schema: Arc::new(Schema::new(fields.collect::<Vec<FieldRef>>())),
+        attributes: match derivations.cubes.as_slice() {
+            [only] => only.attributes.clone(),
+            _ => Attributes::new(),
+        },
+        crs: crs.filter(|_| horizontal == 2),
+        zipped: Vec::new(),
+        url: "query".to_string(),
+        format: "query".to_string(),
+        version,
+        axes,
+        variables,
+    })
+}
+
+/// Cells along a dimension that are not worth cutting: a chunk of the axis that it is.
+fn object(dim: &Dim, derivations: &Derivations) -> u64 {
+    let derivation = &derivations.columns[dim.column];
+    let is_axis = derivation.source.is_some() && derivation.reduced_by.is_none();
+    let chunk = derivation
+        .axes
+        .iter()
+        .next()
+        .filter(|_| is_axis)
+        .and_then(|(cube, axis)| {
+            axis_read(derivation, derivations)?;
+            let variables = derivations.cubes.get(*cube)?.variables.iter();
+            let chunks = variables.filter_map(|variable| {
+                let at = variable.axes.iter().position(|own| own == axis)?;
+                Some(variable.chunks()[at].size())
+            });
+            chunks.max()
+        });
+    match is_horizontal(dim.role) {
+        true => chunk.unwrap_or(SIDE).min(2 * SIDE),
+        false => 1,
+    }
+}
+
+/// What the variables of a query have in common.
+struct Computed {
+    query: LogicalPlan,
+    state: SessionState,
+    dimensions: Vec<TargetDimension>,
+    /// Names and types.
+    variables: Vec<(String, DataType)>,
+    boxes: Boxes,
+    /// Boxes by their numbers, those that were asked for last at the end.
+    kept: Mutex<Vec<(u64, Arc<OnceCell<Vec<ArrayRef>>>)>>,
+    /// Where queries run, while chunks are fetched elsewhere.
+    compute: Handle,
+}
+
+impl std::fmt::Debug for Computed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Computed {:?}", self.boxes)
+    }
+}
+
+impl Computed {
+    /// The values of all variables in a box: whoever asks first computes them.
+    async fn values(&self, number: u64) -> Result<Vec<ArrayRef>> {
+        let cell = {
+            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            let cell = match kept.iter().position(|(known, _)| *known == number) {
+                Some(at) => kept.remove(at).1,
+                None => Arc::default(),
+            };
+            kept.push((number, Arc::clone(&cell)));
+            if kept.len() > KEPT {
+                kept.remove(0);
+            }
+            cell
+        };
+        cell.get_or_try_init(|| self.computed(number))
+            .await
+            .cloned()
+    }
+
+    async fn computed(&self, number: u64) -> Result<Vec<ArrayRef>> {
+        let variables = self.variables.iter();
+        let variables: Vec<(&str, DataType)> = variables
+            .map(|(name, data_type)| (name.as_str(), data_type.clone()))
+            .collect();
+        let part = BoxQuery {
+            state: &self.state,
+            dimensions: &self.dimensions,
+            variables: &variables,
+        };
+        let context = Arc::new(TaskContext::from(&self.state));
+        part.values(
+            std::iter::once(&self.query),
+            &self.boxes.ranges(number),
+            context,
+        )
+        .await
+    }
+}
+
+/// A column of a query as an array.
+#[derive(Debug)]
+struct Column {
+    computed: Arc<Computed>,
+    /// Its number among the variables.
+    at: usize,
+    description: ArrayDescription,
+}
+
+#[async_trait]
+impl ArrayReader for Column {
+    fn description(&self) -> &ArrayDescription {
+        &self.description
+    }
+
+    async fn fetch(&self, index: &[u64]) -> CubeResult<Option<EncodedChunk>> {
+        let number = self.computed.boxes.number(index);
+        let computed = Arc::clone(&self.computed);
+        let work = async move { computed.values(number).await.map_err(of_query) };
+        let values = run_on(&self.computed.compute, work).await?;
+        let ranges: Vec<Range<u64>> = self.computed.boxes.ranges(number);
+        let values = Arc::clone(&values[self.at]);
+        Ok(Some(EncodedChunk {
+            bytes_fetched: 0,
+            payload: Payload::Values(RawChunk {
+                values,
+                shape: ranges
+                    .iter()
+                    .map(|range| (range.end - range.start) as usize)
+                    .collect(),
+            }),
+        }))
+    }
+
+    fn decode(&self, _index: &[u64], chunk: EncodedChunk) -> CubeResult<RawChunk> {
+        chunk.payload.into_values(&self.description.name)
+    }
+}
+
+/// The error of a query as that of a chunk.
+fn of_query(error: DataFusionError) -> CubeError {
+    match error.find_root() {
+        DataFusionError::External(inner) if inner.is::<CubeError>() => {
+            let known = inner.downcast_ref::<CubeError>();
+            known
+                .cloned()
+                .unwrap_or_else(|| CubeError::new(ErrorKind::Invalid, "", &error))
+        }
+        _ => CubeError::invalid("", error),
+    }
+}

@@ -1,0 +1,414 @@
+//! Values at the centres of the target's cells, out of the cells of the source around them: [`Interpolation`].
+//!
+//! ```text
+//!   ·   ·   ·   ·        cell  the one up and left of the centre, counted in the window
+//!   · ╔═══════╗ ·        x, y  how far right and down of it the centre ✕ lies, 0 to 1
+//!   · ║cell ✕ ║ ·
+//!   · ╚═══════╝ ·        bilinear reads 4 cells, cubic 16, lanczos 36; where the target is
+//!   ·   ·   ·   ·        coarser than the source, as many more as it is coarser
+//! ```
+//! A target cell is missing where the source's cell in which its centre lies is: coasts stay where they are. Of the other
+//! cells those count that are not missing. So GDAL does it (`gdalwarpkernel.cpp`), with which results agree.
+
+use super::axis::CellAxis;
+use super::method::{Method, Missing};
+use super::positions::Positions;
+use super::window::Window;
+
+/// A cell without a position.
+const NONE: u32 = u32::MAX;
+
+/// Weights that add up to less than this make no value.
+const LEAST_WEIGHT: f64 = 1e-6;
+
+/// A type of values that are interpolated.
+pub trait Sample: Copy + PartialOrd + Send + Sync + 'static {
+    /// The missing value.
+    const MISSING: Self;
+    /// From a value of 64 bits, rounded.
+    fn of(value: f64) -> Self;
+    /// As a value of 64 bits.
+    fn wide(self) -> f64;
+    /// Is it the missing value?
+    fn is_missing(self) -> bool;
+    /// `one + (other - one) * share`
+    fn between(one: Self, other: Self, share: f32) -> Self;
+}
+
+macro_rules! sample {
+    ($type:ty) => {
+        impl Sample for $type {
+            const MISSING: Self = <$type>::NAN;
+            #[inline(always)]
+            fn of(value: f64) -> Self {
+                value as $type
+            }
+            #[inline(always)]
+            fn wide(self) -> f64 {
+                f64::from(self)
+            }
+            #[inline(always)]
+            fn is_missing(self) -> bool {
+                self.is_nan()
+            }
+            #[inline(always)]
+            fn between(one: Self, other: Self, share: f32) -> Self {
+                one + (other - one) * <$type>::from(share)
+            }
+        }
+    };
+}
+sample!(f32);
+sample!(f64);
+
+/// Where the target's cells lie in a window of the source, the same for every plane of it.
+#[derive(Debug, Clone)]
+pub struct Interpolation {
+    method: Method,
+    missing: Missing,
+    /// Cells of the source per cell of the target along x and y, at least 1.
+    spread: (f64, f64),
+    window: Window,
+    cells: Vec<u32>,
+    x: Vec<f32>,
+    y: Vec<f32>,
+}
+
+impl Interpolation {
+    /// For centres at `positions`, on the axes x and y of the source. `spread` says how many cells of the source one of
+    /// the target covers along each. `None` where no centre lies in the source.
+    #[must_use]
+    pub fn new(
+        method: Method,
+        missing: Missing,
+        spread: (f64, f64),
+        positions: &Positions,
+        axes: (&CellAxis, &CellAxis),
+    ) -> Option<Self> {
+        let spread = match method {
+            Method::Nearest => (1.0, 1.0),
+            // As GDAL: what is hardly coarser is interpolated as if it were not.
+            _ => [spread.0, spread.1]
+                .map(|spread| if spread < 1.05 { 1.0 } else { spread })
+                .into(),
+        };
+        let inside = |position: f64, axis: &CellAxis| {
+            axis.is_closed() && position.is_finite()
+                || (-0.5..axis.cells() as f64 - 0.5).contains(&position)
+        };
+        let kept = |at: usize| {
+            let (x, y) = (positions.x[at], positions.y[at]);
+            inside(x, axes.0) && inside(y, axes.1)
+        };
+        let is_in: Vec<bool> = (0..positions.x.len()).map(kept).collect();
+        let only = |positions: &[f64]| -> Vec<f64> {
+            let kept = positions.iter().zip(&is_in);
+            kept.map(|(position, kept)| if *kept { *position } else { f64::NAN })
+                .collect()
+        };
+        let (x, y) = (only(&positions.x), only(&positions.y));
+        let halo = method.radius() * spread.0.max(spread.1);
+        let window = Window::around(&x, &y, halo)?;
+        let width = window.width();
+        let part = |position: f64| (position - position.floor()) as f32;
+        let cells = x.iter().zip(&y).map(|(x, y)| match (x + y).is_finite() {
+            true => {
+                let column = x.floor() as i64 - window.x.start;
+                let row = y.floor() as i64 - window.y.start;
+                u32::try_from(row * width as i64 + column).unwrap_or(NONE)
+            }
+            false => NONE,
+        });
+        Some(Self {
+            cells: cells.collect(),
+            x: x.iter().map(|x| part(*x)).collect(),
+            y: y.iter().map(|y| part(*y)).collect(),
+            method,
+            missing,
+            spread,
+            window,
+        })
+    }
+
+    /// The cells of the source that are needed.
+    #[must_use]
+    pub fn window(&self) -> &Window {
+        &self.window
+    }
+
+    /// Bytes that it takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.cells.len() * 12
+    }
+
+    /// The values of the target's cells out of those of the window, row by row.
+    pub fn apply<T: Sample>(&self, plane: &[T], out: &mut [T]) {
+        match self.method {
+            Method::Nearest => self.nearest(plane, out),
+            Method::Bilinear if self.spread == (1.0, 1.0) => self.bilinear(plane, out),
+            Method::Cubic if self.spread == (1.0, 1.0) => self.each(plane, out, |cell, x, y| {
+                let value = self.weighted(plane, cell, x, y, true);
+                match value.is_missing() {
+                    // With a cell of the sixteen missing: between the four.
+                    true => self.of_four(plane, cell, x, y),
+                    false => value,
+                }
+            }),
+            _ => self.each(plane, out, |cell, x, y| {
+                self.weighted(plane, cell, x, y, self.missing == Missing::Propagate)
+            }),
+        }
+    }
+
+    /// The window's cell in which the centre lies.
+    #[inline(always)]
+    fn own(&self, cell: usize, x: f32, y: f32) -> usize {
+        cell + usize::from(x >= 0.5) + if y >= 0.5 { self.window.width() } else { 0 }
+    }
+
+    fn nearest<T: Sample>(&self, plane: &[T], out: &mut [T]) {
+        let places = self.cells.iter().zip(self.x.iter().zip(&self.y));
+        for (out, (cell, (x, y))) in out.iter_mut().zip(places) {
+            let own = self.own(*cell as usize, *x, *y);
+            *out = plane.get(own).copied().unwrap_or(T::MISSING);
+        }
+    }
+
+    /// Calls `value` for each cell whose centre lies in a cell that is not missing.
+    fn each<T: Sample>(&self, plane: &[T], out: &mut [T], value: impl Fn(usize, f32, f32) -> T) {
+        let places = self.cells.iter().zip(self.x.iter().zip(&self.y));
+        for (out, (cell, (x, y))) in out.iter_mut().zip(places) {
+            let own = plane.get(self.own(*cell as usize, *x, *y));
+            *out = match own {
+                Some(own) if !own.is_missing() => value(*cell as usize, *x, *y),
+                _ => T::MISSING,
+            };
+        }
+    }
+
+    fn bilinear<T: Sample>(&self, plane: &[T], out: &mut [T]) {
+        let width = self.window.width();
+        let places = self.cells.iter().zip(self.x.iter().zip(&self.y));
+        for (out, (cell, (x, y))) in out.iter_mut().zip(places) {
+            let cell = *cell as usize;
+            let Some(four) = plane.get(cell..cell + width + 2) else {
+                *out = T::MISSING;
+                continue;
+            };
+            let upper = T::between(four[0], four[1], *x);
+            let lower = T::between(four[width], four[width + 1], *x);
+            let value = T::between(upper, lower, *y);
+            *out = match value.is_missing() {
+                true => self.of_four(plane, cell, *x, *y),
+                false => value,
+            };
+        }
+    }
+
+    /// Between four cells of which some are missing.
+    #[cold]
+    fn of_four<T: Sample>(&self, plane: &[T], cell: usize, x: f32, y: f32) -> T {
+        let is_missing = |cell: usize| plane.get(cell).is_none_or(|value| value.is_missing());
+        if is_missing(self.own(cell, x, y)) {
+            return T::MISSING;
+        }
+        let width = self.window.width();
+        let (x, y) = (f64::from(x), f64::from(y));
+        let (mut sum, mut weights) = (0.0, 0.0);
+        for (at, weight) in [
+            (cell, (1.0 - x) * (1.0 - y)),
+            (cell + 1, x * (1.0 - y)),
+            (cell + width, (1.0 - x) * y),
+            (cell + width + 1, x * y),
+        ] {
+            match is_missing(at) {
+                false => {
+                    sum += plane[at].wide() * weight;
+                    weights += weight;
+                }
+                true if weight > 0.0 && self.missing == Missing::Propagate => return T::MISSING,
+                true => {}
+            }
+        }
+        made_of(sum, weights)
+    }
+
+    /// The weighted mean of the cells around; missing when one of them is and `all` must be there.
+    fn weighted<T: Sample>(&self, plane: &[T], cell: usize, x: f32, y: f32, all: bool) -> T {
+        let width = self.window.width();
+        let (mut columns, mut rows) = ([0.0; MOST_TAPS], [0.0; MOST_TAPS]);
+        let along_x = taps(self.method, self.spread.0, f64::from(x), &mut columns);
+        let along_y = taps(self.method, self.spread.1, f64::from(y), &mut rows);
+        let (columns, rows) = (&columns[..along_x.1], &rows[..along_y.1]);
+        let (mut sum, mut weights) = (0.0, 0.0);
+        for (row, weight_of_row) in rows.iter().enumerate() {
+            let start = cell as i64 + (along_y.0 + row as i64) * width as i64 + along_x.0;
+            let start = usize::try_from(start).unwrap_or(usize::MAX);
+            let Some(values) = plane.get(start..start.saturating_add(columns.len())) else {
+                return T::MISSING;
+            };
+            for (value, weight) in values.iter().zip(columns) {
+                match value.is_missing() {
+                    true if all && *weight != 0.0 && *weight_of_row != 0.0 => return T::MISSING,
+                    true => {}
+                    false => {
+                        sum += value.wide() * weight * weight_of_row;
+                        weights += weight * weight_of_row;
+                    }
+                }
+            }
+        }
+        made_of(sum, weights)
+    }
+}
+
+fn made_of<T: Sample>(sum: f64, weights: f64) -> T {
+    match weights.abs() < LEAST_WEIGHT {
+        true => T::MISSING,
+        false => T::of(sum / weights),
+    }
+}
+
+/// Cells of the source along an axis that make one of the target, at most.
+const MOST_TAPS: usize = 512;
+
+/// The weights of the cells around a centre that lies `share` of a cell after cell 0: number of the first cell, and
+/// how many there are.
+fn taps(method: Method, spread: f64, share: f64, weights: &mut [f64; MOST_TAPS]) -> (i64, usize) {
+    let radius = (method.radius() * spread).min((MOST_TAPS / 2 - 1) as f64);
+    let first = (share - radius).floor() as i64 + 1;
+    let last = (share + radius).ceil() as i64 - 1;
+    let count = (last - first + 1).clamp(1, MOST_TAPS as i64) as usize;
+    for (at, weight) in weights.iter_mut().take(count).enumerate() {
+        let away = (first + at as i64) as f64 - share;
+        *weight = kernel(method, away / spread);
+    }
+    (first, count)
+}
+
+/// The weight of a cell whose centre is `away` cells away.
+fn kernel(method: Method, away: f64) -> f64 {
+    let x = away.abs();
+    match method {
+        Method::Bilinear => (1.0 - x).max(0.0),
+        Method::Cubic => match x {
+            x if x <= 1.0 => (1.5 * x - 2.5) * x * x + 1.0,
+            x if x <= 2.0 => ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0,
+            _ => 0.0,
+        },
+        Method::CubicSpline => {
+            let cube = |x: f64| x.max(0.0).powi(3);
+            (cube(x + 2.0) - 4.0 * cube(x + 1.0) + 6.0 * cube(x) - 4.0 * cube(x - 1.0)) / 6.0
+        }
+        Method::Lanczos => match x {
+            0.0 => 1.0,
+            x if x < 3.0 => {
+                let x = std::f64::consts::PI * x;
+                3.0 * x.sin() * (x / 3.0).sin() / (x * x)
+            }
+            _ => 0.0,
+        },
+        _ => f64::from(x < 0.5),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    const METHODS: [Method; 5] = [
+        Method::Nearest,
+        Method::Bilinear,
+        Method::Cubic,
+        Method::CubicSpline,
+        Method::Lanczos,
+    ];
+
+    /// A plane of 12 × 9 cells, seen at `positions`.
+    fn seen(
+        method: Method,
+        spread: f64,
+        positions: &[(f64, f64)],
+        value: impl Fn(i64, i64) -> f64,
+    ) -> Vec<f64> {
+        let axis = |cells: usize| {
+            let centres: Vec<f64> = (0..cells).map(|cell| cell as f64).collect();
+            CellAxis::new(&centres, None).unwrap()
+        };
+        let positions = Positions {
+            width: positions.len(),
+            x: positions.iter().map(|(x, _)| *x).collect(),
+            y: positions.iter().map(|(_, y)| *y).collect(),
+        };
+        let axes = (&axis(12), &axis(9));
+        let spread = (spread, spread);
+        let made = Interpolation::new(method, Missing::Skip, spread, &positions, axes).unwrap();
+        let window = made.window().clone();
+        let plane: Vec<f64> = window
+            .y
+            .clone()
+            .flat_map(|y| window.x.clone().map(move |x| (x, y)))
+            .map(|(x, y)| match (0..12).contains(&x) && (0..9).contains(&y) {
+                true => value(x, y),
+                false => f64::NAN,
+            })
+            .collect();
+        let mut out = vec![0.0; positions.x.len()];
+        made.apply(&plane, &mut out);
+        out
+    }
+
+    #[test]
+    fn constants_stay_and_outside_is_nothing() {
+        let positions = [
+            (4.3, 5.9),
+            (-0.4, -0.5),
+            (11.4, 8.4),
+            (11.6, 3.0),
+            (f64::NAN, 1.0),
+        ];
+        for method in METHODS {
+            for spread in [1.0, 2.5] {
+                let found = seen(method, spread, &positions, |_, _| 7.0);
+                let is_seven = |value: &f64| (value - 7.0).abs() < 1e-12;
+                assert!(found[..3].iter().all(is_seven), "{method}: {found:?}");
+                assert!(
+                    found[3].is_nan() && found[4].is_nan(),
+                    "{method}: {found:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn planes_and_parabolas() {
+        for (method, exact) in [
+            (Method::Bilinear, 1),
+            (Method::Cubic, 2),
+            (Method::CubicSpline, 1),
+        ] {
+            let value = |x: f64, y: f64| 2.0 * x - 3.0 * y + if exact == 2 { x * x } else { 0.0 };
+            let positions = [(4.25, 5.75), (6.0, 4.0), (3.5, 3.5)];
+            let found = seen(method, 1.0, &positions, |x, y| value(x as f64, y as f64));
+            for ((x, y), found) in positions.iter().zip(found) {
+                assert!(
+                    (found - value(*x, *y)).abs() < 1e-9,
+                    "{method} at {x}, {y}: {found}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn missing_cells() {
+        let hole = |x, y| if (x, y) == (5, 5) { f64::NAN } else { 1.0 };
+        for method in METHODS {
+            let found = seen(method, 1.0, &[(5.3, 5.2), (5.7, 5.2)], hole);
+            assert!(found[0].is_nan(), "{method}: {found:?}");
+            assert!((found[1] - 1.0).abs() < 1e-12, "{method}: {found:?}");
+        }
+    }
+}
