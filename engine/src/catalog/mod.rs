@@ -48,6 +48,8 @@ pub(crate) struct Catalog {
     /// Views, external tables, files.
     pub(crate) public: Arc<PublicSchema>,
     system: Arc<SystemSchema>,
+    /// Calls of grid functions.
+    grids: Arc<GridSchema>,
     /// The cubes that are being made.
     pub(crate) jobs: Jobs,
 }
@@ -82,6 +84,7 @@ impl Catalog {
             stores: Mutex::default(),
             public: Arc::new(public),
             system: Arc::new(SystemSchema::new(this.clone())),
+            grids: Arc::new(GridSchema::new(this.clone())),
             jobs: Jobs::default(),
         })
     }
@@ -222,7 +225,7 @@ impl CatalogProvider for Catalog {
         match name {
             PUBLIC_SCHEMA => Some(Arc::clone(&self.public) as _),
             SYSTEM_SCHEMA => Some(Arc::clone(&self.system) as _),
-            GRID_SCHEMA => Some(Arc::new(GridSchema)),
+            GRID_SCHEMA => Some(Arc::clone(&self.grids) as _),
             _ => Some(lock(&self.stores).get(name).cloned()? as _),
         }
     }

@@ -1,6 +1,7 @@
 //! A call of a grid function with its arguments: [`Call`].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::SessionState;
@@ -12,6 +13,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 
 use super::functions::{GridFunction, function};
 use super::input;
+use crate::catalog::Catalog;
 use crate::error::{CubeError, CubeResult};
 use crate::scan::CubeTable;
 use crate::sql::parser::fold;
@@ -25,6 +27,8 @@ pub(crate) struct Call {
     pub(crate) function: &'static dyn GridFunction,
     /// The session for which it is planned.
     pub(crate) state: SessionState,
+    /// Where its tables are.
+    pub(super) catalog: Arc<Catalog>,
     input: Expr,
     named: BTreeMap<String, Expr>,
 }
@@ -34,7 +38,7 @@ impl Call {
     ///
     /// # Errors
     /// It is no call of a grid function, an argument is unknown or there twice, or there is no input.
-    pub(super) fn parse(text: &str, state: SessionState) -> Result<Self> {
+    pub(super) fn parse(text: &str, state: SessionState, catalog: Arc<Catalog>) -> Result<Self> {
         let mut parser = Parser::new(&GenericDialect {}).try_with_sql(text)?;
         let table = parser.parse_table_factor()?;
         let (name, arguments) = match table {
@@ -88,6 +92,7 @@ impl Call {
             text: text.to_string(),
             function,
             state,
+            catalog,
             input,
             named,
         })

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use datafusion::common::Result;
 
 use super::call::Call;
+use super::coarsen::Coarsen;
 use super::reproject::Reproject;
 use crate::scan::CubeTable;
 
@@ -24,7 +25,7 @@ pub(crate) trait GridFunction: Send + Sync {
 }
 
 /// Every grid function.
-static FUNCTIONS: [&dyn GridFunction; 1] = [&Reproject];
+static FUNCTIONS: [&dyn GridFunction; 2] = [&Coarsen, &Reproject];
 
 /// The function of this name.
 pub(super) fn function(name: &str) -> Option<&'static dyn GridFunction> {

@@ -13,11 +13,11 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::call::{Call, text};
-use super::naming::into_names;
 use crate::cache::BlockCache;
 use crate::error::CubeError;
 use crate::scan::CubeTable;
 use crate::sql::names::quoted;
+use crate::sql::planning::plan;
 use crate::write::query_cube::query_cube;
 
 /// How many queries have been seen as cubes: what tells the chunks of one from those of another.
@@ -47,9 +47,8 @@ pub(super) async fn open(expression: &Expr, call: &Call) -> Result<CubeTable> {
             }
         },
     };
-    let mut statement = SqlStatement::Statement(Box::new(AstStatement::Query(Box::new(query))));
-    into_names(&mut statement);
-    let plan = Box::pin(call.state.statement_to_plan(statement)).await?;
+    let statement = SqlStatement::Statement(Box::new(AstStatement::Query(Box::new(query))));
+    let plan = Box::pin(plan(&call.state, &call.catalog, statement)).await?;
     if let Some(table) = whole_table(&plan)? {
         return Ok(table);
     }

@@ -5,7 +5,7 @@
 //!        │ naming     the call becomes a name, "reproject((SELECT …), …)", in the schema `grids`
 //!        ▼
 //!  GridSchema.table(name) ─ call: arguments ─ input: a cube, or a query seen as one
-//!        │ functions    one file or folder each: `reproject`
+//!        │ functions    one file or folder each: `reproject`, `coarsen`
 //!        ▼
 //!  a Cube whose arrays compute their chunks when they are asked for them
 //! ```
@@ -13,6 +13,7 @@
 //! know where it comes from, and only the chunks that a query needs are computed.
 
 pub(crate) mod call;
+mod coarsen;
 mod functions;
 mod input;
 pub(crate) mod naming;

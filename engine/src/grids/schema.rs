@@ -1,6 +1,6 @@
 //! The schema in which a call of a grid function is the name of a table: [`GridSchema`].
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 use datafusion::catalog::{SchemaProvider, TableProvider};
@@ -8,6 +8,7 @@ use datafusion::common::Result;
 use datafusion::execution::SessionState;
 
 use super::call::Call;
+use crate::catalog::Catalog;
 
 /// Its name. It is not listed: its tables are calls.
 pub(crate) const GRID_SCHEMA: &str = "grids";
@@ -23,8 +24,17 @@ pub(crate) async fn while_planning<F: Future>(state: SessionState, planning: F) 
 }
 
 /// The schema of calls.
-#[derive(Debug, Default)]
-pub(crate) struct GridSchema;
+#[derive(Debug)]
+pub(crate) struct GridSchema {
+    catalog: Weak<Catalog>,
+}
+
+impl GridSchema {
+    /// The calls that read tables of `catalog`.
+    pub(crate) fn new(catalog: Weak<Catalog>) -> Self {
+        Self { catalog }
+    }
+}
 
 #[async_trait]
 impl SchemaProvider for GridSchema {
@@ -37,10 +47,11 @@ impl SchemaProvider for GridSchema {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        let Ok(state) = PLANNING.try_with(Clone::clone) else {
+        let (Ok(state), Some(catalog)) = (PLANNING.try_with(Clone::clone), self.catalog.upgrade())
+        else {
             return Ok(None);
         };
-        let call = Call::parse(name, state)?;
+        let call = Call::parse(name, state, catalog)?;
         let table = Box::pin(call.function.cube(&call)).await?;
         Ok(Some(Arc::new(table)))
     }

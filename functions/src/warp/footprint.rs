@@ -182,19 +182,19 @@ fn at_rank<T: Sample>(values: &mut [(T, f64)], part: f64) -> T {
     values.select_nth_unstable_by(rank, compare).1.0
 }
 
-/// The value that occurs most often, of several the one that comes first.
+/// The value that occurs most often, of several the one that has done so first.
 fn most_frequent<T: Sample>(values: &[(T, f64)]) -> T {
     let mut counts: Vec<(T, usize)> = Vec::new();
+    let mut best = (values[0].0, 0);
     for (value, _) in values {
-        match counts.iter_mut().find(|(counted, _)| counted == value) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((*value, 1)),
-        }
-    }
-    let mut best = counts[0];
-    for count in &counts[1..] {
-        if count.1 > best.1 {
-            best = *count;
+        let at = counts.iter().position(|(counted, _)| counted == value);
+        let at = at.unwrap_or_else(|| {
+            counts.push((*value, 0));
+            counts.len() - 1
+        });
+        counts[at].1 += 1;
+        if counts[at].1 > best.1 {
+            best = counts[at];
         }
     }
     best.0

@@ -70,10 +70,12 @@ impl GridFunction for Reproject {
     }
 
     async fn cube(&self, call: &Call) -> Result<CubeTable> {
+        let (method, methods) = given_methods(call)?;
         let resampling = Resampling {
-            method: method(call)?,
-            methods: methods(call)?,
-            missing: missing(call)?,
+            method,
+            of_flags: Method::Nearest,
+            methods,
+            missing: given_missing(call)?.unwrap_or_default(),
         };
         let table = call.input().await?;
         let source = Horizontal::of(table.cube(), call.text_argument("source_crs")?)?;
@@ -85,11 +87,22 @@ impl GridFunction for Reproject {
     }
 }
 
-fn method(call: &Call) -> CubeResult<Option<Method>> {
-    let Some(name) = call.text_argument("method")? else {
-        return Ok(None);
+/// The method for all variables, and those for some: `'name=method, …'`.
+///
+/// # Errors
+/// A method that is not known.
+pub(super) fn given_methods(call: &Call) -> CubeResult<(Option<Method>, Vec<(String, Method)>)> {
+    let method = call.text_argument("method")?;
+    let method = method.map(|name| parse_method(&name)).transpose()?;
+    let pair = |pair: &str| match pair.split_once('=') {
+        Some((name, method)) => Ok((name.trim().to_string(), parse_method(method.trim())?)),
+        None => Err(call.wrong("methods", "a list such as 'chl=average, flags=mode'")),
     };
-    parse_method(&name).map(Some)
+    let methods = match call.text_argument("methods")? {
+        Some(text) => text.split(',').map(pair).collect::<CubeResult<_>>()?,
+        None => Vec::new(),
+    };
+    Ok((method, methods))
 }
 
 fn parse_method(name: &str) -> CubeResult<Method> {
@@ -99,22 +112,15 @@ fn parse_method(name: &str) -> CubeResult<Method> {
     })
 }
 
-/// `'name=method, …'`
-fn methods(call: &Call) -> CubeResult<Vec<(String, Method)>> {
-    let Some(text) = call.text_argument("methods")? else {
-        return Ok(Vec::new());
-    };
-    let pair = |pair: &str| match pair.split_once('=') {
-        Some((name, method)) => Ok((name.trim().to_string(), parse_method(method.trim())?)),
-        None => Err(call.wrong("methods", "a list such as 'chl=average, flags=mode'")),
-    };
-    text.split(',').map(pair).collect()
-}
-
-fn missing(call: &Call) -> CubeResult<Missing> {
+/// What missing values do.
+///
+/// # Errors
+/// Another word than those two.
+pub(super) fn given_missing(call: &Call) -> CubeResult<Option<Missing>> {
     match call.text_argument("missing")?.as_deref() {
-        None | Some("skip") => Ok(Missing::Skip),
-        Some("propagate") => Ok(Missing::Propagate),
+        None => Ok(None),
+        Some("skip") => Ok(Some(Missing::Skip)),
+        Some("propagate") => Ok(Some(Missing::Propagate)),
         Some(_) => Err(call.wrong("missing", "'skip' or 'propagate'")),
     }
 }

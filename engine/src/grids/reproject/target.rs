@@ -19,7 +19,7 @@ use super::super::call::Call;
 use super::super::system::Horizontal;
 use crate::cube::crs::Crs;
 use crate::cube::metadata::{CRS, UNITS};
-use crate::cube::{Axis, AxisOrder, AxisRole};
+use crate::cube::{Axis, AxisOrder, AxisRole, Cube};
 use crate::error::{CubeError, CubeResult};
 use crate::scan::CubeTable;
 
@@ -58,6 +58,32 @@ pub(in crate::grids) struct Places {
     pub(in crate::grids) centres: Vec<f64>,
     /// One more than there are cells.
     pub(in crate::grids) edges: Vec<f64>,
+}
+
+impl Places {
+    /// Cells of `factor` of those between these edges, the last of what is left.
+    fn coarser(edges: &[f64], factor: usize) -> Self {
+        let last = edges.last().copied();
+        let mut kept: Vec<f64> = edges.iter().step_by(factor).copied().collect();
+        if kept.last().copied() != last {
+            kept.extend(last);
+        }
+        let middle = |pair: &[f64]| (pair[0] + pair[1]) / 2.0;
+        Self {
+            centres: kept.windows(2).map(middle).collect(),
+            edges: kept,
+        }
+    }
+
+    /// The size of the cells, where all have the same.
+    fn size(&self) -> Option<f64> {
+        let size = |pair: &[f64]| (pair[1] - pair[0]).abs();
+        let first = self.edges.windows(2).next().map(size)?;
+        let mut sizes = self.edges.windows(2).map(size);
+        sizes
+            .all(|size| (size - first).abs() <= 1e-9 * first)
+            .then_some(first)
+    }
 }
 
 /// West, south, east and north.
@@ -169,6 +195,49 @@ impl Target {
             },
             system: grid.system,
         })
+    }
+
+    /// The grid of a cube with larger cells, each made of as many of those along x and y as `factors` say.
+    pub(in crate::grids) fn coarser(
+        source: &Horizontal,
+        cube: &Cube,
+        factors: (usize, usize),
+    ) -> Self {
+        let (x_edges, y_edges) = source.edges();
+        let x_places = Places::coarser(&x_edges, factors.0);
+        let y_places = Places::coarser(&y_edges, factors.1);
+        let axis = |axis: usize, places: &Places| {
+            let axis = cube.axes[axis].clone();
+            let mut field = axis
+                .field
+                .as_ref()
+                .clone()
+                .with_data_type(DataType::Float64);
+            if let Some(size) = places.size() {
+                field
+                    .metadata_mut()
+                    .insert(CELL_SIZE.to_string(), size.to_string());
+            } else {
+                field.metadata_mut().remove(CELL_SIZE);
+            }
+            Axis {
+                field: Arc::new(field),
+                coordinates: Arc::new(Float64Array::from(places.centres.clone())),
+                bounds: None,
+                cell_bounds: None,
+                ..axis
+            }
+        };
+        let crs = cube.crs.clone();
+        Self {
+            crs: crs.unwrap_or_else(|| Crs::of_definition(source.system.clone())),
+            system: source.system.clone(),
+            unit: source.unit,
+            x: axis(source.x, &x_places),
+            y: axis(source.y, &y_places),
+            x_places,
+            y_places,
+        }
     }
 
     fn new(system: String, x: Places, y: Places) -> Result<Self> {

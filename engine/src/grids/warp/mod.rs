@@ -36,6 +36,8 @@ use crate::sql::suggestions::with_nearest;
 pub(super) struct Resampling {
     /// The method that was asked for.
     pub(super) method: Option<Method>,
+    /// What becomes of it for flags, between which there is nothing.
+    pub(super) of_flags: Method,
     /// Those of some variables.
     pub(super) methods: Vec<(String, Method)>,
     /// What missing values do.
@@ -43,8 +45,7 @@ pub(super) struct Resampling {
 }
 
 impl Resampling {
-    /// The method for a variable. Between two flags there is nothing: these come from the nearest cell, unless their
-    /// method takes one of the values that are there.
+    /// The method for a variable: for flags one that takes a value that is there.
     fn of(&self, field: &FieldRef) -> Method {
         let mut own = self.methods.iter();
         if let Some((_, method)) = own.find(|(name, _)| name == field.name()) {
@@ -55,7 +56,7 @@ impl Resampling {
         let is_flag = [FLAG_MASKS, FLAG_MEANINGS, FLAG_VALUES].iter().any(has);
         let is_number = field.data_type().is_numeric();
         match (is_flag || !is_number) && !method.keeps_values() {
-            true => Method::Nearest,
+            true => self.of_flags,
             false => method,
         }
     }

@@ -1,13 +1,14 @@
 //! The grid mapping variable: where a cube says which coordinate reference system its axes have.
 //!
-//! What the source says of its system stays as it is. A code without more is written as `spatial_ref`,
-//! which GDAL, rioxarray and we read; for longitudes and latitudes on WGS 84 the parameters of CF and
+//! What the source says of its system stays as it is. A code is written as `spatial_ref`, and spelled out as
+//! WKT, which GDAL, rioxarray and we read; for longitudes and latitudes on WGS 84 the parameters of CF and
 //! the WKT are known here.
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int32Array};
 use arrow::datatypes::DataType;
+use graticule_functions::space::wkt_of;
 use serde_json::{Value, json};
 
 use super::SmallArray;
@@ -112,8 +113,12 @@ fn attributes(crs: &Crs, is_geographic: bool) -> Attributes {
         add("crs_wkt", json!(wkt));
         add("spatial_ref", json!(wkt));
     } else if let Some(definition) = &crs.definition {
-        if is_wkt(definition) {
-            add("crs_wkt", json!(definition));
+        let wkt = match is_wkt(definition) {
+            true => Some(definition.clone()),
+            false => wkt_of(definition).ok(),
+        };
+        if let Some(wkt) = wkt {
+            add("crs_wkt", json!(wkt));
         }
         add("spatial_ref", json!(definition));
     }
@@ -210,7 +215,8 @@ mod tests {
         let cases = [
             (utm, true, true),
             (feet, false, true),
-            ("EPSG:3035", false, false),
+            ("EPSG:3035", true, true),
+            ("EPSG:77777", false, false),
         ];
         for (definition, is_metric, is_wkt) in cases {
             let mapping = of(definition);
