@@ -30,6 +30,7 @@ mod conventions_in_sql;
 mod dense;
 mod freshness;
 mod geotiff_writing;
+mod grids;
 mod icechunk;
 mod jobs;
 mod levels_writing;
@@ -78,6 +79,7 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     dense::trials,
     freshness::trials,
     geotiff_writing::trials,
+    grids::trials,
     icechunk::trials,
     jobs::trials,
     levels_writing::trials,

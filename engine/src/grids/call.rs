@@ -154,12 +154,13 @@ impl Call {
         match numbers {
             Some(numbers) if counts.contains(&numbers.len()) => Ok(Some(numbers)),
             _ => {
-                let counts: Vec<String> = counts.iter().map(ToString::to_string).collect();
-                let expected = match counts.join(" or ") {
-                    one if one == "1" => "a number".to_string(),
-                    counts => format!("a list of {counts} numbers, such as [1, 2]"),
+                let expected = match counts {
+                    [1] => "a number",
+                    [4] => "a list of four numbers, such as [0, 40, 10, 50]",
+                    [2] => "a list of two numbers, such as [360, 180]",
+                    _ => "a number, or a list of two, such as [300, 200]",
                 };
-                Err(self.wrong(name, &expected))
+                Err(self.wrong(name, expected))
             }
         }
     }

@@ -94,6 +94,34 @@ impl Horizontal {
         }
     }
 
+    /// The position along y at which as much of a row's area lies before it as there lie cells before `position`.
+    /// Rows of a projected grid are as large at either edge.
+    pub(super) fn by_area(&self, position: f64) -> f64 {
+        let edge = position + 0.5;
+        let row = edge.floor();
+        let is_row = row >= 0.0 && row < self.y_centres.len() as f64;
+        if !is_row || is_geographic(&self.system) != Some(true) {
+            return position;
+        }
+        let step = self.step_of_row(row as usize);
+        let centre = self.y_centres[row as usize];
+        let descends = self.y_centres.first() > self.y_centres.last();
+        let share = edge - row;
+        // From the row's first edge to the position, and all of it.
+        let first = if descends {
+            centre + step / 2.0
+        } else {
+            centre - step / 2.0
+        };
+        let towards = if descends { -step } else { step };
+        let part = share_of_band(first + towards * share / 2.0, step * share);
+        let whole = share_of_band(centre, step);
+        match whole > 0.0 {
+            true => row + part / whole - 0.5,
+            false => position,
+        }
+    }
+
     fn step_of_row(&self, row: usize) -> f64 {
         let first = row.min(self.y_centres.len().saturating_sub(2));
         let pair = self.y_centres.get(first).zip(self.y_centres.get(first + 1));

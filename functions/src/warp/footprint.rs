@@ -2,9 +2,10 @@
 //!
 //! ```text
 //!  upper left ●─────┐      what lies between the positions of the upper left and the
-//!             │     │      lower right corner, as GDAL takes it (`gdalwarpkernel.cpp`)
+//!             │     │      lower right corner, as GDAL takes it (`gdalwarpkernel.cpp`);
 //!             └─────● lower right
 //! ```
+//! where the cell is turned so far that these say little, as they do around a pole, what lies around all four corners.
 
 use super::axis::CellAxis;
 use super::interpolate::Sample;
@@ -14,6 +15,9 @@ use super::window::Window;
 
 /// What a corner may be beyond an edge and still lie on it.
 const ON_EDGE: f64 = 1e-9;
+
+/// A rectangle between two corners that has a smaller part of a cell's area than this says little about the cell.
+const SAYS_LITTLE: f64 = 0.5;
 
 /// Where the target's cells lie in a window of the source, the same for every plane of it.
 #[derive(Debug, Clone)]
@@ -47,11 +51,15 @@ impl Footprints {
         for row in 0..height.saturating_sub(1) {
             for column in 0..width - 1 {
                 let first = row * width + column;
-                let last = first + width + 1;
-                // Across the seam of a circle: the short way.
-                let end = axes.0.unrolled(corners.x[last], corners.x[first]);
-                let (left, right) = clip(corners.x[first], end, axes.0);
-                let (top, bottom) = clip(corners.y[first], corners.y[last], axes.1);
+                let around = [first, first + 1, first + width + 1, first + width];
+                let places = around.map(|at| {
+                    // Across the seam of a circle: the short way.
+                    let x = axes.0.unrolled(corners.x[at], corners.x[first]);
+                    (x, corners.y[at])
+                });
+                let [x, y] = covered_by(&places);
+                let (left, right) = clip(x.0, x.1, axes.0);
+                let (top, bottom) = clip(y.0, y.1, axes.1);
                 let found = [left, right, top, bottom];
                 edges.push(match is_empty(&found) {
                     true => [1.0, 0.0, 1.0, 0.0],
@@ -123,6 +131,27 @@ impl Footprints {
             };
         }
     }
+}
+
+/// The ranges along x and y that a quadrilateral covers, its corners in the order in which they follow each other.
+fn covered_by(places: &[(f64, f64); 4]) -> [(f64, f64); 2] {
+    let [first, right, last, below] = *places;
+    let of_diagonal = [(first.0, last.0), (first.1, last.1)];
+    let size = |[x, y]: [(f64, f64); 2]| ((x.1 - x.0) * (y.1 - y.0)).abs();
+    let across = |one: (f64, f64), other: (f64, f64)| (other.0 - one.0, other.1 - one.1);
+    let (one, other) = (across(first, last), across(right, below));
+    let area = (one.0 * other.1 - one.1 * other.0).abs() / 2.0;
+    if size(of_diagonal) >= SAYS_LITTLE * area {
+        return of_diagonal;
+    }
+    let around = |of: fn(&(f64, f64)) -> f64| {
+        let values = places.iter().map(of);
+        (
+            values.clone().fold(f64::INFINITY, f64::min),
+            values.fold(f64::NEG_INFINITY, f64::max),
+        )
+    };
+    [around(|place| place.0), around(|place| place.1)]
 }
 
 /// The cells between two edges.

@@ -339,13 +339,14 @@ fn covered(source: &Horizontal, transformation: &Transformation) -> Result<Exten
 
 /// Cells of size `step` from `low` to `high`; `snaps`: outward to multiples of the step.
 fn places(low: f64, high: f64, step: f64, snaps: bool) -> CubeResult<Places> {
-    let (first, count) = match snaps {
+    // Multiples of the step, rounded once: equal grids have equal coordinates.
+    let (origin, first, count) = match snaps {
         true => {
             let first = (low / step + ON_EDGE).floor();
             let end = (high / step - ON_EDGE).ceil();
-            (first, (end - first).max(1.0))
+            (0.0, first, (end - first).max(1.0))
         }
-        false => (low / step, ((high - low) / step).round().max(1.0)),
+        false => (low, 0.0, ((high - low) / step).round().max(1.0)),
     };
     if count > MOST_CELLS {
         let cause = format!("a grid of {count} cells along an axis is more than Graticule makes");
@@ -353,8 +354,7 @@ fn places(low: f64, high: f64, step: f64, snaps: bool) -> CubeResult<Places> {
             .remedy("check the units of the resolution: they are those of the new system"));
     }
     let count = count as usize;
-    // Multiples of the step, rounded once: equal grids have equal coordinates.
-    let at = |place: f64| (first + place) * step;
+    let at = |place: f64| origin + (first + place) * step;
     Ok(Places {
         centres: (0..count).map(|cell| at(cell as f64 + 0.5)).collect(),
         edges: (0..=count).map(|edge| at(edge as f64)).collect(),

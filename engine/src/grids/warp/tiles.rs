@@ -196,8 +196,11 @@ impl Tiles {
                 x: &x_places.edges[with_end(&columns)],
                 y: &y_places.edges[with_end(&rows)],
             };
-            let corners = self.positions(lattice)?;
+            let mut corners = self.positions(lattice)?;
             if method.weighs_overlap() {
+                for y in &mut corners.y {
+                    *y = self.source.by_area(*y);
+                }
                 let sizes = |row: usize| self.source.size_of_row(row);
                 let overlaps = Overlaps::new(&corners, self.axes(), sizes);
                 return Ok(overlaps.map_or(Tile::Outside, Tile::Parts));
