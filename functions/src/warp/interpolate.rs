@@ -72,6 +72,8 @@ pub struct Interpolation {
     cells: Vec<u32>,
     x: Vec<f32>,
     y: Vec<f32>,
+    /// Weights along x and y.
+    taps: (Taps, Taps),
 }
 
 impl Interpolation {
@@ -123,6 +125,7 @@ impl Interpolation {
             cells: cells.collect(),
             x: x.iter().map(|x| part(*x)).collect(),
             y: y.iter().map(|y| part(*y)).collect(),
+            taps: (Taps::new(method, spread.0), Taps::new(method, spread.1)),
             method,
             missing,
             spread,
@@ -235,26 +238,56 @@ impl Interpolation {
     }
 
     /// The weighted mean of the cells around; missing when one of them is and `all` must be there.
+    #[inline(always)]
     fn weighted<T: Sample>(&self, plane: &[T], cell: usize, x: f32, y: f32, all: bool) -> T {
+        let (columns, rows) = (self.taps.0.at(x), self.taps.1.at(y));
         let width = self.window.width();
-        let (mut columns, mut rows) = ([0.0; MOST_TAPS], [0.0; MOST_TAPS]);
-        let along_x = taps(self.method, self.spread.0, f64::from(x), &mut columns);
-        let along_y = taps(self.method, self.spread.1, f64::from(y), &mut rows);
-        let (columns, rows) = (&columns[..along_x.1], &rows[..along_y.1]);
-        let (mut sum, mut weights) = (0.0, 0.0);
+        let first = self.taps.1.first * width as i64 + self.taps.0.first;
+        let Some(first) = cell.checked_add_signed(first as isize) else {
+            return T::MISSING;
+        };
+        let mut sum = 0.0;
         for (row, weight_of_row) in rows.iter().enumerate() {
-            let start = cell as i64 + (along_y.0 + row as i64) * width as i64 + along_x.0;
-            let start = usize::try_from(start).unwrap_or(usize::MAX);
-            let Some(values) = plane.get(start..start.saturating_add(columns.len())) else {
+            let start = first + row * width;
+            let Some(values) = plane.get(start..start + columns.len()) else {
                 return T::MISSING;
             };
-            for (value, weight) in values.iter().zip(columns) {
+            let of_row: f64 = values
+                .iter()
+                .zip(columns)
+                .map(|(value, weight)| value.wide() * weight)
+                .sum();
+            sum += of_row * weight_of_row;
+        }
+        // One missing value makes the sum missing, whatever its weight.
+        match sum.is_nan() {
+            true => self.weighted_of_some(plane, first, columns, rows, all),
+            false => T::of(sum),
+        }
+    }
+
+    /// The weighted mean of those of the cells from `first` on that are not missing.
+    #[cold]
+    fn weighted_of_some<T: Sample>(
+        &self,
+        plane: &[T],
+        first: usize,
+        columns: &[f64],
+        rows: &[f64],
+        all: bool,
+    ) -> T {
+        let width = self.window.width();
+        let (mut sum, mut weights) = (0.0, 0.0);
+        for (row, weight_of_row) in rows.iter().enumerate() {
+            let values = plane[first + row * width..].iter().zip(columns);
+            for (value, weight) in values {
+                let weight = weight * weight_of_row;
                 match value.is_missing() {
-                    true if all && *weight != 0.0 && *weight_of_row != 0.0 => return T::MISSING,
+                    true if all && weight != 0.0 => return T::MISSING,
                     true => {}
                     false => {
-                        sum += value.wide() * weight * weight_of_row;
-                        weights += weight * weight_of_row;
+                        sum += value.wide() * weight;
+                        weights += weight;
                     }
                 }
             }
@@ -270,21 +303,48 @@ fn made_of<T: Sample>(sum: f64, weights: f64) -> T {
     }
 }
 
+/// Places between two cells for which weights are kept. What lies between two of them is a two-thousandth of a cell off.
+const PHASES: usize = 1024;
+
 /// Cells of the source along an axis that make one of the target, at most.
 const MOST_TAPS: usize = 512;
 
-/// The weights of the cells around a centre that lies `share` of a cell after cell 0: number of the first cell, and
-/// how many there are.
-fn taps(method: Method, spread: f64, share: f64, weights: &mut [f64; MOST_TAPS]) -> (i64, usize) {
-    let radius = (method.radius() * spread).min((MOST_TAPS / 2 - 1) as f64);
-    let first = (share - radius).floor() as i64 + 1;
-    let last = (share + radius).ceil() as i64 - 1;
-    let count = (last - first + 1).clamp(1, MOST_TAPS as i64) as usize;
-    for (at, weight) in weights.iter_mut().take(count).enumerate() {
-        let away = (first + at as i64) as f64 - share;
-        *weight = kernel(method, away / spread);
+/// The weights of the cells along an axis around a centre, which add up to 1.
+#[derive(Debug, Clone)]
+struct Taps {
+    /// Number of the first cell, counted from the one before the centre.
+    first: i64,
+    count: usize,
+    /// Phase after phase.
+    weights: Vec<f64>,
+}
+
+impl Taps {
+    fn new(method: Method, spread: f64) -> Self {
+        let radius = (method.radius() * spread).min((MOST_TAPS / 2 - 1) as f64);
+        let reach = radius.ceil().max(1.0) as i64;
+        let (first, count) = (1 - reach, 2 * reach as usize);
+        let mut weights = Vec::with_capacity((PHASES + 1) * count);
+        for phase in 0..=PHASES {
+            let share = phase as f64 / PHASES as f64;
+            let away = (0..count).map(|at| (first + at as i64) as f64 - share);
+            let of_phase: Vec<f64> = away.map(|away| kernel(method, away / spread)).collect();
+            let sum: f64 = of_phase.iter().sum();
+            weights.extend(of_phase.iter().map(|weight| weight / sum));
+        }
+        Self {
+            first,
+            count,
+            weights,
+        }
     }
-    (first, count)
+
+    /// The weights around a centre that lies `share` of a cell after a cell.
+    #[inline(always)]
+    fn at(&self, share: f32) -> &[f64] {
+        let phase = (share * PHASES as f32 + 0.5) as usize;
+        &self.weights[phase.min(PHASES) * self.count..][..self.count]
+    }
 }
 
 /// The weight of a cell whose centre is `away` cells away.
