@@ -6,6 +6,7 @@ pub(crate) mod geotiff;
 pub mod icechunk;
 pub mod levels;
 pub mod netcdf;
+mod stored_file;
 pub mod vector;
 pub mod zarr;
 
