@@ -29,6 +29,7 @@ mod conventions;
 mod conventions_in_sql;
 mod dense;
 mod freshness;
+mod geotiff;
 mod geotiff_writing;
 mod icechunk;
 mod jobs;
@@ -77,6 +78,7 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     conventions_in_sql::trials,
     dense::trials,
     freshness::trials,
+    geotiff::trials,
     geotiff_writing::trials,
     icechunk::trials,
     jobs::trials,
