@@ -169,6 +169,12 @@ pub trait CubeSink: Debug + Send + Sync {
         None
     }
 
+    /// Does what is read of a cube have the dimensions that were written? `false` for a format of images, where steps
+    /// are bands; a cube of it is no table that statements make.
+    fn keeps_dimensions(&self) -> bool {
+        true
+    }
+
     /// `None` for a format whose cubes are written anew for a change of an attribute.
     fn describer(&self) -> Option<&dyn CubeDescriber> {
         None

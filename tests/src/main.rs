@@ -29,6 +29,7 @@ mod conventions;
 mod conventions_in_sql;
 mod dense;
 mod freshness;
+mod geotiff;
 mod geotiff_writing;
 mod grids;
 mod icechunk;
@@ -78,6 +79,7 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     conventions_in_sql::trials,
     dense::trials,
     freshness::trials,
+    geotiff::trials,
     geotiff_writing::trials,
     grids::trials,
     icechunk::trials,

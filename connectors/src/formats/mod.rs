@@ -2,10 +2,11 @@
 //! another in [`sinks`]; tables of zones have a registry of their own, [`vector::table_formats`].
 
 mod blosc;
-pub(crate) mod geotiff;
+pub mod geotiff;
 pub mod icechunk;
 pub mod levels;
 pub mod netcdf;
+mod stored_file;
 pub mod vector;
 pub mod zarr;
 
@@ -23,6 +24,7 @@ pub fn formats() -> Vec<Arc<dyn CubeFormat>> {
         Arc::new(icechunk::IcechunkFormat),
         Arc::new(levels::LevelsFormat),
         Arc::new(netcdf::Netcdf),
+        Arc::new(geotiff::reading::GeoTiff),
     ]
 }
 

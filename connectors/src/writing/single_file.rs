@@ -70,6 +70,11 @@ pub(crate) trait FileFormat: std::fmt::Debug + Send + Sync + 'static {
         None
     }
 
+    /// See [`CubeSink::keeps_dimensions`].
+    fn keeps_dimensions(&self) -> bool {
+        true
+    }
+
     /// Does a file of it hold others together? Then it is not written over: readers would see some of both.
     fn has_files(&self) -> bool {
         false
@@ -189,6 +194,10 @@ impl<F: FileFormat> CubeSink for FileSink<F> {
 
     fn tile_unit(&self) -> Option<u64> {
         self.0.tile_unit()
+    }
+
+    fn keeps_dimensions(&self) -> bool {
+        self.0.keeps_dimensions()
     }
 
     fn check(&self, cube: &TargetCube, options: &Options) -> CubeResult<()> {

@@ -196,16 +196,19 @@ impl Opener {
         })
     }
 
-    /// Checks that what `sink` writes to `file` can be a table, because it is read, too.
+    /// Checks that what `sink` writes to `file` can be a table, because it is read as it was written.
     ///
     /// # Errors
     /// It is not.
     pub(crate) fn check_is_read(&self, sink: &dyn CubeSink, file: &str) -> CubeResult<()> {
         let name = sink.name();
-        if self.format_named(name).is_some() {
-            return Ok(());
-        }
-        let cause = format!("{name} is written and not read, so it cannot be a table");
+        let cause = match self.format_named(name) {
+            Some(_) if sink.keeps_dimensions() => return Ok(()),
+            Some(_) => format!(
+                "{name} keeps bands rather than dimensions, so that its table would be another one"
+            ),
+            None => format!("{name} is written and not read, so it cannot be a table"),
+        };
         Err(CubeError::unsupported(file, cause).remedy(format!(
             "write COPY (SELECT …) TO '{file}' STORED AS {name}"
         )))

@@ -1,3 +1,4 @@
-//! GeoTIFF, which is written and not read yet.
+//! GeoTIFF: [`reading`] and [`writing`] it.
 
+pub mod reading;
 pub(crate) mod writing;

@@ -73,6 +73,10 @@ impl FileFormat for GeoTiffFile {
         Some(TILE_UNIT)
     }
 
+    fn keeps_dimensions(&self) -> bool {
+        false
+    }
+
     fn plan(
         &self,
         cube: &TargetCube,

@@ -1,0 +1,71 @@
+//! The bytes of a file's metadata: [`FileBytes`] reads the beginning once, and of the rest what is asked for.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use graticule_engine::error::CubeResult;
+
+use super::damaged;
+use crate::formats::stored_file::StoredFile;
+
+/// Bytes at the beginning that are read at once: all metadata of most cloud optimized files.
+const HEAD_BYTES: u64 = 64 << 10;
+/// What is missing is read in blocks of at least this many bytes, because directories and their values
+/// stand together.
+const BLOCK_BYTES: u64 = 16 << 10;
+/// The most bytes that the values of a tag may have.
+const MOST_BYTES: u64 = 64 << 20;
+
+/// What has been read of a file so far.
+#[derive(Debug)]
+pub(super) struct FileBytes {
+    pub(super) file: Arc<StoredFile>,
+    /// First byte and bytes of each block.
+    blocks: Vec<(u64, Bytes)>,
+}
+
+impl FileBytes {
+    /// Reads the beginning of the file.
+    pub(super) async fn of(file: Arc<StoredFile>) -> CubeResult<Self> {
+        let end = file.size.min(HEAD_BYTES);
+        let head = match end {
+            0 => Bytes::new(),
+            end => file.read(&[0..end]).await?,
+        };
+        Ok(Self {
+            file,
+            blocks: vec![(0, head)],
+        })
+    }
+
+    /// `length` bytes from `start` on, where they have been read already.
+    pub(super) fn held(&self, start: u64, length: u64) -> Option<Bytes> {
+        self.blocks.iter().find_map(|(first, bytes)| {
+            let from = usize::try_from(start.checked_sub(*first)?).ok()?;
+            let to = from.checked_add(usize::try_from(length).ok()?)?;
+            (to <= bytes.len()).then(|| bytes.slice(from..to))
+        })
+    }
+
+    /// `length` bytes from `start` on.
+    ///
+    /// # Errors
+    /// They are not in the file, or more than metadata have; or the store failed.
+    pub(super) async fn get(&mut self, start: u64, length: u64) -> CubeResult<Bytes> {
+        if let Some(bytes) = self.held(start, length) {
+            return Ok(bytes);
+        }
+        let size = self.file.size;
+        let end = start.saturating_add(length);
+        if end > size || length > MOST_BYTES {
+            return Err(damaged(format!(
+                "its metadata point to the bytes {start} to {end}, and it has {size}"
+            )));
+        }
+        let end = end.max(start.saturating_add(BLOCK_BYTES)).min(size);
+        let block = self.file.read(&[start..end]).await?;
+        let wanted = block.slice(..usize::try_from(length).unwrap_or(block.len()));
+        self.blocks.push((start, block));
+        Ok(wanted)
+    }
+}
