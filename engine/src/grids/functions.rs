@@ -32,3 +32,25 @@ pub(super) fn function(name: &str) -> Option<&'static dyn GridFunction> {
     let mut known = FUNCTIONS.iter().copied();
     known.find(|function| function.name() == name)
 }
+
+/// An argument of a grid function.
+#[derive(Debug, Clone)]
+pub(crate) struct Described {
+    pub(crate) function: &'static str,
+    pub(crate) argument: &'static str,
+    pub(crate) description: &'static str,
+}
+
+/// The arguments of all grid functions.
+pub(crate) fn described() -> Vec<Described> {
+    let of_function = |function: &&'static dyn GridFunction| {
+        let name = function.name();
+        let arguments = function.arguments().iter();
+        arguments.map(move |(argument, description)| Described {
+            function: name,
+            argument,
+            description,
+        })
+    };
+    FUNCTIONS.iter().flat_map(of_function).collect()
+}

@@ -12,7 +12,7 @@
 //! What comes is a cube like any other: predicates, joins, aggregates, windows, writing and the next grid function need not
 //! know where it comes from, and only the chunks that a query needs are computed.
 
-pub(crate) mod call;
+mod call;
 mod coarsen;
 mod functions;
 mod input;
@@ -22,4 +22,5 @@ mod schema;
 mod system;
 mod warp;
 
+pub(crate) use functions::{Described, described};
 pub(crate) use schema::{GRID_SCHEMA, GridSchema, while_planning};

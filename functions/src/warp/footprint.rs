@@ -32,8 +32,7 @@ impl Footprints {
     /// and y of the source. `None` where no cell lies over the source.
     #[must_use]
     pub fn new(corners: &Positions, axes: (&CellAxis, &CellAxis)) -> Option<Self> {
-        let width = corners.width;
-        let height = corners.x.len() / width.max(1);
+        let (width, height) = (corners.width(), corners.height());
         let mut edges = Vec::with_capacity((width - 1) * height.saturating_sub(1));
         let clip = |one: f64, other: f64, axis: &CellAxis| {
             // From centres to edges: cell number 3 reaches from 3 to 4.
@@ -50,13 +49,7 @@ impl Footprints {
         };
         for row in 0..height.saturating_sub(1) {
             for column in 0..width - 1 {
-                let first = row * width + column;
-                let around = [first, first + 1, first + width + 1, first + width];
-                let places = around.map(|at| {
-                    // Across the seam of a circle: the short way.
-                    let x = axes.0.unrolled(corners.x[at], corners.x[first]);
-                    (x, corners.y[at])
-                });
+                let places = corners.around(column, row, axes.0);
                 let [x, y] = covered_by(&places);
                 let (left, right) = clip(x.0, x.1, axes.0);
                 let (top, bottom) = clip(y.0, y.1, axes.1);
@@ -241,7 +234,7 @@ mod tests {
             let centres: Vec<f64> = (0..cells).map(|cell| cell as f64).collect();
             CellAxis::new(&centres, None).unwrap()
         };
-        let corners = Positions {
+        let corners = Positions::Each {
             width: 3,
             x: vec![0.5, 3.0, f64::NAN, 0.5, 3.0, f64::NAN],
             y: vec![-0.5, -0.5, -0.5, 1.5, 1.5, 1.5],

@@ -69,11 +69,102 @@ pub struct Interpolation {
     /// Cells of the source per cell of the target along x and y, at least 1.
     spread: (f64, f64),
     window: Window,
-    cells: Vec<u32>,
-    x: Vec<f32>,
-    y: Vec<f32>,
+    places: Places,
     /// Weights along x and y.
     taps: (Taps, Taps),
+}
+
+/// Where centres lie in the window.
+#[derive(Debug, Clone)]
+enum Places {
+    /// Of each column the window's column before it and how far it lies after that, and so for rows.
+    Separable {
+        columns: Vec<(u32, f32)>,
+        rows: Vec<(u32, f32)>,
+    },
+    /// Row by row the window's cell, and how far right and down of it the centre lies.
+    Each {
+        cells: Vec<u32>,
+        x: Vec<f32>,
+        y: Vec<f32>,
+    },
+}
+
+impl Places {
+    fn new(positions: &Positions, axes: (&CellAxis, &CellAxis), window: &Window) -> Self {
+        let part = |position: f64| (position - position.floor()) as f32;
+        let cell = |position: f64, start: i64| position.floor() as i64 - start;
+        match positions {
+            Positions::Separable { x, y } => {
+                let along = |positions: &[f64], axis: &CellAxis, start: i64, row: usize| {
+                    let places =
+                        positions
+                            .iter()
+                            .map(|position| match is_inside(*position, axis) {
+                                true => {
+                                    (cell(*position, start) as u32 * row as u32, part(*position))
+                                }
+                                false => (NONE, 0.0),
+                            });
+                    places.collect()
+                };
+                Self::Separable {
+                    columns: along(x, axes.0, window.x.start, 1),
+                    rows: along(y, axes.1, window.y.start, window.width()),
+                }
+            }
+            Positions::Each { x, y, .. } => {
+                let width = window.width() as i64;
+                let cells = x.iter().zip(y).map(|(x, y)| {
+                    match is_inside(*x, axes.0) && is_inside(*y, axes.1) {
+                        true => {
+                            let (column, row) =
+                                (cell(*x, window.x.start), cell(*y, window.y.start));
+                            u32::try_from(row * width + column).unwrap_or(NONE)
+                        }
+                        false => NONE,
+                    }
+                });
+                Self::Each {
+                    cells: cells.collect(),
+                    x: x.iter().map(|x| part(*x)).collect(),
+                    y: y.iter().map(|y| part(*y)).collect(),
+                }
+            }
+        }
+    }
+
+    /// Puts what `value` gives for each centre into `out`: for the window's cell, and how far right and down of it.
+    #[inline(always)]
+    fn fill<T: Sample>(&self, out: &mut [T], value: impl Fn(usize, f32, f32) -> T) {
+        match self {
+            Self::Separable { columns, rows } => {
+                let width = columns.len().max(1);
+                for (out, (row, y)) in out.chunks_exact_mut(width).zip(rows) {
+                    for (out, (column, x)) in out.iter_mut().zip(columns) {
+                        *out = match *row == NONE || *column == NONE {
+                            true => T::MISSING,
+                            false => value(*row as usize + *column as usize, *x, *y),
+                        };
+                    }
+                }
+            }
+            Self::Each { cells, x, y } => {
+                for (out, (cell, (x, y))) in out.iter_mut().zip(cells.iter().zip(x.iter().zip(y))) {
+                    *out = match *cell == NONE {
+                        true => T::MISSING,
+                        false => value(*cell as usize, *x, *y),
+                    };
+                }
+            }
+        }
+    }
+}
+
+/// Does a centre lie in a cell of the source?
+fn is_inside(position: f64, axis: &CellAxis) -> bool {
+    axis.is_closed() && position.is_finite()
+        || (-0.5..axis.cells() as f64 - 0.5).contains(&position)
 }
 
 impl Interpolation {
@@ -87,44 +178,28 @@ impl Interpolation {
         positions: &Positions,
         axes: (&CellAxis, &CellAxis),
     ) -> Option<Self> {
+        // As GDAL: what is hardly coarser is interpolated as if it were not.
+        let widened = |spread: f64| if spread < 1.05 { 1.0 } else { spread };
         let spread = match method {
             Method::Nearest => (1.0, 1.0),
-            // As GDAL: what is hardly coarser is interpolated as if it were not.
-            _ => [spread.0, spread.1]
-                .map(|spread| if spread < 1.05 { 1.0 } else { spread })
-                .into(),
+            _ => (widened(spread.0), widened(spread.1)),
         };
-        let inside = |position: f64, axis: &CellAxis| {
-            axis.is_closed() && position.is_finite()
-                || (-0.5..axis.cells() as f64 - 0.5).contains(&position)
-        };
-        let kept = |at: usize| {
-            let (x, y) = (positions.x[at], positions.y[at]);
-            inside(x, axes.0) && inside(y, axes.1)
-        };
-        let is_in: Vec<bool> = (0..positions.x.len()).map(kept).collect();
-        let only = |positions: &[f64]| -> Vec<f64> {
-            let kept = positions.iter().zip(&is_in);
-            kept.map(|(position, kept)| if *kept { *position } else { f64::NAN })
-                .collect()
-        };
-        let (x, y) = (only(&positions.x), only(&positions.y));
         let halo = method.radius() * spread.0.max(spread.1);
-        let window = Window::around(&x, &y, halo)?;
-        let width = window.width();
-        let part = |position: f64| (position - position.floor()) as f32;
-        let cells = x.iter().zip(&y).map(|(x, y)| match (x + y).is_finite() {
-            true => {
-                let column = x.floor() as i64 - window.x.start;
-                let row = y.floor() as i64 - window.y.start;
-                u32::try_from(row * width as i64 + column).unwrap_or(NONE)
+        let window = match positions {
+            Positions::Separable { x, y } => Window::around(
+                x.iter().copied().filter(|x| is_inside(*x, axes.0)),
+                y.iter().copied().filter(|y| is_inside(*y, axes.1)),
+                halo,
+            ),
+            Positions::Each { x, y, .. } => {
+                let places = || x.iter().copied().zip(y.iter().copied());
+                let inside = |(x, y): &(f64, f64)| is_inside(*x, axes.0) && is_inside(*y, axes.1);
+                let inside = || places().filter(inside);
+                Window::around(inside().map(|(x, _)| x), inside().map(|(_, y)| y), halo)
             }
-            false => NONE,
-        });
+        }?;
         Some(Self {
-            cells: cells.collect(),
-            x: x.iter().map(|x| part(*x)).collect(),
-            y: y.iter().map(|y| part(*y)).collect(),
+            places: Places::new(positions, axes, &window),
             taps: (Taps::new(method, spread.0), Taps::new(method, spread.1)),
             method,
             missing,
@@ -142,25 +217,54 @@ impl Interpolation {
     /// Bytes that it takes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.cells.len() * 12
+        let places = match &self.places {
+            Places::Separable { columns, rows } => (columns.len() + rows.len()) * 8,
+            Places::Each { cells, .. } => cells.len() * 12,
+        };
+        places + (self.taps.0.weights.len() + self.taps.1.weights.len()) * 8
     }
 
     /// The values of the target's cells out of those of the window, row by row.
     pub fn apply<T: Sample>(&self, plane: &[T], out: &mut [T]) {
+        let propagates = self.missing == Missing::Propagate;
+        let own = |cell: usize, x: f32, y: f32| {
+            let own = plane.get(self.own(cell, x, y)).copied();
+            own.unwrap_or(T::MISSING)
+        };
         match self.method {
-            Method::Nearest => self.nearest(plane, out),
-            Method::Bilinear if self.spread == (1.0, 1.0) => self.bilinear(plane, out),
-            Method::Cubic if self.spread == (1.0, 1.0) => self.each(plane, out, |cell, x, y| {
-                let value = self.weighted(plane, cell, x, y, true);
+            Method::Nearest => self.places.fill(out, own),
+            Method::Bilinear if self.spread == (1.0, 1.0) => {
+                let width = self.window.width();
+                self.places.fill(out, |cell, x, y| {
+                    let Some(four) = plane.get(cell..cell + width + 2) else {
+                        return T::MISSING;
+                    };
+                    let upper = T::between(four[0], four[1], x);
+                    let lower = T::between(four[width], four[width + 1], x);
+                    let value = T::between(upper, lower, y);
+                    match value.is_missing() {
+                        true => self.of_four(plane, cell, x, y),
+                        false => value,
+                    }
+                });
+            }
+            Method::Cubic if self.spread == (1.0, 1.0) => self.places.fill(out, |cell, x, y| {
+                let value = match own(cell, x, y).is_missing() {
+                    true => return T::MISSING,
+                    false => self.weighted(plane, cell, x, y, true),
+                };
                 match value.is_missing() {
                     // With a cell of the sixteen missing: between the four.
                     true => self.of_four(plane, cell, x, y),
                     false => value,
                 }
             }),
-            _ => self.each(plane, out, |cell, x, y| {
-                self.weighted(plane, cell, x, y, self.missing == Missing::Propagate)
-            }),
+            _ => self
+                .places
+                .fill(out, |cell, x, y| match own(cell, x, y).is_missing() {
+                    true => T::MISSING,
+                    false => self.weighted(plane, cell, x, y, propagates),
+                }),
         }
     }
 
@@ -168,45 +272,6 @@ impl Interpolation {
     #[inline(always)]
     fn own(&self, cell: usize, x: f32, y: f32) -> usize {
         cell + usize::from(x >= 0.5) + if y >= 0.5 { self.window.width() } else { 0 }
-    }
-
-    fn nearest<T: Sample>(&self, plane: &[T], out: &mut [T]) {
-        let places = self.cells.iter().zip(self.x.iter().zip(&self.y));
-        for (out, (cell, (x, y))) in out.iter_mut().zip(places) {
-            let own = self.own(*cell as usize, *x, *y);
-            *out = plane.get(own).copied().unwrap_or(T::MISSING);
-        }
-    }
-
-    /// Calls `value` for each cell whose centre lies in a cell that is not missing.
-    fn each<T: Sample>(&self, plane: &[T], out: &mut [T], value: impl Fn(usize, f32, f32) -> T) {
-        let places = self.cells.iter().zip(self.x.iter().zip(&self.y));
-        for (out, (cell, (x, y))) in out.iter_mut().zip(places) {
-            let own = plane.get(self.own(*cell as usize, *x, *y));
-            *out = match own {
-                Some(own) if !own.is_missing() => value(*cell as usize, *x, *y),
-                _ => T::MISSING,
-            };
-        }
-    }
-
-    fn bilinear<T: Sample>(&self, plane: &[T], out: &mut [T]) {
-        let width = self.window.width();
-        let places = self.cells.iter().zip(self.x.iter().zip(&self.y));
-        for (out, (cell, (x, y))) in out.iter_mut().zip(places) {
-            let cell = *cell as usize;
-            let Some(four) = plane.get(cell..cell + width + 2) else {
-                *out = T::MISSING;
-                continue;
-            };
-            let upper = T::between(four[0], four[1], *x);
-            let lower = T::between(four[width], four[width + 1], *x);
-            let value = T::between(upper, lower, *y);
-            *out = match value.is_missing() {
-                true => self.of_four(plane, cell, *x, *y),
-                false => value,
-            };
-        }
     }
 
     /// Between four cells of which some are missing.
@@ -398,8 +463,9 @@ mod tests {
             let centres: Vec<f64> = (0..cells).map(|cell| cell as f64).collect();
             CellAxis::new(&centres, None).unwrap()
         };
-        let positions = Positions {
-            width: positions.len(),
+        let count = positions.len();
+        let positions = Positions::Each {
+            width: count,
             x: positions.iter().map(|(x, _)| *x).collect(),
             y: positions.iter().map(|(_, y)| *y).collect(),
         };
@@ -416,7 +482,7 @@ mod tests {
                 false => f64::NAN,
             })
             .collect();
-        let mut out = vec![0.0; positions.x.len()];
+        let mut out = vec![0.0; count];
         made.apply(&plane, &mut out);
         out
     }

@@ -45,22 +45,17 @@ impl Overlaps {
         axes: (&CellAxis, &CellAxis),
         size: impl Fn(usize) -> f64,
     ) -> Option<Self> {
-        let width = corners.width;
-        let height = corners.x.len() / width.max(1);
+        let (width, height) = (corners.width(), corners.height());
         let rows = axes.1.cells() as f64;
         let mut low = (f64::INFINITY, f64::INFINITY);
         let mut high = (f64::NEG_INFINITY, f64::NEG_INFINITY);
         let mut quadrilaterals = Vec::with_capacity(width * height);
         for row in 0..height.saturating_sub(1) {
             for column in 0..width - 1 {
-                let first = row * width + column;
-                let around = [first, first + 1, first + width + 1, first + width];
-                let near = corners.x[first];
-                let found = around.map(|at| {
-                    let x = axes.0.unrolled(corners.x[at], near);
-                    // From centres to edges: cell number 3 reaches from 3 to 4.
-                    (x + 0.5, corners.y[at] + 0.5)
-                });
+                // From centres to edges: cell number 3 reaches from 3 to 4.
+                let found = corners
+                    .around(column, row, axes.0)
+                    .map(|(x, y)| (x + 0.5, y + 0.5));
                 let bounds = bounds(&found);
                 let [left, right, top, bottom] = clipped(bounds, axes.0, rows);
                 let is_over = left < right && top < bottom;
@@ -238,20 +233,16 @@ mod tests {
     use super::*;
 
     /// A lattice that is turned and stretched over a source of 20 × 16 cells.
-    fn turned() -> Positions {
-        let mut corners = Positions {
-            width: 9,
-            x: Vec::new(),
-            y: Vec::new(),
-        };
+    fn turned() -> (Vec<f64>, Vec<f64>) {
+        let (mut along_x, mut along_y) = (Vec::new(), Vec::new());
         for row in 0..8 {
             for column in 0..9 {
                 let (x, y) = (f64::from(column) * 1.7, f64::from(row) * 1.4);
-                corners.x.push(0.8 * x - 0.4 * y + 5.0);
-                corners.y.push(0.3 * x + 0.9 * y + 0.5);
+                along_x.push(0.8 * x - 0.4 * y + 5.0);
+                along_y.push(0.3 * x + 0.9 * y + 0.5);
             }
         }
-        corners
+        (along_x, along_y)
     }
 
     #[test]
@@ -260,7 +251,12 @@ mod tests {
             let centres: Vec<f64> = (0..cells).map(|cell| cell as f64).collect();
             CellAxis::new(&centres, None).unwrap()
         };
-        let corners = turned();
+        let (x, y) = turned();
+        let corners = Positions::Each {
+            width: 9,
+            x: x.clone(),
+            y: y.clone(),
+        };
         let made = Overlaps::new(&corners, (&axis(20), &axis(16)), |_| 1.0).unwrap();
         let value = |x: i64, y: i64| 1.0 + (x * y % 7) as f64;
         let plane: Vec<f64> = made
@@ -274,10 +270,10 @@ mod tests {
         made.apply(Method::Conservative, Missing::Skip, &plane, &mut means);
         // The whole lattice as one cell covers the same.
         let outer = [0, 8, 63, 71];
-        let whole = Positions {
+        let whole = Positions::Each {
             width: 2,
-            x: outer.map(|at| corners.x[at]).to_vec(),
-            y: outer.map(|at| corners.y[at]).to_vec(),
+            x: outer.map(|at| x[at]).to_vec(),
+            y: outer.map(|at| y[at]).to_vec(),
         };
         let one = Overlaps::new(&whole, (&axis(20), &axis(16)), |_| 1.0).unwrap();
         let plane: Vec<f64> = one

@@ -30,15 +30,25 @@ pub struct Lattice<'a> {
     pub y: &'a [f64],
 }
 
-/// Positions of the points of a lattice, row by row; NaN for points that the source has not.
+/// Positions of the points of a lattice along the source's axes x and y; not finite for points that the source has not.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Positions {
-    /// Points of a row.
-    pub width: usize,
-    /// Along the source's x axis.
-    pub x: Vec<f64>,
-    /// Along the source's y axis.
-    pub y: Vec<f64>,
+pub enum Positions {
+    /// Columns of the lattice lie along columns of the source, and rows along rows: a position for each.
+    Separable {
+        /// Along x, a column each.
+        x: Vec<f64>,
+        /// Along y, a row each.
+        y: Vec<f64>,
+    },
+    /// Row by row.
+    Each {
+        /// Points of a row.
+        width: usize,
+        /// Along x.
+        x: Vec<f64>,
+        /// Along y.
+        y: Vec<f64>,
+    },
 }
 
 /// What positions are computed with.
@@ -47,7 +57,9 @@ struct Computation<'a, E> {
     axes: (&'a CellAxis, &'a CellAxis),
     transform: &'a mut dyn FnMut(&mut [(f64, f64)]) -> Result<(), E>,
     tolerance: f64,
-    found: Positions,
+    /// What has been found, row by row.
+    x: Vec<f64>,
+    y: Vec<f64>,
 }
 
 impl Positions {
@@ -63,83 +75,120 @@ impl Positions {
         transform: &mut dyn FnMut(&mut [(f64, f64)]) -> Result<(), E>,
     ) -> Result<Self, E> {
         let (width, height) = (lattice.x.len(), lattice.y.len());
-        if width == 0 || height == 0 {
-            return Ok(Self {
-                width,
-                x: Vec::new(),
-                y: Vec::new(),
-            });
-        }
+        let cells = width * height;
         let mut computation = Computation {
             lattice,
             axes,
             transform,
             tolerance,
-            found: Self {
-                width,
-                x: vec![f64::NAN; width * height],
-                y: vec![f64::NAN; width * height],
-            },
+            x: Vec::new(),
+            y: Vec::new(),
         };
-        if let Some((column, row)) = computation.separable()? {
-            computation.fill_separately(column, row)?;
-            let mut found = computation.found;
-            found.unroll(axes.0);
-            return Ok(found);
+        if cells == 0 {
+            return Ok(Self::Separable {
+                x: Vec::new(),
+                y: Vec::new(),
+            });
         }
+        if let Some((column, row)) = computation.separable()? {
+            return computation.separate(column, row);
+        }
+        computation.x = vec![f64::NAN; cells];
+        computation.y = vec![f64::NAN; cells];
         let starts = |length: usize| (0..length.saturating_sub(1).max(1)).step_by(BLOCK);
         for top in starts(height) {
-            let bottom = (top + BLOCK).min(height.saturating_sub(1));
+            let bottom = (top + BLOCK).min(height - 1);
             for left in starts(width) {
-                let right = (left + BLOCK).min(width.saturating_sub(1));
+                let right = (left + BLOCK).min(width - 1);
                 computation.fill((left, right), (top, bottom))?;
             }
         }
-        let mut found = computation.found;
-        found.unroll(axes.0);
-        Ok(found)
+        let (mut x, y) = (computation.x, computation.y);
+        unroll(&mut x, width / 2 + cells / 2 / width * width, axes.0);
+        Ok(Self::Each { width, x, y })
     }
 
-    /// Positions of places in the source's own system: those of a column and of a row say all.
+    /// Positions of places in the source's own system.
     #[must_use]
     pub fn of_same_system(lattice: Lattice<'_>, axes: (&CellAxis, &CellAxis)) -> Self {
         let along = |axis: &CellAxis, places: &[f64]| -> Vec<f64> {
             places.iter().map(|place| axis.position(*place)).collect()
         };
-        let (row, column) = (along(axes.0, lattice.x), along(axes.1, lattice.y));
-        let width = row.len();
-        let mut found = Self {
-            width,
-            x: row.repeat(column.len()),
-            y: column
-                .into_iter()
-                .flat_map(|y| std::iter::repeat_n(y, width))
-                .collect(),
-        };
-        found.unroll(axes.0);
-        found
+        let (mut x, y) = (along(axes.0, lattice.x), along(axes.1, lattice.y));
+        let middle = x.len() / 2;
+        unroll(&mut x, middle, axes.0);
+        Self::Separable { x, y }
     }
 
-    /// Puts positions on a circle side by side: around that of the middle point where the circle is closed, so that a
-    /// lattice across the seam needs one window; else around the middle of the cells.
-    fn unroll(&mut self, axis: &CellAxis) {
-        if axis.period().is_none() {
-            return;
+    /// Points of a row.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        match self {
+            Self::Separable { x, .. } => x.len(),
+            Self::Each { width, .. } => *width,
         }
-        let middle = self.x.len() / 2 + self.width / 2;
-        let of_middle = self.x.get(middle).copied().filter(|x| x.is_finite());
-        let first = || self.x.iter().copied().find(|x| x.is_finite());
-        let near = match axis.is_closed() {
+    }
+
+    /// Rows of points.
+    #[must_use]
+    pub fn height(&self) -> usize {
+        match self {
+            Self::Separable { y, .. } => y.len(),
+            Self::Each { width, y, .. } => y.len() / (*width).max(1),
+        }
+    }
+
+    /// The position of a point along x and y.
+    #[must_use]
+    pub fn at(&self, column: usize, row: usize) -> (f64, f64) {
+        match self {
+            Self::Separable { x, y } => (x[column], y[row]),
+            Self::Each { width, x, y } => {
+                let at = row * width + column;
+                (x[at], y[at])
+            }
+        }
+    }
+
+    /// The four points around a cell of a lattice of corners, following each other; across the seam of a circle the
+    /// short way.
+    #[must_use]
+    pub fn around(&self, column: usize, row: usize, axis: &CellAxis) -> [(f64, f64); 4] {
+        let (right, below) = (column + 1, row + 1);
+        let places = [(column, row), (right, row), (right, below), (column, below)];
+        let places = places.map(|(column, row)| self.at(column, row));
+        places.map(|(x, y)| (axis.unrolled(x, places[0].0), y))
+    }
+
+    /// The same with other positions along y.
+    #[must_use]
+    pub fn with_y(mut self, of: impl Fn(f64) -> f64) -> Self {
+        let (Self::Separable { y, .. } | Self::Each { y, .. }) = &mut self;
+        for y in y {
+            *y = of(*y);
+        }
+        self
+    }
+}
+
+/// Puts positions on a circle side by side: around that of the point `middle` where the circle is closed, so that a
+/// lattice across the seam needs one window; else around the middle of the cells.
+fn unroll(positions: &mut [f64], middle: usize, axis: &CellAxis) {
+    if axis.period().is_none() {
+        return;
+    }
+    let is_known = |x: &f64| x.is_finite();
+    let of_middle = positions.get(middle).copied().filter(is_known);
+    let near = match axis.is_closed() {
+        true => match of_middle.or_else(|| positions.iter().copied().find(is_known)) {
             // The middle itself is where its window is shortest: among the cells.
-            true => match of_middle.or_else(first) {
-                Some(x) => axis.unrolled(x, axis.middle()),
-                None => return,
-            },
-            false => axis.middle(),
-        };
-        for x in &mut self.x {
-            *x = axis.unrolled(*x, near);
-        }
+            Some(x) => axis.unrolled(x, axis.middle()),
+            None => return,
+        },
+        false => axis.middle(),
+    };
+    for x in positions {
+        *x = axis.unrolled(*x, near);
     }
 }
 
@@ -171,19 +220,20 @@ impl<E> Computation<'_, E> {
         Ok(agree.then_some((column, row)))
     }
 
-    /// Fills in all points of a lattice of which the column and the row with these numbers say all.
-    fn fill_separately(&mut self, column: usize, row: usize) -> Result<(), E> {
+    /// The positions of a lattice of which the column and the row with these numbers say all.
+    fn separate(&mut self, column: usize, row: usize) -> Result<Positions, E> {
         let (x, y) = (self.lattice.x, self.lattice.y);
         let mut along: Vec<(f64, f64)> = x.iter().map(|x| (*x, y[row])).collect();
         let mut down: Vec<(f64, f64)> = y.iter().map(|y| (x[column], *y)).collect();
         self.moved(&mut along)?;
         self.moved(&mut down)?;
-        let points = self.found.x.iter_mut().zip(&mut self.found.y).enumerate();
-        for (at, (x, y)) in points {
-            *x = along[at % along.len()].0;
-            *y = down[at / along.len()].1;
-        }
-        Ok(())
+        let mut x: Vec<f64> = along.into_iter().map(|(x, _)| x).collect();
+        let middle = x.len() / 2;
+        unroll(&mut x, middle, self.axes.0);
+        Ok(Positions::Separable {
+            x,
+            y: down.into_iter().map(|(_, y)| y).collect(),
+        })
     }
 
     /// Makes positions of places of the lattice.
@@ -237,10 +287,10 @@ impl<E> Computation<'_, E> {
                 .map(|column| (self.lattice.x[column], self.lattice.y[row]))
                 .collect();
             self.moved(&mut places)?;
-            let start = row * self.found.width + columns.0;
+            let start = row * self.lattice.x.len() + columns.0;
             for (at, (x, y)) in places.into_iter().enumerate() {
-                self.found.x[start + at] = x;
-                self.found.y[start + at] = y;
+                self.x[start + at] = x;
+                self.y[start + at] = y;
             }
         }
         Ok(())
@@ -281,11 +331,11 @@ impl<E> Computation<'_, E> {
                 .collect();
             for row in top..=bottom {
                 let y = share(self.lattice.y, top, bottom, row);
-                let start = row * self.found.width + left;
+                let start = row * self.lattice.x.len() + left;
                 for (at, x) in shares.iter().enumerate() {
                     let (x, y) = between(corners, *x, y);
-                    self.found.x[start + at] = x;
-                    self.found.y[start + at] = y;
+                    self.x[start + at] = x;
+                    self.y[start + at] = y;
                 }
             }
         }
@@ -354,10 +404,10 @@ mod tests {
                 for (column, x) in lattice.x.iter().enumerate() {
                     let mut place = [(*x, *y)];
                     transformation.move_places(&mut place).unwrap();
-                    let at = row * found.width + column;
-                    let exact = axes.0.unrolled(axes.0.position(place[0].0), found.x[at]);
-                    worst = worst.max((exact - found.x[at]).abs());
-                    worst = worst.max((axes.1.position(place[0].1) - found.y[at]).abs());
+                    let (x, y) = found.at(column, row);
+                    let exact = axes.0.unrolled(axes.0.position(place[0].0), x);
+                    worst = worst.max((exact - x).abs());
+                    worst = worst.max((axes.1.position(place[0].1) - y).abs());
                 }
             }
             assert!(worst <= 0.125, "{system}: {worst}");
@@ -371,12 +421,10 @@ mod tests {
         let lattice = Lattice { x: &x, y: &[1.5] };
         let other = CellAxis::new(&range(0.5, 1.0, 10), None).unwrap();
         let found = Positions::of_same_system(lattice, (&axis, &other));
-        assert!(found.x.windows(2).all(|pair| pair[1] - pair[0] == 1.0));
-        let same = |places: &mut [(f64, f64)]| -> Result<(), Infallible> {
-            let _ = places;
-            Ok(())
-        };
-        let by_blocks = Positions::of(lattice, (&axis, &other), 0.125, &mut { same }).unwrap();
-        assert_eq!(found, by_blocks);
+        let steps = (1..10).map(|column| found.at(column, 0).0 - found.at(column - 1, 0).0);
+        assert!(steps.into_iter().all(|step| step == 1.0));
+        let mut same = |_: &mut [(f64, f64)]| -> Result<(), Infallible> { Ok(()) };
+        let by_places = Positions::of(lattice, (&axis, &other), 0.125, &mut same).unwrap();
+        assert_eq!(found, by_places);
     }
 }

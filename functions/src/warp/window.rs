@@ -13,25 +13,23 @@ pub struct Window {
 }
 
 impl Window {
-    /// The cells at most `halo` cells away from the positions that are finite; `None` where none is.
+    /// The cells at most `halo` cells away from some positions along x and y; `None` where there are none.
     #[must_use]
-    pub fn around(x: &[f64], y: &[f64], halo: f64) -> Option<Self> {
-        let mut low = (f64::INFINITY, f64::INFINITY);
-        let mut high = (f64::NEG_INFINITY, f64::NEG_INFINITY);
-        for (x, y) in x.iter().zip(y) {
-            if (x + y).is_finite() {
-                low = (low.0.min(*x), low.1.min(*y));
-                high = (high.0.max(*x), high.1.max(*y));
-            }
-        }
-        if low.0 > high.0 {
-            return None;
-        }
-        let range =
-            |low: f64, high: f64| (low - halo).floor() as i64..(high + halo).floor() as i64 + 2;
+    pub fn around(
+        x: impl Iterator<Item = f64>,
+        y: impl Iterator<Item = f64>,
+        halo: f64,
+    ) -> Option<Self> {
+        let range = |positions: &mut dyn Iterator<Item = f64>| {
+            let first = positions.next()?;
+            let around = |(low, high): (f64, f64), at: f64| (low.min(at), high.max(at));
+            let (low, high) = positions.fold((first, first), around);
+            Some((low - halo).floor() as i64..(high + halo).floor() as i64 + 2)
+        };
+        let (mut x, mut y) = (x, y);
         Some(Self {
-            x: range(low.0, high.0),
-            y: range(low.1, high.1),
+            x: range(&mut x)?,
+            y: range(&mut y)?,
         })
     }
 

@@ -7,6 +7,7 @@
 mod chunks;
 pub(crate) mod column;
 mod dimensions;
+mod grid_functions;
 mod jobs;
 mod stores;
 mod tables;
@@ -82,6 +83,10 @@ impl SystemSchema {
                 (
                     "versions",
                     SystemTable::<versions::Versions>::provider(&catalog),
+                ),
+                (
+                    "grid_functions",
+                    SystemTable::<grid_functions::GridFunctions>::provider(&catalog),
                 ),
             ],
         }

@@ -196,11 +196,9 @@ impl Tiles {
                 x: &x_places.edges[with_end(&columns)],
                 y: &y_places.edges[with_end(&rows)],
             };
-            let mut corners = self.positions(lattice)?;
+            let corners = self.positions(lattice)?;
             if method.weighs_overlap() {
-                for y in &mut corners.y {
-                    *y = self.source.by_area(*y);
-                }
+                let corners = corners.with_y(|y| self.source.by_area(y));
                 let sizes = |row: usize| self.source.size_of_row(row);
                 let overlaps = Overlaps::new(&corners, self.axes(), sizes);
                 return Ok(overlaps.map_or(Tile::Outside, Tile::Parts));
@@ -248,26 +246,27 @@ impl Tiles {
         let (x, cells_x) = probed(&self.target.x_places.edges);
         let (y, cells_y) = probed(&self.target.y_places.edges);
         let found = self.positions(Lattice { x: &x, y: &y }).map_err(refused)?;
-        let is_inside = |at: usize| {
-            (-0.5..=self.source.x_cells.cells() as f64 - 0.5).contains(&found.x[at])
-                && (-0.5..=self.source.y_cells.cells() as f64 - 0.5).contains(&found.y[at])
+        let is_inside = |(x, y): (f64, f64)| {
+            (-0.5..=self.source.x_cells.cells() as f64 - 0.5).contains(&x)
+                && (-0.5..=self.source.y_cells.cells() as f64 - 0.5).contains(&y)
         };
         // Mean squares of the change from one cell to the next, along x and along y of the target.
-        let mean_squares = |step: usize, cells: f64| {
+        let mean_squares = |across: usize, down: usize, cells: f64| {
             let (mut x, mut y, mut count) = (0.0, 0.0, 0.0);
-            for at in 0..found.x.len().saturating_sub(step) {
-                let other = at + step;
-                let is_in_row = step > 1 || other % found.width != 0;
-                if is_in_row && is_inside(at) && is_inside(other) {
-                    let end = self.source.x_cells.unrolled(found.x[other], found.x[at]);
-                    x += ((end - found.x[at]) / cells).powi(2);
-                    y += ((found.y[other] - found.y[at]) / cells).powi(2);
-                    count += 1.0;
+            for row in down..found.height() {
+                for column in across..found.width() {
+                    let (from, to) = (found.at(column - across, row - down), found.at(column, row));
+                    if is_inside(from) && is_inside(to) {
+                        let end = self.source.x_cells.unrolled(to.0, from.0);
+                        x += ((end - from.0) / cells).powi(2);
+                        y += ((to.1 - from.1) / cells).powi(2);
+                        count += 1.0;
+                    }
                 }
             }
             (x / f64::max(count, 1.0), y / f64::max(count, 1.0))
         };
-        let (across, down) = (mean_squares(1, cells_x), mean_squares(found.width, cells_y));
+        let (across, down) = (mean_squares(1, 0, cells_x), mean_squares(0, 1, cells_y));
         let spread = |one: f64, other: f64| (one + other).sqrt().max(1.0);
         Ok((spread(across.0, down.0), spread(across.1, down.1)))
     }
