@@ -10,4 +10,5 @@ pub mod metadata;
 pub mod registry;
 pub mod space;
 pub mod time;
+pub mod trends;
 pub mod warp;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
-use crate::{flags, gaps, space, time};
+use crate::{flags, gaps, space, time, trends};
 
 /// Our own functions of one row. Each has a documented and tested example.
 pub fn own_functions() -> Vec<ScalarUDF> {
@@ -43,10 +43,21 @@ pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     functions
 }
 
-/// All aggregates: `min` and `max` that keep a time's calendar, means over area, and those of geometry.
+/// Our own aggregates. Each has a documented and tested example.
+pub fn own_aggregates() -> Vec<AggregateUDF> {
+    vec![
+        space::area_avg(),
+        trends::longest_run(),
+        trends::mann_kendall(),
+        trends::sens_slope(),
+    ]
+}
+
+/// All aggregates: our own, `min` and `max` that keep a time's calendar, and those of geometry.
 pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
     let mut functions = space::geometry_aggregates();
-    functions.extend([space::area_avg(), time::max(), time::min()].map(Arc::new));
+    let own = own_aggregates().into_iter();
+    functions.extend(own.chain([time::max(), time::min()]).map(Arc::new));
     functions
 }
 

@@ -196,7 +196,7 @@ fn no_call(text: &str) -> DataFusionError {
 }
 
 /// The text of a literal.
-pub(super) fn text(expression: &Expr) -> Option<String> {
+fn text(expression: &Expr) -> Option<String> {
     match expression {
         Expr::Value(value) => match &value.value {
             Value::SingleQuotedString(text) => Some(text.clone()),

@@ -1,7 +1,6 @@
 //! The relation that a grid function is called with, as a cube.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -12,16 +11,12 @@ use datafusion::sql::sqlparser::ast::{Expr, Query, Statement as AstStatement};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
-use super::call::{Call, text};
+use super::call::Call;
 use crate::cache::BlockCache;
 use crate::error::CubeError;
 use crate::scan::CubeTable;
-use crate::sql::names::quoted;
 use crate::sql::planning::plan;
 use crate::write::query_cube::query_cube;
-
-/// How many queries have been seen as cubes: what tells the chunks of one from those of another.
-static QUERIES: AtomicU64 = AtomicU64::new(0);
 
 /// Bytes of chunks that are kept of a query that reads no cube.
 const OF_NO_CUBE: u64 = 64 << 20;
@@ -30,30 +25,25 @@ const OF_NO_CUBE: u64 = 64 << 20;
 pub(super) async fn open(expression: &Expr, call: &Call) -> Result<CubeTable> {
     let query = match expression {
         Expr::Subquery(query) => query.as_ref().clone(),
-        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => {
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Function(_) => {
             of_table(&expression.to_string(), call)?
         }
-        Expr::Function(_) => of_table(&expression.to_string(), call)?,
-        literal => match text(literal) {
-            Some(place) => of_table(&quoted(&place), call)?,
-            None => {
-                let cause = format!(
-                    "{} takes a table or a query, not {expression}",
-                    call.function.name()
-                );
-                return Err(CubeError::invalid("", cause)
-                    .remedy("name a table, or write the query in parentheses: (SELECT …)")
-                    .into());
-            }
-        },
+        _ => {
+            let cause = format!(
+                "{} takes a table or a query, not {expression}",
+                call.function.name()
+            );
+            return Err(CubeError::invalid("", cause)
+                .remedy("name a table, or write the query in parentheses: (SELECT …)")
+                .into());
+        }
     };
     let statement = SqlStatement::Statement(Box::new(AstStatement::Query(Box::new(query))));
     let plan = Box::pin(plan(&call.state, &call.catalog, statement)).await?;
     if let Some(table) = whole_table(&plan)? {
         return Ok(table);
     }
-    let number = QUERIES.fetch_add(1, Relaxed);
-    let cube = query_cube(&call.state, &plan, number).await?;
+    let cube = query_cube(&call.state, &plan).await?;
     Ok(CubeTable::new(Arc::new(cube), blocks_of(&plan)?))
 }
 

@@ -8,12 +8,13 @@
 //! Planning asks the catalogue for names alone, and waits only there; so all of a call must be in its name. Calls within
 //! calls are part of the name of the outer one.
 
+use std::fmt;
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::{CopyToSource, Statement as SqlStatement};
 use datafusion::sql::sqlparser::ast::{
     Cte, Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, Query, SetExpr,
-    TableAlias, TableFactor, Visit, VisitMut, Visitor, VisitorMut,
+    TableAlias, TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 use super::functions::function;
@@ -22,20 +23,93 @@ use crate::sql::parser::fold;
 
 /// Puts a name into the place of each call.
 pub(crate) fn into_names(statement: &mut SqlStatement) {
-    let mut calls = Calls::default();
+    visit(statement, &mut Calls::default());
+}
+
+/// Files and addresses that calls name, `reproject('x.zarr', …)`, become queries of them: so they stand where tables stand,
+/// and whoever looks for those finds them.
+pub(crate) fn read_places(statement: &mut SqlStatement) {
+    visit(statement, &mut Places);
+}
+
+fn visit(statement: &mut SqlStatement, visitor: &mut impl VisitorMut<Break = ()>) {
     let _done: ControlFlow<()> = match statement {
-        SqlStatement::Statement(statement) => statement.visit(&mut calls),
+        SqlStatement::Statement(statement) => VisitMut::visit(statement, visitor),
         SqlStatement::CopyTo(copy) => match &mut copy.source {
-            CopyToSource::Query(query) => query.visit(&mut calls),
+            CopyToSource::Query(query) => VisitMut::visit(query, visitor),
             CopyToSource::Relation(_) => ControlFlow::Continue(()),
         },
         SqlStatement::Explain(explain) => {
-            into_names(&mut explain.statement);
+            visit(&mut explain.statement, visitor);
             ControlFlow::Continue(())
         }
         SqlStatement::CreateExternalTable(_) | SqlStatement::Reset(_) => ControlFlow::Continue(()),
     };
 }
+
+struct Places;
+
+impl VisitorMut for Places {
+    type Break = ();
+
+    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
+        if called(table).is_none() {
+            return ControlFlow::Continue(());
+        }
+        for argument in arguments(table) {
+            let is_relation = match argument {
+                FunctionArg::Unnamed(_) => true,
+                FunctionArg::Named { name, .. } => fold(name) == LIKE,
+                _ => false,
+            };
+            let Some(expression) = value_of(argument).filter(|_| is_relation) else {
+                continue;
+            };
+            let query = match &*expression {
+                Expr::Value(value) => match &value.value {
+                    Value::SingleQuotedString(place) => {
+                        query_of(&Ident::with_quote('"', place.clone()))
+                    }
+                    _ => None,
+                },
+                // A call in a call is a table, too.
+                Expr::Function(_) => query_of(expression),
+                _ => None,
+            };
+            if let Some(query) = query {
+                *expression = Expr::Subquery(Box::new(query));
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The arguments of a call.
+fn arguments(table: &mut TableFactor) -> &mut [FunctionArg] {
+    match table {
+        TableFactor::Table {
+            args: Some(arguments),
+            ..
+        } => &mut arguments.args,
+        TableFactor::Function { args, .. } => args,
+        _ => &mut [],
+    }
+}
+
+/// What an argument is.
+fn value_of(argument: &mut FunctionArg) -> Option<&mut Expr> {
+    match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expression))
+        | FunctionArg::Named {
+            arg: FunctionArgExpr::Expr(expression),
+            ..
+        } => Some(expression),
+        _ => None,
+    }
+}
+
+/// The argument that is a relation, too.
+pub(super) const LIKE: &str = "like";
 
 /// The calls of a statement, and what is around them.
 #[derive(Default)]
@@ -108,21 +182,8 @@ impl Calls {
         if ctes.is_empty() {
             return;
         }
-        let arguments = match table {
-            TableFactor::Table {
-                args: Some(arguments),
-                ..
-            } => &mut arguments.args,
-            TableFactor::Function { args, .. } => args,
-            _ => return,
-        };
-        for argument in arguments {
-            let (FunctionArg::Unnamed(FunctionArgExpr::Expr(expression))
-            | FunctionArg::Named {
-                arg: FunctionArgExpr::Expr(expression),
-                ..
-            }) = argument
-            else {
+        for argument in arguments(table) {
+            let Some(expression) = value_of(argument) else {
                 continue;
             };
             let query = match expression {
@@ -194,9 +255,9 @@ fn with_ctes(mut query: Query, ctes: Vec<Cte>) -> Query {
     query
 }
 
-/// `SELECT * FROM name`
-fn query_of(name: &Ident) -> Option<Query> {
-    let sql = format!("SELECT * FROM {name}");
+/// `SELECT * FROM table`
+fn query_of(table: &impl fmt::Display) -> Option<Query> {
+    let sql = format!("SELECT * FROM {table}");
     let dialect = datafusion::sql::sqlparser::dialect::GenericDialect {};
     let parser = datafusion::sql::sqlparser::parser::Parser::new(&dialect);
     let query = parser.try_with_sql(&sql).ok()?.parse_query().ok()?;
@@ -236,7 +297,7 @@ mod tests {
             ),
             (
                 "SELECT * FROM reproject(reproject(t, size => 3), size => 4) AS a",
-                r#"SELECT * FROM "grids"."reproject(reproject(t, size => 3), size => 4)" AS a"#,
+                r#"SELECT * FROM "grids"."reproject((SELECT * FROM reproject(t, size => 3)), size => 4)" AS a"#,
             ),
             (
                 "WITH a AS (SELECT 1), b AS (SELECT * FROM a), c AS (SELECT 2) SELECT * FROM Reproject(b, like => (SELECT * FROM d)) AS r",

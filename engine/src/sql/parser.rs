@@ -14,6 +14,7 @@ use super::depth::refuse_depth;
 use super::naming::parse_naming;
 use super::versions;
 use crate::error::CubeError;
+use crate::grids::naming::read_places;
 use crate::history::NameKind;
 use crate::source::Options;
 
@@ -152,6 +153,7 @@ pub(crate) fn parse(text: &str) -> Result<Statement> {
         None => {
             let mut statement = parser.parse_statement()?;
             versions::name_tables(&mut statement);
+            read_places(&mut statement);
             Statement::Sql(Box::new(statement))
         }
     };

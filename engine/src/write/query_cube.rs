@@ -6,12 +6,15 @@
 //! ```
 //! So a query of any shape can be put on another grid, in the memory of a few boxes.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, FieldRef, Schema};
 use async_trait::async_trait;
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::{SessionState, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
@@ -24,6 +27,7 @@ use super::boxes::{Boxes, Cutter, TargetDimension};
 use super::coordinates::coordinates;
 use super::derivation::Derivations;
 use super::dims::{Dim, axis_read, canonical, described, dims, is_horizontal};
+use super::new_cube::{now, sources};
 use super::plan::rows_only;
 use crate::cube::chunks::AxisChunks;
 use crate::cube::decoding::Decoding;
@@ -39,15 +43,14 @@ const SIDE: u64 = 256;
 /// Boxes that are kept, for the variables that are read one after the other.
 const KEPT: usize = 4;
 
-/// The cube that `query` is; `number` tells it from all others.
+/// How many queries of which nobody knows whether they give the same again have been seen as cubes.
+static UNKNOWN: AtomicU64 = AtomicU64::new(0);
+
+/// The cube that `query` is.
 ///
 /// # Errors
 /// The query has no grid, or its coordinates cannot be found.
-pub(crate) async fn query_cube(
-    state: &SessionState,
-    query: &LogicalPlan,
-    number: u64,
-) -> Result<Cube> {
+pub(crate) async fn query_cube(state: &SessionState, query: &LogicalPlan) -> Result<Cube> {
     let derivations = Derivations::of(query);
     let schema = Arc::clone(query.schema().inner());
     let found = dims(&derivations, &schema, None)?;
@@ -106,7 +109,7 @@ pub(crate) async fn query_cube(
         .cut(MOST_CELLS.max(dimensions.iter().map(|d| d.object).product()))
         .await?;
     let chunks = boxes.chunks();
-    let version = format!("query {number}");
+    let (url, version) = identity(&query, &derivations)?;
     let computed = Arc::new(Computed {
         query,
         state: state.clone(),
@@ -157,12 +160,33 @@ pub(crate) async fn query_cube(
         },
         crs: crs.filter(|_| horizontal == 2),
         zipped: Vec::new(),
-        url: "query".to_string(),
+        url,
         format: "query".to_string(),
         version,
         axes,
         variables,
     })
+}
+
+/// Where the rows of a query come from, and a text that differs when they may: of the query, and of the versions of
+/// the cubes that it reads.
+fn identity(query: &LogicalPlan, derivations: &Derivations) -> Result<(String, String)> {
+    let mut hasher = DefaultHasher::new();
+    query.display_indent_schema().to_string().hash(&mut hasher);
+    let sources = sources(&derivations.cubes);
+    sources.hash(&mut hasher);
+    let mut is_known = !derivations.reads_tables;
+    query.apply_with_subqueries(|node| {
+        node.apply_expressions(|expression| {
+            is_known &= !expression.is_volatile();
+            Ok(TreeNodeRecursion::Continue)
+        })
+    })?;
+    if !is_known {
+        (now(), std::process::id(), UNKNOWN.fetch_add(1, Relaxed)).hash(&mut hasher);
+    }
+    let urls: Vec<String> = sources.into_iter().map(|(url, _)| url).collect();
+    Ok((urls.join(", "), format!("query {:016x}", hasher.finish())))
 }
 
 /// Cells along a dimension that are not worth cutting: a chunk of the axis that it is.

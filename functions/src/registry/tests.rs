@@ -200,7 +200,15 @@ fn documented() -> Vec<(String, Option<Documentation>)> {
             function.documentation().cloned(),
         )
     });
-    rows.chain(windows).collect()
+    let aggregates = own_aggregates();
+    let aggregates = aggregates.iter();
+    let aggregates = aggregates.map(|function| {
+        (
+            function.name().to_string(),
+            function.documentation().cloned(),
+        )
+    });
+    rows.chain(windows).chain(aggregates).collect()
 }
 
 #[tokio::test]

@@ -11,12 +11,13 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Once;
 
 use geo::MapCoords;
 use geo_types::{Coord, Geometry};
-use proj::{Proj, ProjBuilder};
+use proj::{Proj, ProjBuilder, ProjCreateError};
 use thiserror::Error;
 
 use super::proj_database;
@@ -24,6 +25,9 @@ use super::zones::crs_name;
 
 /// Pipelines that a thread keeps. Making one takes milliseconds, and it belongs to the thread that made it.
 const KEPT_PIPELINES: usize = 32;
+
+/// How the WKT of a system begins that has to do with places on the Earth.
+const ON_EARTH: [&str; 5] = ["GEOGCRS", "GEODCRS", "PROJCRS", "BOUNDCRS", "COMPOUNDCRS"];
 
 thread_local! {
     static PIPELINES: RefCell<HashMap<(String, String), Rc<Proj>>> = RefCell::default();
@@ -88,6 +92,16 @@ impl Transformation {
     /// # Errors
     /// A definition that is not known, or systems between which there is no way.
     pub fn between(from: &str, to: &str) -> Result<Self, ProjectionError> {
+        for system in [from, to] {
+            let wkt = wkt_of(system)?;
+            if !ON_EARTH.iter().any(|word| wkt.starts_with(word)) {
+                let cause = "its coordinates are those of no place on the Earth";
+                return Err(ProjectionError::Unknown {
+                    name: crs_name(system.trim()),
+                    cause: cause.to_string(),
+                });
+            }
+        }
         let transformation = Self {
             from: from.trim().to_string(),
             to: to.trim().to_string(),
@@ -140,8 +154,9 @@ impl Transformation {
             if let Some(pipeline) = kept.get(&key) {
                 return Ok(Rc::clone(pipeline));
             }
-            let made = builder()?.proj_known_crs(&self.from, &self.to, None);
-            let pipeline = Rc::new(made.map_err(|error| self.refused(&error.to_string()))?);
+            let builder = builder()?;
+            let made = attempt(|| builder.proj_known_crs(&self.from, &self.to, None));
+            let pipeline = Rc::new(made.map_err(|cause| self.refused(&cause))?);
             if kept.len() >= KEPT_PIPELINES {
                 kept.clear();
             }
@@ -182,8 +197,16 @@ fn system_of(definition: &str) -> Result<Proj, ProjectionError> {
         true => format!("{definition} +type=crs"),
         false => definition.to_string(),
     };
-    let system = builder()?.proj(&text);
-    system.map_err(|error| unknown(definition, error.to_string()))
+    let builder = builder()?;
+    attempt(|| builder.proj(&text)).map_err(|cause| unknown(definition, cause))
+}
+
+/// What PROJ makes, or why it does not. Its crate panics where PROJ makes nothing and gives no reason.
+fn attempt(make: impl FnOnce() -> Result<Proj, ProjCreateError>) -> Result<Proj, String> {
+    match catch_unwind(AssertUnwindSafe(make)) {
+        Ok(made) => made.map_err(|error| error.to_string()),
+        Err(_) => Err("PROJ does not say why".to_string()),
+    }
 }
 
 fn unknown(definition: &str, said: String) -> ProjectionError {
@@ -311,6 +334,18 @@ mod tests {
             ("EPSG:1", "EPSG:4326", (0.0, 0.0), "EPSG:1 is not known"),
             ("somewhere", "EPSG:4326", (0.0, 0.0), "no PROJ string"),
             ("+proj=nothing", "EPSG:4326", (0.0, 0.0), "is not known"),
+            (
+                "LOCAL_CS[\"here\"]",
+                "EPSG:4326",
+                (0.0, 0.0),
+                "here is not known",
+            ),
+            (
+                "EPSG:5703",
+                "EPSG:4326",
+                (0.0, 0.0),
+                "no place on the Earth",
+            ),
             (
                 "EPSG:4326",
                 "EPSG:3857",

@@ -13,6 +13,7 @@ use graticule_functions::warp::{Method, Missing};
 pub(super) use self::target::{Target, refused};
 use super::call::Call;
 use super::functions::GridFunction;
+use super::naming::LIKE;
 use super::system::Horizontal;
 use super::warp::{Resampling, warped};
 use crate::error::{CubeError, CubeResult};
@@ -79,7 +80,7 @@ impl GridFunction for Reproject {
         };
         let table = call.input().await?;
         let source = Horizontal::of(table.cube(), call.text_argument("source_crs")?)?;
-        let target = match call.relation("like").await? {
+        let target = match call.relation(LIKE).await? {
             Some(like) => Target::like(call, &like)?,
             None => Target::of(call, &source)?,
         };

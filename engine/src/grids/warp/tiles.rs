@@ -30,7 +30,7 @@ const MOST_CELLS: u64 = 1 << 23;
 const TOLERANCE: f64 = 0.01;
 
 /// Bytes of tiles that are kept.
-const KEPT_BYTES: usize = 128 << 20;
+const KEPT_BYTES: usize = 64 << 20;
 
 /// Points along a side of the lattice that says how much coarser the target is.
 const PROBES: usize = 33;
