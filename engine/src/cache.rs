@@ -5,6 +5,7 @@
 //! Scans much larger than the cache pass it by (see [`BlockCache::admits`]).
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use datafusion::execution::memory_pool::{
     MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
@@ -14,6 +15,9 @@ use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 
 use crate::cube::block::{Block, BlockValues};
 use crate::error::CubeResult;
+
+/// How long a thread waits for a block that another one decodes, before it does so itself.
+const PATIENCE: Duration = Duration::from_millis(20);
 
 /// What identifies a decoded chunk for good.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -183,7 +187,8 @@ impl BlockCache {
         self.blocks.get(key)
     }
 
-    /// The block, decoded by the caller's thread unless it is there; waits while another thread is decoding it.
+    /// The block, decoded by the caller's thread unless it is there. While another one is decoding it, this waits a
+    /// moment, no longer: who decodes may be a task that waits for this thread.
     ///
     /// # Errors
     /// Those of `decode`.
@@ -192,7 +197,7 @@ impl BlockCache {
         key: &BlockKey,
         decode: impl FnOnce() -> CubeResult<Arc<Block>>,
     ) -> CubeResult<Arc<Block>> {
-        let guard = match self.blocks.get_value_or_guard(key, None) {
+        let guard = match self.blocks.get_value_or_guard(key, Some(PATIENCE)) {
             GuardResult::Value(block) => return Ok(block),
             GuardResult::Guard(guard) => guard,
             GuardResult::Timeout => return decode(),

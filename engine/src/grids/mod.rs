@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  FROM reproject((SELECT …), crs => 'EPSG:3035', resolution => 300)
-//!        │ naming     the call becomes a name, "reproject((SELECT …), …)", in the schema `grids`
+//!        │ naming     the call becomes a name, "reproject((SELECT …), …)", in the schema `grid_functions`
 //!        ▼
 //!  GridSchema.table(name) ─ call: arguments ─ input: a cube, or a query seen as one
 //!        │ functions    one file or folder each: `reproject`, `coarsen`

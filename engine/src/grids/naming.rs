@@ -3,7 +3,7 @@
 //! ```text
 //!  WITH a AS (SELECT …) SELECT * FROM reproject(a, crs => 'EPSG:3035') r
 //!                   ▼
-//!  WITH a AS (SELECT …) SELECT * FROM grids."reproject((WITH a AS (SELECT …) SELECT * FROM a), crs => 'EPSG:3035')" r
+//!  WITH a AS (SELECT …) SELECT * FROM grid_functions."reproject((WITH a AS (SELECT …) SELECT * FROM a), crs => 'EPSG:3035')" r
 //! ```
 //! Planning asks the catalogue for names alone, and waits only there; so all of a call must be in its name. Calls within
 //! calls are part of the name of the outer one.
@@ -293,15 +293,15 @@ mod tests {
         for (sql, expected) in [
             (
                 "SELECT * FROM reproject(lake.t, crs => 'EPSG:3035')",
-                r#"SELECT * FROM "grids"."reproject(lake.t, crs => 'EPSG:3035')" AS reproject"#,
+                r#"SELECT * FROM "grid_functions"."reproject(lake.t, crs => 'EPSG:3035')" AS reproject"#,
             ),
             (
                 "SELECT * FROM reproject(reproject(t, size => 3), size => 4) AS a",
-                r#"SELECT * FROM "grids"."reproject((SELECT * FROM reproject(t, size => 3)), size => 4)" AS a"#,
+                r#"SELECT * FROM "grid_functions"."reproject((SELECT * FROM reproject(t, size => 3)), size => 4)" AS a"#,
             ),
             (
                 "WITH a AS (SELECT 1), b AS (SELECT * FROM a), c AS (SELECT 2) SELECT * FROM Reproject(b, like => (SELECT * FROM d)) AS r",
-                r#"WITH a AS (SELECT 1), b AS (SELECT * FROM a), c AS (SELECT 2) SELECT * FROM "grids"."Reproject((WITH a AS (SELECT 1), b AS (SELECT * FROM a) SELECT * FROM b), like => (SELECT * FROM d))" AS r"#,
+                r#"WITH a AS (SELECT 1), b AS (SELECT * FROM a), c AS (SELECT 2) SELECT * FROM "grid_functions"."Reproject((WITH a AS (SELECT 1), b AS (SELECT * FROM a) SELECT * FROM b), like => (SELECT * FROM d))" AS r"#,
             ),
             ("SELECT * FROM other(t, 3)", "SELECT * FROM other(t, 3)"),
         ] {

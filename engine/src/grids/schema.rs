@@ -11,7 +11,7 @@ use super::call::Call;
 use crate::catalog::Catalog;
 
 /// Its name. It is not listed: its tables are calls.
-pub(crate) const GRID_SCHEMA: &str = "grids";
+pub(crate) const GRID_SCHEMA: &str = "grid_functions";
 
 tokio::task_local! {
     /// The session whose statement is being planned: its settings hold for the queries in calls, too.

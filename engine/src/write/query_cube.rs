@@ -20,7 +20,7 @@ use datafusion::execution::{SessionState, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
 use serde_json::Value;
 use tokio::runtime::Handle;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 use super::box_query::BoxQuery;
 use super::boxes::{Boxes, Cutter, TargetDimension};
@@ -120,6 +120,7 @@ pub(crate) async fn query_cube(state: &SessionState, query: &LogicalPlan) -> Res
             .map(|field| (field.name().clone(), field.data_type().clone()))
             .collect(),
         kept: Mutex::default(),
+        turns: Semaphore::new(state.config().target_partitions().max(1)),
         compute: Handle::current(),
     });
     let variables = fields.iter().enumerate().map(|(at, field)| {
@@ -223,6 +224,8 @@ struct Computed {
     boxes: Boxes,
     /// Boxes by their numbers, those that were asked for last at the end.
     kept: Mutex<Vec<(u64, Arc<OnceCell<Vec<ArrayRef>>>)>>,
+    /// As many boxes are computed at a time as there are threads.
+    turns: Semaphore,
     /// Where queries run, while chunks are fetched elsewhere.
     compute: Handle,
 }
@@ -254,6 +257,7 @@ impl Computed {
     }
 
     async fn computed(&self, number: u64) -> Result<Vec<ArrayRef>> {
+        let _turn = self.turns.acquire().await;
         let variables = self.variables.iter();
         let variables: Vec<(&str, DataType)> = variables
             .map(|(name, data_type)| (name.as_str(), data_type.clone()))
