@@ -73,6 +73,21 @@ const CASES: &[(&str, &str, &str)] = &[
         "'http://127.0.0.1:9/x.nc",
     ),
     (
+        "on_another_grid",
+        "SELECT * FROM reproject('http://127.0.0.1:9/x.nc?sig=s3cr3t', crs => 'EPSG:3035')",
+        "(in http://127.0.0.1:9/x.nc)",
+    ),
+    (
+        "on_the_grid_of_another",
+        "SELECT * FROM reproject(coarsen('http://127.0.0.1:9/x.nc?sig=s3cr3t', lat => 2), like => 'http://127.0.0.1:9/y.nc?sig=s3cr3t')",
+        "(in http://127.0.0.1:9/x.nc)",
+    ),
+    (
+        "view_of_another_grid",
+        "CREATE VIEW x AS SELECT * FROM reproject('http://127.0.0.1:9/x.nc?sig=s3cr3t', crs => 'EPSG:3035')",
+        "would be written into the catalogue",
+    ),
+    (
         "store",
         "ATTACH 'http://127.0.0.1:9/x.nc?sig=s3cr3t' AS x (nosuch 1)",
         "unknown option nosuch",

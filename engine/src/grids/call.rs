@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use datafusion::common::{DataFusionError, Result};
+use arrow::datatypes::DataType;
+use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::execution::SessionState;
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, TableFactor, UnaryOperator, Value,
@@ -117,6 +118,33 @@ impl Call {
         }
     }
 
+    /// The names of the arguments.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.named.keys().map(String::as_str)
+    }
+
+    /// The argument `name` as values of a type: numbers and texts, one or a list.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub(super) fn places(&self, name: &str, data_type: &DataType) -> CubeResult<Vec<ScalarValue>> {
+        let place = |part: &Expr| {
+            let written = match part {
+                Expr::Value(_) => {
+                    text(part).or_else(|| number(part).map(|number| number.to_string()))
+                }
+                _ => number(part).map(|number| number.to_string()),
+            };
+            ScalarValue::try_from_string(written?, data_type).ok()
+        };
+        let places = self.named.get(name).map(parts).unwrap_or_default();
+        let places: Option<Vec<ScalarValue>> = places.iter().map(place).collect();
+        match places {
+            Some(places) if !places.is_empty() => Ok(places),
+            _ => Err(self.wrong(name, "a place on that axis, or a list of places, such as 7.5 or ['2020-01-01', '2020-02-01']")),
+        }
+    }
+
     /// Is there an argument `name`?
     pub(super) fn has(&self, name: &str) -> bool {
         self.named.contains_key(name)
@@ -144,12 +172,7 @@ impl Call {
         let Some(expression) = self.named.get(name) else {
             return Ok(None);
         };
-        let parts = match expression {
-            Expr::Array(list) => list.elem.clone(),
-            Expr::Tuple(list) => list.clone(),
-            Expr::Nested(inner) => vec![inner.as_ref().clone()],
-            other => vec![other.clone()],
-        };
+        let parts = parts(expression);
         let numbers: Option<Vec<f64>> = parts.iter().map(number).collect();
         match numbers {
             Some(numbers) if counts.contains(&numbers.len()) => Ok(Some(numbers)),
@@ -179,9 +202,19 @@ impl Call {
     }
 }
 
+/// The parts of a list, or what is none as the only one.
+fn parts(expression: &Expr) -> Vec<Expr> {
+    match expression {
+        Expr::Array(list) => list.elem.clone(),
+        Expr::Tuple(list) => list.clone(),
+        Expr::Nested(inner) => vec![inner.as_ref().clone()],
+        other => vec![other.clone()],
+    }
+}
+
 fn check_argument(function: &dyn GridFunction, argument: &str) -> CubeResult<()> {
     let known = || function.arguments().iter().map(|(name, _)| *name);
-    match known().any(|name| name == argument) {
+    match function.takes_axes() || known().any(|name| name == argument) {
         true => Ok(()),
         false => {
             let cause = format!("{} has no argument {argument}", function.name());

@@ -5,6 +5,7 @@ use datafusion::common::Result;
 
 use super::call::Call;
 use super::coarsen::Coarsen;
+use super::nearest::Nearest;
 use super::reproject::Reproject;
 use crate::scan::CubeTable;
 
@@ -17,6 +18,11 @@ pub(crate) trait GridFunction: Send + Sync {
     /// The arguments that it takes by name, with a line about each.
     fn arguments(&self) -> &'static [(&'static str, &'static str)];
 
+    /// Does it take arguments called as axes of the cube, too?
+    fn takes_axes(&self) -> bool {
+        false
+    }
+
     /// The cube that a call gives.
     ///
     /// # Errors
@@ -25,7 +31,7 @@ pub(crate) trait GridFunction: Send + Sync {
 }
 
 /// Every grid function.
-static FUNCTIONS: [&dyn GridFunction; 2] = [&Coarsen, &Reproject];
+static FUNCTIONS: [&dyn GridFunction; 3] = [&Coarsen, &Nearest, &Reproject];
 
 /// The function of this name.
 pub(super) fn function(name: &str) -> Option<&'static dyn GridFunction> {

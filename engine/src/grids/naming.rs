@@ -11,15 +11,16 @@
 use std::fmt;
 use std::ops::ControlFlow;
 
-use datafusion::sql::parser::{CopyToSource, Statement as SqlStatement};
+use datafusion::sql::parser::Statement as SqlStatement;
 use datafusion::sql::sqlparser::ast::{
     Cte, Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, Query, SetExpr,
-    TableAlias, TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
+    TableAlias, TableFactor, Value, Visit, Visitor, VisitorMut,
 };
 
 use super::functions::function;
 use super::schema::GRID_SCHEMA;
 use crate::sql::parser::fold;
+use crate::sql::visiting::visit;
 
 /// Puts a name into the place of each call.
 pub(crate) fn into_names(statement: &mut SqlStatement) {
@@ -30,21 +31,6 @@ pub(crate) fn into_names(statement: &mut SqlStatement) {
 /// and whoever looks for those finds them.
 pub(crate) fn read_places(statement: &mut SqlStatement) {
     visit(statement, &mut Places);
-}
-
-fn visit(statement: &mut SqlStatement, visitor: &mut impl VisitorMut<Break = ()>) {
-    let _done: ControlFlow<()> = match statement {
-        SqlStatement::Statement(statement) => VisitMut::visit(statement, visitor),
-        SqlStatement::CopyTo(copy) => match &mut copy.source {
-            CopyToSource::Query(query) => VisitMut::visit(query, visitor),
-            CopyToSource::Relation(_) => ControlFlow::Continue(()),
-        },
-        SqlStatement::Explain(explain) => {
-            visit(&mut explain.statement, visitor);
-            ControlFlow::Continue(())
-        }
-        SqlStatement::CreateExternalTable(_) | SqlStatement::Reset(_) => ControlFlow::Continue(()),
-    };
 }
 
 struct Places;

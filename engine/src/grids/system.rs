@@ -72,7 +72,7 @@ impl Horizontal {
         let (x_centres, x_cells) = cells(cube, x, circle)?;
         let (y_centres, y_cells) = cells(cube, y, None)?;
         Ok(Self {
-            unit: match is_turning {
+            unit: match is_turning || states_its_unit(&system) {
                 true => 1.0,
                 false => metres(&cube.axes[x]),
             },
@@ -198,6 +198,13 @@ fn definition(crs: &Crs) -> Option<String> {
         Some(definition) => Some(definition.clone()),
         None => definition_of(&crs.parameters),
     }
+}
+
+/// Does a system say that it counts in other units than metres?
+fn states_its_unit(system: &str) -> bool {
+    ["+units=", "+to_meter=", "[\"kilomet", "[\"km\""]
+        .iter()
+        .any(|unit| system.contains(unit))
 }
 
 /// Metres per unit of an axis, 1 where it says none.

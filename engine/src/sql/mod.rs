@@ -26,4 +26,5 @@ pub(crate) mod statements;
 pub(crate) mod suggestions;
 pub(crate) mod traps;
 pub(crate) mod versions;
+pub(crate) mod visiting;
 mod writing;

@@ -11,15 +11,14 @@ use std::ops::ControlFlow;
 
 use arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
 use datafusion::common::Result;
-use datafusion::sql::parser::{CopyToSource, Statement as SqlStatement};
-use datafusion::sql::sqlparser::ast::{
-    Ident, ObjectNamePart, TableAlias, TableFactor, VisitMut, VisitorMut,
-};
+use datafusion::sql::parser::Statement as SqlStatement;
+use datafusion::sql::sqlparser::ast::{Ident, ObjectNamePart, TableAlias, TableFactor, VisitorMut};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
 use super::names::quoted;
 use super::parser::fold;
+use super::visiting::visit;
 use crate::error::{CubeError, CubeResult};
 use crate::history::AsOf;
 
@@ -200,19 +199,7 @@ fn named_as_of(table: &mut Token, clause: &Clause) {
 
 /// Tables at a version are called as they are called without it, so that `t.a` finds its table.
 pub(super) fn name_tables(statement: &mut SqlStatement) {
-    let mut names = TableNames;
-    let _done: ControlFlow<()> = match statement {
-        SqlStatement::Statement(statement) => statement.visit(&mut names),
-        SqlStatement::CopyTo(copy) => match &mut copy.source {
-            CopyToSource::Query(query) => query.visit(&mut names),
-            CopyToSource::Relation(_) => ControlFlow::Continue(()),
-        },
-        SqlStatement::Explain(explain) => {
-            name_tables(&mut explain.statement);
-            ControlFlow::Continue(())
-        }
-        SqlStatement::CreateExternalTable(_) | SqlStatement::Reset(_) => ControlFlow::Continue(()),
-    };
+    visit(statement, &mut TableNames);
 }
 
 struct TableNames;

@@ -349,7 +349,9 @@ mod tests {
         let cases = [
             ("EPSG:4326", Some("latitude"), Some("degrees_north")),
             (utm, Some("projection_y_coordinate"), Some("m")),
-            ("EPSG:3035", Some("projection_y_coordinate"), None),
+            ("EPSG:3035", Some("projection_y_coordinate"), Some("m")),
+            // In feet.
+            ("EPSG:2263", Some("projection_y_coordinate"), None),
         ];
         for (crs, name, units) in cases {
             let arrays = of(&[axis("y", AxisRole::Y, floats(vec![1.0]))], Some(crs));
