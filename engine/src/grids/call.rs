@@ -129,12 +129,7 @@ impl Call {
     /// It is something else.
     pub(super) fn places(&self, name: &str, data_type: &DataType) -> CubeResult<Vec<ScalarValue>> {
         let place = |part: &Expr| {
-            let written = match part {
-                Expr::Value(_) => {
-                    text(part).or_else(|| number(part).map(|number| number.to_string()))
-                }
-                _ => number(part).map(|number| number.to_string()),
-            };
+            let written = text(part).or_else(|| Some(number(part)?.to_string()));
             ScalarValue::try_from_string(written?, data_type).ok()
         };
         let places = self.named.get(name).map(parts).unwrap_or_default();

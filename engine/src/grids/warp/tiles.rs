@@ -22,9 +22,9 @@ use crate::error::{CubeError, CubeResult};
 /// Cells along a side of a tile, as far as chunks do not become too large.
 const SIDE: u64 = 512;
 /// The shortest side.
-const SHORTEST_SIDE: u64 = 64;
-/// Cells of a chunk, at most.
-const MOST_CELLS: u64 = 1 << 23;
+const SHORTEST_SIDE: u64 = 8;
+/// Cells of a chunk, and of the source under it, at most.
+const MOST_CELLS: f64 = 8e6;
 
 /// How far positions between the places that are computed may be off, in cells of the source.
 const TOLERANCE: f64 = 0.01;
@@ -116,16 +116,15 @@ impl Tiles {
             .iter()
             .map(|variable| depth(variable, &source));
         let deepest = deepest.max().unwrap_or(1);
-        let mut side = SIDE;
-        while side > SHORTEST_SIDE && deepest.saturating_mul(side * side) > MOST_CELLS {
-            side /= 2;
-        }
-        let chunks = |cells: usize| AxisChunks::regular(cells as u64, side);
+        let chunks = |target: &Target, side: u64| {
+            let along = |cells: usize| AxisChunks::regular(cells as u64, side);
+            [
+                along(target.y_places.centres.len()),
+                along(target.x_places.centres.len()),
+            ]
+        };
         let mut tiles = Self {
-            chunks: [
-                chunks(target.y_places.centres.len()),
-                chunks(target.x_places.centres.len()),
-            ],
+            chunks: chunks(&target, SIDE),
             source,
             target,
             transformation,
@@ -133,6 +132,8 @@ impl Tiles {
             kept: Mutex::default(),
         };
         tiles.spread = tiles.measured_spread()?;
+        let side = side(deepest, tiles.spread.0 * tiles.spread.1);
+        tiles.chunks = chunks(&tiles.target, side);
         Ok(tiles)
     }
 
@@ -272,6 +273,16 @@ impl Tiles {
     }
 }
 
+/// Cells along a side of a tile whose chunks are `depth` cells deep, where a cell covers `spread` of the source.
+fn side(depth: u64, spread: f64) -> u64 {
+    let cells = |side: u64| depth as f64 * (side * side) as f64 * spread.max(1.0);
+    let mut side = SIDE;
+    while side > SHORTEST_SIDE && cells(side) > MOST_CELLS {
+        side /= 2;
+    }
+    side
+}
+
 /// Cells of a chunk of a variable along its other axes.
 fn depth(variable: &Variable, source: &Horizontal) -> u64 {
     let along = variable.axes.iter().zip(variable.chunks());
@@ -298,6 +309,24 @@ impl Kept {
         while self.bytes > KEPT_BYTES && self.tiles.len() > 1 {
             let (_, oldest) = self.tiles.remove(0);
             self.bytes -= oldest.bytes();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::side;
+
+    #[test]
+    fn chunks_stay_small_whatever_lies_under_them() {
+        for (depth, spread, expected) in [
+            (1, 1.0, 512),
+            (48, 1.0, 256),
+            (48, 100.0, 32),
+            (1, 1e4, 16),
+            (1, 1e9, 8),
+        ] {
+            assert_eq!(side(depth, spread), expected, "{depth} {spread}");
         }
     }
 }
