@@ -11,6 +11,7 @@ pub mod error;
 mod grids;
 pub mod history;
 pub mod options;
+mod overviews;
 pub mod progress;
 pub mod rules;
 pub mod runtime;

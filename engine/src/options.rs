@@ -30,6 +30,8 @@ extensions_options! {
         pub grid_window: bool, default = true
         /// Write cubes that are made of a scan block by block; off only to test that the cube stays the same.
         pub grid_write: bool, default = true
+        /// Read overviews of a cube where a coarse grid is asked for; off to read the cube itself.
+        pub overviews: bool, default = true
         /// Keep the statistics of whole chunks that a query reads, as ANALYZE does of all.
         pub collect_statistics: bool, default = false
         /// Skip chunks and answer aggregates by the statistics that ANALYZE has made; off only to test that the answer stays the same.

@@ -147,6 +147,38 @@ pub trait CubeDescriber: Send + Sync {
     ) -> CubeResult<String>;
 }
 
+/// Keeps overviews in a folder: levels called `1`, `2`, …, each a cube of the format, the finest first.
+#[async_trait]
+pub trait OverviewKeeper: Send + Sync {
+    /// The folder for the overviews of the cube at `location`, in the cube's own.
+    fn folder(&self, location: &Location) -> Location;
+
+    /// What was said of the levels in `folder` when they were made visible; `None` where there are none.
+    ///
+    /// # Errors
+    /// The store failed or denied access, or what is there cannot be read.
+    async fn published(&self, folder: &Location) -> CubeResult<Option<Attributes>>;
+
+    /// Makes the first `count` levels in `folder` visible, with `attributes` about all of them; the first was reduced
+    /// from cells half as large by `method`.
+    ///
+    /// # Errors
+    /// The store failed or denied access.
+    async fn publish(
+        &self,
+        folder: &Location,
+        count: u32,
+        method: &str,
+        attributes: Attributes,
+    ) -> CubeResult<()>;
+
+    /// Removes all levels in `folder`; at first what makes them visible.
+    ///
+    /// # Errors
+    /// The store failed or denied access.
+    async fn withdraw(&self, folder: &Location) -> CubeResult<()>;
+}
+
 /// Writes one format of cubes, object by object.
 #[async_trait]
 pub trait CubeSink: Debug + Send + Sync {
@@ -177,6 +209,11 @@ pub trait CubeSink: Debug + Send + Sync {
 
     /// `None` for a format whose cubes are written anew for a change of an attribute.
     fn describer(&self) -> Option<&dyn CubeDescriber> {
+        None
+    }
+
+    /// `None` for a format that keeps no overviews.
+    fn overviews(&self) -> Option<&dyn OverviewKeeper> {
         None
     }
 

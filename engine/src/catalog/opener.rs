@@ -18,6 +18,7 @@ use crate::configuration::STORE_OPTIONS;
 use crate::cube::{Cube, concatenate, conventions};
 use crate::error::{CubeError, CubeResult, ErrorKind};
 use crate::history::AsOf;
+use crate::overviews::{self, Overviews};
 use crate::scan::CubeTable;
 use crate::sink::CubeSink;
 use crate::source::{CubeFormat, Group, Location, Options, StoreConnector, TableFormat};
@@ -315,10 +316,14 @@ impl Opener {
             several => concatenate::open_many(format, several, options).await?,
         };
         let opening = self.openings.fetch_add(1, Ordering::Relaxed);
-        let mut opened = Vec::new();
+        let folder = self.overview_folder(format, locations, options, name)?;
+        let mut opened: Vec<OpenedCube> = Vec::new();
         for group in &groups {
             let name = group_name(name, group);
             for mut cube in conventions::interpret(group, &name, options).await? {
+                // Overviews are those of the first cube: others are its coarser levels, or other grids.
+                let folder = folder.clone().filter(|_| opened.is_empty());
+                cube.overviews = folder.and_then(|folder| self.overviews(folder, &cube, opening));
                 cube.opened_as(opening);
                 let cube = Arc::new(cube);
                 let table = CubeTable::new(Arc::clone(&cube), Arc::clone(&self.blocks))
@@ -338,6 +343,39 @@ impl Opener {
                 "there is no array with a dimension in it",
             )),
         }
+    }
+
+    /// The folder where overviews of a cube are, or would be: the one that the option `overviews` names, or one that its
+    /// format keeps.
+    fn overview_folder(
+        &self,
+        format: &Arc<dyn CubeFormat>,
+        locations: &[Location],
+        options: &Options,
+        name: &str,
+    ) -> CubeResult<Option<Location>> {
+        if let Some(url) = options.get(overviews::OPTION.0) {
+            let folder = self.connect_new(url)?.child(name);
+            return Ok(Some(folder));
+        }
+        let own = self.sinks.iter().find(|sink| sink.name() == format.name());
+        let keeper = own.and_then(|sink| sink.overviews());
+        match (keeper, locations) {
+            (Some(keeper), [location]) if location.as_of.is_none() => {
+                Ok(Some(keeper.folder(location)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The overviews of `cube` in `folder`, which are written as the first format that keeps any.
+    fn overviews(&self, folder: Location, cube: &Cube, opening: u64) -> Option<Arc<Overviews>> {
+        let mut sinks = self.sinks.iter();
+        let sink = sinks.find(|sink| sink.overviews().is_some())?;
+        let format = self.format_named(sink.name())?;
+        let version = cube.version.clone();
+        let overviews = Overviews::new(Arc::clone(sink), format, folder, version, opening);
+        Some(Arc::new(overviews))
     }
 
     /// Opens what `url` (or a path, or a pattern of them) names, in the format that its suffix says.
@@ -543,6 +581,7 @@ fn check_cube_options<'a>(
 ) -> CubeResult<()> {
     let of_cubes = conventions::INTERPRET_OPTIONS;
     let known = of_cubes.iter().chain(concatenate::CONCATENATE_OPTIONS);
+    let known = known.chain([&overviews::OPTION]);
     let known: BTreeMap<&str, &str> = known.copied().collect();
     let Some(unknown) = options
         .keys()

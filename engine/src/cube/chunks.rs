@@ -72,6 +72,14 @@ impl AxisChunks {
         }
     }
 
+    /// Cells of a chunk, where all have as many but perhaps the last.
+    pub(crate) fn regular_size(&self) -> Option<u64> {
+        match self {
+            Self::Regular { size, .. } => Some(*size),
+            Self::Irregular { .. } => None,
+        }
+    }
+
     /// The cells of chunk `index`.
     pub fn range(&self, index: u64) -> Range<u64> {
         match self {

@@ -30,6 +30,7 @@ pub use self::cell_bounds::CellBounds;
 use self::crs::Crs;
 use self::decoding::Decoding;
 use crate::error::CubeResult;
+use crate::overviews::Overviews;
 use crate::source::{ArrayReader, Attributes};
 
 /// Keys of the Arrow field metadata that carry CF attributes.
@@ -60,6 +61,8 @@ pub struct Cube {
     /// Names of the cubes whose variables are seen on the axes of this one, itself first; empty for a
     /// cube as it is stored. See [`zip`].
     pub zipped: Vec<String>,
+    /// Where its overviews are, or would be; `None` where nobody said where they could be.
+    pub(crate) overviews: Option<Arc<Overviews>>,
     /// URL of the cube for people.
     pub url: String,
     /// Format and version for people.

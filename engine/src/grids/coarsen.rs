@@ -16,6 +16,7 @@ use super::system::Horizontal;
 use super::warp::{Resampling, warped};
 use crate::cube::Cube;
 use crate::error::{CubeError, CubeResult};
+use crate::overviews::Levels;
 use crate::scan::CubeTable;
 
 /// The function.
@@ -72,7 +73,8 @@ impl GridFunction for Coarsen {
         let source = Horizontal::of(table.cube(), None)?;
         let factors = factors(call, table.cube(), &source)?;
         let target = Target::coarser(&source, table.cube(), factors);
-        warped(call, &table, source, target, &resampling)
+        let levels = Levels::of_cells(&table, &call.state, factors).await;
+        warped(&call.text, &table, source, target, &resampling, &levels)
     }
 }
 

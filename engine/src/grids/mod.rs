@@ -24,4 +24,7 @@ mod system;
 mod warp;
 
 pub(crate) use functions::{Described, described};
+pub(crate) use reproject::Target;
 pub(crate) use schema::{GRID_SCHEMA, GridSchema, while_planning};
+pub(crate) use system::Horizontal;
+pub(crate) use warp::{Resampling, SourceChunks, is_resampled, planes, warped};

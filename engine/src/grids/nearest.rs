@@ -192,6 +192,7 @@ fn selected(call: &Call, cube: &Cube, chosen: &[Option<Vec<usize>>]) -> Result<C
         attributes: cube.attributes.clone(),
         crs: cube.crs.clone(),
         zipped: Vec::new(),
+        overviews: None,
         url: cube.url.clone(),
         format: cube.format.clone(),
         version: cube.version.clone(),

@@ -20,23 +20,23 @@ const CIRCLE: f64 = 360.0;
 
 /// The horizontal axes of a cube.
 #[derive(Debug, Clone)]
-pub(super) struct Horizontal {
+pub(crate) struct Horizontal {
     /// Number of the axis along a row of a map.
-    pub(super) x: usize,
+    pub(crate) x: usize,
     /// Number of the axis along a column.
-    pub(super) y: usize,
+    pub(crate) y: usize,
     /// Centres of the cells along x, in the units of the axis.
-    pub(super) x_centres: Vec<f64>,
+    pub(crate) x_centres: Vec<f64>,
     /// Centres of the cells along y.
-    pub(super) y_centres: Vec<f64>,
+    pub(crate) y_centres: Vec<f64>,
     /// Positions along x.
-    pub(super) x_cells: CellAxis,
+    pub(crate) x_cells: CellAxis,
     /// Positions along y.
-    pub(super) y_cells: CellAxis,
+    pub(crate) y_cells: CellAxis,
     /// The system, as PROJ understands it.
-    pub(super) system: String,
+    pub(crate) system: String,
     /// What a unit of the axes is in units of the system: 1000 where the axes count kilometres.
-    pub(super) unit: f64,
+    pub(crate) unit: f64,
 }
 
 impl Horizontal {
@@ -44,7 +44,7 @@ impl Horizontal {
     ///
     /// # Errors
     /// The cube has no horizontal axes, they have no order, or nobody knows in which system they are.
-    pub(super) fn of(cube: &Cube, stated: Option<String>) -> Result<Self> {
+    pub(crate) fn of(cube: &Cube, stated: Option<String>) -> Result<Self> {
         let find =
             |roles: [AxisRole; 2]| cube.axes.iter().position(|axis| roles.contains(&axis.role));
         let x = find([AxisRole::Longitude, AxisRole::X]);

@@ -28,6 +28,7 @@ use crate::source::{Location, Options};
 use crate::sql::names::{CATALOG, PUBLIC_SCHEMA, qualified, quoted};
 use crate::write::new_cube::plan_new;
 use crate::write::options::{WriteOptions, option_name};
+use crate::write::overviews::OverviewRequest;
 use crate::write::plan::Target;
 
 /// A statement that makes a cube.
@@ -114,9 +115,23 @@ impl Creation {
             sink,
             over,
         };
+        let overviews = options.overviews.clone().map(|methods| OverviewRequest {
+            methods,
+            levels: None,
+        });
+        if overviews.is_some() && target.sink.overviews().is_none() {
+            let cause = format!(
+                "{} keeps no overviews in its own folder",
+                target.sink.name()
+            );
+            return Err(CubeError::unsupported("", cause)
+                .remedy("leave the option overviews out, and say CREATE OVERVIEWS where they may be kept")
+                .into());
+        }
         let plan = plan_new(state, query, target, &options, text).await?;
         let work = Work::Write(Box::new(plan));
-        Ok(Some(Planned::new(work, schema).with_table(definition)))
+        let planned = Planned::new(work, schema).with_table(definition);
+        Ok(Some(planned.with_overviews(overviews)))
     }
 
     fn target(

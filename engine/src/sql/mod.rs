@@ -17,6 +17,7 @@ pub(crate) mod describe;
 pub(crate) mod functions;
 pub(crate) mod names;
 mod naming;
+mod overviews;
 pub(crate) mod parser;
 mod planned;
 pub(crate) mod planning;

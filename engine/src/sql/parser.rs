@@ -12,6 +12,7 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
 
 use super::depth::refuse_depth;
 use super::naming::parse_naming;
+use super::overviews;
 use super::versions;
 use crate::error::CubeError;
 use crate::grids::naming::read_places;
@@ -77,6 +78,14 @@ pub(crate) enum Command {
         kind: NameKind,
         name: String,
     },
+    /// `[EXPLAIN] CREATE OVERVIEWS ON t [WITH (…)]`
+    CreateOverviews {
+        table: ObjectName,
+        options: Options,
+        is_explained: bool,
+    },
+    /// `DROP OVERVIEWS ON t`
+    DropOverviews { table: ObjectName },
     /// `CANCEL JOB number`: stops making a cube.
     CancelJob { number: u64 },
     /// `USE schema`
@@ -240,6 +249,18 @@ fn parse_command(parser: &mut DFParser<'_>) -> Result<Option<Command>> {
             skip_keyword(parser, &[Keyword::TABLE]);
             parse_analyze(parser).map(Some)
         }
+        ("CREATE", "OVERVIEWS") => {
+            skip_words(parser, 2);
+            overviews::parse_creation(parser, false).map(Some)
+        }
+        ("EXPLAIN", "CREATE") if word(parser, 2) == "OVERVIEWS" => {
+            skip_words(parser, 3);
+            overviews::parse_creation(parser, true).map(Some)
+        }
+        ("DROP", "OVERVIEWS") => {
+            skip_words(parser, 2);
+            overviews::parse_removal(parser).map(Some)
+        }
         ("ALTER", "TABLE") => parse_naming(parser),
         ("CANCEL", "JOB") => {
             skip_words(parser, 2);
@@ -287,6 +308,17 @@ fn parse_attach(parser: &mut DFParser<'_>) -> Result<Command> {
         true => Some(parse_name(parser)?),
         false => None,
     };
+    let options = parse_options(parser)?;
+    Ok(Command::Attach {
+        url,
+        name,
+        if_not_exists,
+        options,
+    })
+}
+
+/// Options in parentheses; none where there are no parentheses.
+pub(super) fn parse_options(parser: &mut DFParser<'_>) -> Result<Options> {
     let mut options = Options::new();
     if parser.parser.consume_token(&Token::LParen) {
         while !parser.parser.consume_token(&Token::RParen) {
@@ -300,12 +332,7 @@ fn parse_attach(parser: &mut DFParser<'_>) -> Result<Command> {
             }
         }
     }
-    Ok(Command::Attach {
-        url,
-        name,
-        if_not_exists,
-        options,
-    })
+    Ok(options)
 }
 
 fn parse_analyze(parser: &mut DFParser<'_>) -> Result<Command> {

@@ -8,16 +8,19 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use tokio::runtime::Handle;
 
 use crate::catalog::definition::Definition;
-use crate::catalog::opener::Opener;
+use crate::catalog::opener::{OpenedCube, Opener};
 use crate::catalog::system::column::{Column, batch, schema};
 use crate::engine::Query;
+use crate::error::CubeError;
 use crate::progress::QueryProgress;
 use crate::runtime::io_handle;
+use crate::scan::CubeTable;
 use crate::session::Session;
 use crate::source::Options;
 use crate::statistics::StatisticsStore;
 use crate::write::build::{Built, build};
 use crate::write::describe::Description;
+use crate::write::overviews::{OverviewPlan, OverviewRequest};
 use crate::write::plan::{Target, WritePlan};
 
 /// What is done to a cube.
@@ -26,6 +29,8 @@ pub(super) enum Work {
     Write(Box<WritePlan>),
     /// Only what it says of itself changes.
     Describe(Box<Description>),
+    /// Overviews of it are made.
+    Overviews(Box<OverviewPlan>),
 }
 
 impl Work {
@@ -33,6 +38,7 @@ impl Work {
         match self {
             Self::Write(plan) => plan.target(),
             Self::Describe(description) => description.target(),
+            Self::Overviews(plan) => plan.target(),
         }
     }
 
@@ -40,6 +46,7 @@ impl Work {
         match self {
             Self::Write(plan) => plan.statement(),
             Self::Describe(description) => description.statement(),
+            Self::Overviews(plan) => plan.statement(),
         }
     }
 
@@ -47,6 +54,7 @@ impl Work {
         match self {
             Self::Write(plan) => plan.explain().await,
             Self::Describe(description) => Ok(description.explain()),
+            Self::Overviews(plan) => Ok(plan.explain()),
         }
     }
 
@@ -59,6 +67,7 @@ impl Work {
         match self {
             Self::Write(plan) => build(*plan, progress, statistics).await,
             Self::Describe(description) => Ok(description.apply(io).await?),
+            Self::Overviews(plan) => plan.build(progress).await,
         }
     }
 }
@@ -70,6 +79,8 @@ pub(super) struct Planned {
     schema: Option<String>,
     /// The external table that the cube becomes in the schema `public`.
     definition: Option<Definition>,
+    /// The overviews that are made of the cube when it is there.
+    overviews: Option<OverviewRequest>,
 }
 
 impl Planned {
@@ -79,7 +90,13 @@ impl Planned {
             work,
             schema,
             definition: None,
+            overviews: None,
         }
+    }
+
+    /// What makes overviews of the cube, too.
+    pub(super) fn with_overviews(self, overviews: Option<OverviewRequest>) -> Self {
+        Self { overviews, ..self }
     }
 
     /// What makes the cube an external table of the schema `public`, too.
@@ -93,19 +110,50 @@ impl Planned {
         let result = schema(&columns);
         let progress = Arc::new(QueryProgress::default());
         let (watched, engine) = (Arc::clone(&progress), Arc::clone(&session.engine));
-        let io = io_handle(session.context.state_ref().read().config());
+        let state = session.context.state();
+        let io = io_handle(state.config());
         let batch_schema = Arc::clone(&result);
         let work = async move {
             let target = self.work.target().clone();
             let jobs = &engine.catalog.jobs;
             let job = jobs.begin(&target.name, self.work.statement(), &watched);
-            let built = tokio::select! {
-                built = self.work.run(watched, &engine.opener.statistics, &io) => built?,
+            let statement = self.work.statement().to_string();
+            let is_cube = !matches!(self.work, Work::Overviews(_));
+            let work = async {
+                let built = self
+                    .work
+                    .run(Arc::clone(&watched), &engine.opener.statistics, &io)
+                    .await?;
+                if is_cube {
+                    // The cube is made; that nobody knows what its chunks hold is no reason to say that it is not.
+                    let _ = keep_statistics(&engine.opener, &target, &built, &io).await;
+                }
+                let Some(request) = self.overviews else {
+                    return Ok(built);
+                };
+                let cubes = made(&engine.opener, &target).await?;
+                let cube = cubes
+                    .first()
+                    .and_then(|made| made.table.downcast_ref::<CubeTable>());
+                let cube = cube.ok_or_else(|| {
+                    CubeError::not_found(&target.location.url, "the cube is gone")
+                })?;
+                let plan =
+                    OverviewPlan::new(state, cube, target.name.clone(), &request, &statement)
+                        .await?;
+                let overviews = plan.build(watched).await?;
+                Ok(Built {
+                    objects: built.objects + overviews.objects,
+                    bytes: built.bytes + overviews.bytes,
+                    ..built
+                })
+            };
+            let built: Result<Built> = tokio::select! {
+                built = work => built,
                 cancelled = job.cancelled() => return Err(cancelled.into()),
             };
+            let built = built?;
             drop(job);
-            // The cube is made; that nobody knows what its chunks hold is no reason to say that it is not.
-            let _ = keep_statistics(&engine.opener, &target, &built, &io).await;
             if let Some(schema) = self.schema {
                 engine.catalog.store(&schema)?.refresh();
             }
@@ -148,21 +196,24 @@ async fn keep_statistics(
     built: &Built,
     io: &Handle,
 ) -> Result<()> {
-    let Some(format) = opener.format_named(target.sink.name()) else {
-        return Ok(());
-    };
-    let location = std::slice::from_ref(&target.location);
-    let options = Options::new();
-    for made in opener
-        .open(&format, location, &options, &target.name)
-        .await?
-    {
+    for made in made(opener, target).await? {
         let statistics = &built.statistics;
         statistics
             .record(&made.cube, &opener.statistics, io)
             .await?;
     }
     Ok(())
+}
+
+/// The cubes that were made, as they are read; none of a format that is only written.
+async fn made(opener: &Opener, target: &Target) -> Result<Vec<OpenedCube>> {
+    let Some(format) = opener.format_named(target.sink.name()) else {
+        return Ok(Vec::new());
+    };
+    let location = std::slice::from_ref(&target.location);
+    let options = Options::new();
+    let made = opener.open(&format, location, &options, &target.name);
+    Ok(made.await?)
 }
 
 fn columns() -> Vec<Column<(String, Built)>> {

@@ -23,8 +23,9 @@ use super::analyze::analyze;
 use super::changing::{drop_cube, vacuum_stores};
 use super::copying::GeometryCopy;
 use super::describe::describe;
-use super::names::quoted;
+use super::names::{qualified, quoted};
 use super::naming::{create_name, drop_name};
+use super::overviews;
 use super::parser::{Command, Statement, fold, parse};
 use super::planning::plan;
 use super::settings;
@@ -225,6 +226,30 @@ async fn run_command(session: &Session, command: Command) -> Result<Query> {
             let table = find_table(session, table).await?;
             analyze(session, &table, &variables)
         }
+        Command::CreateOverviews {
+            table,
+            options,
+            is_explained,
+        } => {
+            let (name, schema) = named_in_store(session, &table)?;
+            let found = find_table(session, table).await?;
+            let text = "CREATE OVERVIEWS";
+            let planning = overviews::create(session, &found, name, schema, &options, text);
+            let planned = Box::pin(planning).await?;
+            match is_explained {
+                true => result(planned.explain().await?),
+                false => Ok(planned.start(session)),
+            }
+        }
+        Command::DropOverviews { table } => {
+            let (_, schema) = named_in_store(session, &table)?;
+            let found = find_table(session, table).await?;
+            overviews::drop_overviews(session, &found).await?;
+            if let Some(schema) = schema {
+                catalog.store(&schema)?.refresh();
+            }
+            done()
+        }
         Command::CreateName {
             table,
             kind,
@@ -275,6 +300,27 @@ async fn find_table(session: &Session, mut name: ObjectName) -> Result<Arc<dyn T
             let catalog = &session.engine.catalog;
             let unknown = unknown_table(catalog, &reference, &default_schema).await;
             Err(unknown.into())
+        }
+    }
+}
+
+/// A table for people, and the store that it is in, which is looked at again: what is known of it may be older than what
+/// is there.
+fn named_in_store(session: &Session, name: &ObjectName) -> Result<(String, Option<String>)> {
+    let reference = reference_of(name);
+    let catalog = &session.engine.catalog;
+    let default_schema = session.default_schema();
+    let schema = reference.schema().unwrap_or(&default_schema);
+    match catalog.store(schema) {
+        Ok(store) => {
+            store.refresh();
+            let schema = schema.to_string();
+            Ok((qualified(&schema, reference.table()), Some(schema)))
+        }
+        Err(_) => {
+            // A table of the schema public, or an address.
+            let _ = public_name(name).map(|name| catalog.public.refresh(&name));
+            Ok((quoted(reference.table()), None))
         }
     }
 }

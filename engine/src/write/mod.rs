@@ -37,6 +37,7 @@ pub(crate) mod new_cube;
 mod notes;
 mod objects;
 pub(crate) mod options;
+pub(crate) mod overviews;
 mod place;
 pub(crate) mod plan;
 pub(crate) mod query_cube;

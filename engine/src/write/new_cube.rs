@@ -44,6 +44,21 @@ pub(crate) async fn plan_new(
     options: &WriteOptions,
     statement: &str,
 ) -> Result<WritePlan> {
+    let draft = draft_new(state, query, target, options, statement).await?;
+    draft.finish().await
+}
+
+/// As [`plan_new`], before the cube is cut into boxes.
+///
+/// # Errors
+/// As [`plan_new`].
+pub(super) async fn draft_new(
+    state: SessionState,
+    query: LogicalPlan,
+    target: Target,
+    options: &WriteOptions,
+    statement: &str,
+) -> Result<Draft> {
     let derivations = Derivations::of(&query);
     let schema = Arc::clone(query.schema().inner());
     let mut dims: Vec<Dim> = dims(&derivations, &schema, options.dims.as_deref())?
@@ -204,7 +219,7 @@ pub(crate) async fn plan_new(
     for (axis, dimension) in dimensions.iter_mut().enumerate() {
         dimension.column = axis;
     }
-    Draft {
+    Ok(Draft {
         statement: statement.to_string(),
         layers: vec![Layer {
             query: canonical(&query, dims.iter().map(|dim| &dim.column).chain(&columns))?,
@@ -222,9 +237,7 @@ pub(crate) async fn plan_new(
         sources: derivations.cubes,
         reads_tables: derivations.reads_tables,
         memory: options.memory,
-    }
-    .finish()
-    .await
+    })
 }
 
 fn check_names(schema: &Schema) -> CubeResult<()> {

@@ -18,11 +18,12 @@ use crate::cube::conventions::is_of_storage_or_structure;
 use crate::cube::encoding::ENCODING_OPTIONS;
 use crate::cube::metadata::UNITS;
 use crate::error::{CubeError, CubeResult};
+use crate::overviews::OverviewMethods;
 use crate::source::{Attributes, Options};
 use crate::sql::suggestions::with_nearest;
 
 /// Options of the whole cube.
-const OF_CUBE: [(&str, &str); 8] = [
+const OF_CUBE: [(&str, &str); 9] = [
     (
         "format",
         "Format, such as zarr; the suffix of the location decides otherwise",
@@ -50,6 +51,10 @@ const OF_CUBE: [(&str, &str); 8] = [
     (
         "memory",
         "Memory for the cells being written at a time, such as 512MB",
+    ),
+    (
+        "overviews",
+        "Make overviews, too, by these methods, such as 'mean' or 'mean, flags=mode'",
     ),
     ("overwrite", "COPY only: true replaces a cube that is there"),
 ];
@@ -122,6 +127,8 @@ pub(crate) struct WriteOptions {
     /// In bytes.
     pub(crate) memory: Option<u64>,
     pub(crate) overwrite: bool,
+    /// The overviews that are made, too.
+    pub(crate) overviews: Option<OverviewMethods>,
     /// Attributes of the cube.
     pub(crate) attributes: Attributes,
     /// Attributes of variables.
@@ -195,6 +202,7 @@ impl WriteOptions {
                 self.dims = Some(value.split(',').map(|dim| dim.trim().to_string()).collect())
             }
             "chunks" => self.chunks = lengths(name, value)?,
+            "overviews" => self.overviews = Some(OverviewMethods::parse(value)?),
             "shards" => self.shards = Shards::parse(name, value)?,
             "optimize_for" => {
                 self.purpose = match value.to_lowercase().as_str() {

@@ -161,6 +161,7 @@ pub(crate) async fn query_cube(state: &SessionState, query: &LogicalPlan) -> Res
         },
         crs: crs.filter(|_| horizontal == 2),
         zipped: Vec::new(),
+        overviews: None,
         url,
         format: "query".to_string(),
         version,

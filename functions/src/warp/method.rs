@@ -130,6 +130,10 @@ impl FromStr for Method {
 
     fn from_str(name: &str) -> Result<Self, ()> {
         let name = name.to_ascii_lowercase();
+        let name = match name.as_str() {
+            "mean" => "average",
+            other => other,
+        };
         let mut known = NAMES.iter();
         known
             .find(|(known, _)| *known == name)

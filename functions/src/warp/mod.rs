@@ -13,6 +13,7 @@
 
 mod axis;
 mod footprint;
+mod halving;
 mod interpolate;
 mod method;
 mod overlap;
@@ -21,6 +22,7 @@ mod window;
 
 pub use axis::CellAxis;
 pub use footprint::Footprints;
+pub use halving::{Reduced, halves};
 pub use interpolate::{Interpolation, Sample};
 pub use method::{Method, Missing};
 pub use overlap::Overlaps;

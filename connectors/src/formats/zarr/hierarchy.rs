@@ -20,9 +20,9 @@ use graticule_engine::error::{CubeError, CubeResult, ErrorKind};
 use graticule_engine::source::{Attributes, Location};
 use serde_json::{Map, Value};
 
-use super::NOTES;
 use super::json::parse_object;
 use super::objects::{Objects, version_of};
+use super::{NOTES, OVERVIEWS};
 use crate::writing::conflict::{being_written, has_notes};
 
 /// Metadata files read at the same time.
@@ -294,7 +294,9 @@ impl Reader<'_> {
                 .buffered(CONCURRENT_READS)
                 .try_collect()
                 .await?;
-            let found: Vec<(String, Node)> = found.into_iter().flatten().collect();
+            let found = found.into_iter().flatten();
+            let found: Vec<(String, Node)> =
+                found.filter(|found| !is_own_overviews(found)).collect();
             let is_group = |(_, node): &&(String, Node)| !node.is_array();
             groups = found
                 .iter()
@@ -381,6 +383,14 @@ impl Reader<'_> {
 
     fn wrong(&self, path: &str, cause: &str) -> CubeError {
         CubeError::corrupt(self.location.child(path).url, cause)
+    }
+}
+
+/// Is it the folder of overviews that are made here? They are no part of the cube.
+fn is_own_overviews((path, node): &(String, Node)) -> bool {
+    match node {
+        Node::Group(attributes) => path == OVERVIEWS && attributes.contains_key("multiscales"),
+        _ => false,
     }
 }
 

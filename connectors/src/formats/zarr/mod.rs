@@ -74,6 +74,9 @@ mod zfp;
 /// The folder in a cube for notes about writing it.
 const NOTES: &str = ".graticule";
 
+/// The folder in a cube for its overviews.
+const OVERVIEWS: &str = "overviews";
+
 /// The attribute of a group that lists the arrays that were left out, with the reasons.
 pub const UNREADABLE: &str = "unreadable_arrays";
 

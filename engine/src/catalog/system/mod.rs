@@ -9,6 +9,7 @@ pub(crate) mod column;
 mod dimensions;
 mod grid_functions;
 mod jobs;
+mod overviews;
 mod stores;
 mod tables;
 mod variables;
@@ -83,6 +84,10 @@ impl SystemSchema {
                 (
                     "versions",
                     SystemTable::<versions::Versions>::provider(&catalog),
+                ),
+                (
+                    "overviews",
+                    SystemTable::<overviews::OverviewList>::provider(&catalog),
                 ),
                 (
                     "grid_functions",

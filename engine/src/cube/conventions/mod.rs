@@ -142,6 +142,7 @@ fn build(
         attributes: group.attributes.clone(),
         crs,
         zipped: Vec::new(),
+        overviews: None,
         url: group.url.clone(),
         format: group.format.clone(),
         version: group.version.clone(),

@@ -151,6 +151,7 @@ impl Cube {
             attributes: self.attributes.clone(),
             crs: self.crs.clone(),
             zipped: self.zipped.clone(),
+            overviews: None,
             url: self.url.clone(),
             format: self.format.clone(),
             version: self.version.clone(),

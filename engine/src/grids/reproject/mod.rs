@@ -10,13 +10,15 @@ use async_trait::async_trait;
 use datafusion::common::Result;
 use graticule_functions::warp::{Method, Missing};
 
-pub(super) use self::target::{Target, refused};
+pub(crate) use self::target::Target;
+pub(super) use self::target::refused;
 use super::call::Call;
 use super::functions::GridFunction;
 use super::naming::LIKE;
 use super::system::Horizontal;
 use super::warp::{Resampling, warped};
 use crate::error::{CubeError, CubeResult};
+use crate::overviews::Levels;
 use crate::scan::CubeTable;
 use crate::sql::suggestions::with_nearest;
 
@@ -84,7 +86,8 @@ impl GridFunction for Reproject {
             Some(like) => Target::like(call, &like)?,
             None => Target::of(call, &source)?,
         };
-        warped(call, &table, source, target, &resampling)
+        let levels = Levels::of_any_grid(&table, &call.state).await;
+        warped(&call.text, &table, source, target, &resampling, &levels)
     }
 }
 

@@ -34,7 +34,7 @@ const ON_EDGE: f64 = 1e-6;
 
 /// The grid.
 #[derive(Debug, Clone)]
-pub(in crate::grids) struct Target {
+pub(crate) struct Target {
     /// Its system.
     pub(in crate::grids) crs: Crs,
     /// The system as PROJ understands it.
@@ -61,12 +61,19 @@ pub(in crate::grids) struct Places {
 }
 
 impl Places {
-    /// Cells of `factor` of those between these edges, the last of what is left.
-    fn coarser(edges: &[f64], factor: usize) -> Self {
+    /// Cells of `factor` of those between these edges, the last of what is left: up to there, or where it `is_whole`, as
+    /// large as if all were there.
+    fn coarser(edges: &[f64], factor: usize, is_whole: bool) -> Self {
         let last = edges.last().copied();
         let mut kept: Vec<f64> = edges.iter().step_by(factor).copied().collect();
         if kept.last().copied() != last {
-            kept.extend(last);
+            let missing = factor - (edges.len() - 1) % factor;
+            let step = match edges {
+                [.., before, last] => last - before,
+                _ => 0.0,
+            };
+            let beyond = if is_whole { step * missing as f64 } else { 0.0 };
+            kept.extend(last.map(|last| last + beyond));
         }
         let middle = |pair: &[f64]| (pair[0] + pair[1]) / 2.0;
         Self {
@@ -197,15 +204,26 @@ impl Target {
         })
     }
 
-    /// The grid of a cube with larger cells, each made of as many of those along x and y as `factors` say.
+    /// The grid of a cube with larger cells, each made of as many of those along x and y as `factors` say. The last cells
+    /// end with the cube.
     pub(in crate::grids) fn coarser(
         source: &Horizontal,
         cube: &Cube,
         factors: (usize, usize),
     ) -> Self {
+        Self::of_cells(source, cube, factors, false)
+    }
+
+    /// The grid of an overview, each of whose cells is made of `factor` cells of the cube along both sides. All cells are
+    /// as large as the first, so that the last ones may reach over the cube's edge.
+    pub(crate) fn overview(source: &Horizontal, cube: &Cube, factor: usize) -> Self {
+        Self::of_cells(source, cube, (factor, factor), true)
+    }
+
+    fn of_cells(source: &Horizontal, cube: &Cube, factors: (usize, usize), is_whole: bool) -> Self {
         let (x_edges, y_edges) = source.edges();
-        let x_places = Places::coarser(&x_edges, factors.0);
-        let y_places = Places::coarser(&y_edges, factors.1);
+        let x_places = Places::coarser(&x_edges, factors.0, is_whole);
+        let y_places = Places::coarser(&y_edges, factors.1, is_whole);
         let axis = |axis: usize, places: &Places| {
             let axis = cube.axes[axis].clone();
             let mut field = axis
@@ -367,6 +385,17 @@ mod tests {
 
     use super::super::super::system::edges;
     use super::*;
+
+    #[test]
+    fn larger_cells_end_with_the_cube_or_are_whole() {
+        let edges = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0];
+        let found = Places::coarser(&edges, 4, false);
+        assert_eq!(found.edges, [0.0, 4.0, 5.0]);
+        let found = Places::coarser(&edges, 4, true);
+        assert_eq!(found.centres, [2.0, 6.0]);
+        let found = Places::coarser(&[3.0, 2.0, 1.0, 0.0], 2, true);
+        assert_eq!(found.centres, [2.0, 0.0]);
+    }
 
     #[test]
     fn cells_end_at_multiples_of_their_size() {

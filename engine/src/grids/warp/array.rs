@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, ArrowPrimitiveType, PrimitiveArray};
 use arrow::buffer::NullBuffer;
-use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use async_trait::async_trait;
 use futures::future::try_join_all;
@@ -13,23 +12,20 @@ use graticule_functions::warp::{Method, Missing, Sample};
 use serde_json::Value;
 use tokio::runtime::Handle;
 
-use super::planes::{Numbers, Piece, Planes, pieces};
+use super::planes::{Numbers, Piece, Planes, in_type, pieces};
+use super::source_chunks::SourceChunks;
 use super::tiles::{Tile, Tiles};
-use crate::cache::{BlockCache, BlockKey};
 use crate::cube::Variable;
 use crate::cube::block::Block;
 use crate::cube::chunks::AxisChunks;
 use crate::cube::decoding::Decoding;
 use crate::error::{CubeError, CubeResult, ErrorKind};
-use crate::scan::CubeTable;
 use crate::source::{ArrayDescription, ArrayReader, Attributes, EncodedChunk, Payload, RawChunk};
 
 /// The array.
 #[derive(Debug)]
 pub(super) struct Warped {
-    source: Variable,
-    /// Where decoded chunks of the source are kept.
-    blocks: Arc<BlockCache>,
+    source: SourceChunks,
     tiles: Arc<Tiles>,
     method: Method,
     missing: Missing,
@@ -43,18 +39,19 @@ pub(super) struct Warped {
 }
 
 impl Warped {
-    /// `variable` of the cube of `table` on the grid of `tiles`. `place` gives the new number of an axis that stays.
+    /// A variable of a cube on the grid of `tiles`. `place` gives the new number of an axis that stays; y and x come after
+    /// the `first` of them.
     ///
     /// # Errors
     /// There is no NULL of its type.
     pub(super) fn variable(
-        table: &CubeTable,
-        variable: &Variable,
+        source: SourceChunks,
         tiles: &Arc<Tiles>,
-        method: Method,
-        missing: Missing,
+        (method, missing): (Method, Missing),
         place: &dyn Fn(usize) -> Option<usize>,
+        first: usize,
     ) -> CubeResult<Variable> {
+        let variable = &source.variable;
         let stored = variable.decoding.data_type();
         let data_type = match (method.keeps_values(), stored) {
             (true, _) | (false, DataType::Float32) => stored.clone(),
@@ -74,7 +71,6 @@ impl Warped {
         chunks.extend(tiles.chunks().iter().cloned());
         let kept = others.iter().filter_map(|at| place(variable.axes[*at]));
         let mut axes: Vec<usize> = kept.collect();
-        let first = table.cube().axes.len() - 2;
         axes.extend([first, first + 1]);
         let field = variable
             .field
@@ -97,8 +93,7 @@ impl Warped {
                     shard_shape: None,
                     stored_bytes: None,
                 },
-                source: variable.clone(),
-                blocks: Arc::clone(table.blocks()),
+                source,
                 tiles: Arc::clone(tiles),
                 method,
                 missing,
@@ -126,7 +121,7 @@ impl Warped {
         let Some(window) = tile.window() else {
             return (Vec::new(), Vec::new());
         };
-        let (source, chunks) = (self.tiles.source(), self.source.chunks());
+        let (source, chunks) = (self.tiles.source(), self.source.variable.chunks());
         (
             pieces(&window.y, &source.y_cells, &chunks[self.horizontal.0]),
             pieces(&window.x, &source.x_cells, &chunks[self.horizontal.1]),
@@ -135,7 +130,7 @@ impl Warped {
 
     /// The chunks of the source for these pieces, row by row.
     fn needed(&self, index: &[u64], y: &[Piece], x: &[Piece]) -> Vec<Vec<u64>> {
-        let mut stored = vec![0; self.source.axes.len()];
+        let mut stored = vec![0; self.source.variable.axes.len()];
         for (at, other) in self.others.iter().enumerate() {
             stored[*other] = index[at];
         }
@@ -148,39 +143,6 @@ impl Warped {
             stored.clone()
         })
         .collect()
-    }
-
-    fn key(&self, index: &[u64]) -> Option<BlockKey> {
-        Some(BlockKey {
-            array: self.source.origin.clone()?,
-            chunk: index.into(),
-        })
-    }
-
-    async fn fetch_source(&self, index: &[u64]) -> CubeResult<Option<EncodedChunk>> {
-        let kept = self.key(index).and_then(|key| self.blocks.get(&key));
-        match kept {
-            Some(block) => Ok(Some(EncodedChunk {
-                bytes_fetched: 0,
-                payload: Payload::Kept(block),
-            })),
-            None => self.source.fetch(index).await,
-        }
-    }
-
-    fn decode_source(&self, index: &[u64], chunk: Option<EncodedChunk>) -> CubeResult<Arc<Block>> {
-        let chunk = match chunk {
-            Some(EncodedChunk {
-                payload: Payload::Kept(block),
-                ..
-            }) => return Ok(block),
-            chunk => chunk,
-        };
-        let decode = || self.source.decode(index, chunk).map(Arc::new);
-        match self.key(index) {
-            Some(key) => self.blocks.get_or_decode(&key, decode),
-            None => decode(),
-        }
     }
 
     /// The values of the chunk at `index`.
@@ -268,7 +230,7 @@ impl ArrayReader for Warped {
             return Ok(None);
         }
         let needed = self.needed(index, &y, &x);
-        let pieces = try_join_all(needed.iter().map(|index| self.fetch_source(index))).await?;
+        let pieces = try_join_all(needed.iter().map(|index| self.source.fetch(index))).await?;
         let bytes = pieces.iter().flatten().map(|piece| piece.bytes_fetched);
         Ok(Some(EncodedChunk {
             bytes_fetched: bytes.sum(),
@@ -283,14 +245,14 @@ impl ArrayReader for Warped {
         let tile = self.tile(index)?;
         let (y, x) = self.pieces(&tile);
         let blocks = std::iter::zip(self.needed(index, &y, &x), fetched)
-            .map(|(index, piece)| self.decode_source(&index, piece))
+            .map(|(index, piece)| self.source.decode(&index, piece))
             .collect::<CubeResult<Vec<_>>>()?;
         let ranges = std::iter::zip(&self.description.chunks, index);
         let ranges: Vec<Range<u64>> = ranges
             .map(|(chunks, number)| chunks.range(*number))
             .collect();
         let pieces = (y.as_slice(), x.as_slice());
-        let values = match self.source.decoding.data_type() {
+        let values = match self.source.variable.decoding.data_type() {
             DataType::Float32 => self.values::<Float32Type>(&tile, &ranges, &blocks, pieces)?,
             _ => self.values::<Float64Type>(&tile, &ranges, &blocks, pieces)?,
         };
@@ -302,13 +264,5 @@ impl ArrayReader for Warped {
                 .map(|range| (range.end - range.start) as usize)
                 .collect(),
         })
-    }
-}
-
-/// Numbers as values of a type that they were taken from.
-fn in_type(values: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, arrow::error::ArrowError> {
-    match data_type.is_temporal() {
-        true => cast(&cast(values, &DataType::Int64)?, data_type),
-        false => cast(values, data_type),
     }
 }

@@ -9,9 +9,12 @@
 //! Decoded chunks of the source are kept where there is room, because neighbouring tiles need the same ones.
 
 mod array;
-mod planes;
+mod coarser;
+pub(crate) mod planes;
+mod source_chunks;
 mod tiles;
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -21,32 +24,34 @@ use graticule_functions::metadata::{FLAG_MASKS, FLAG_MEANINGS, FLAG_VALUES};
 use graticule_functions::warp::{Method, Missing};
 
 use self::array::Warped;
+use self::coarser::Coarser;
+pub(crate) use self::source_chunks::SourceChunks;
 use self::tiles::Tiles;
-use super::call::Call;
 use super::reproject::Target;
 use super::system::Horizontal;
 use crate::cube::metadata::CRS;
 use crate::cube::{Axis, Cube, Variable};
 use crate::error::CubeError;
+use crate::overviews::Levels;
 use crate::scan::CubeTable;
 use crate::sql::suggestions::with_nearest;
 
 /// How variables are resampled.
 #[derive(Debug, Clone)]
-pub(super) struct Resampling {
+pub(crate) struct Resampling {
     /// The method that was asked for.
-    pub(super) method: Option<Method>,
+    pub(crate) method: Option<Method>,
     /// What becomes of it for flags, between which there is nothing.
-    pub(super) of_flags: Method,
+    pub(crate) of_flags: Method,
     /// Those of some variables.
-    pub(super) methods: Vec<(String, Method)>,
+    pub(crate) methods: Vec<(String, Method)>,
     /// What missing values do.
-    pub(super) missing: Missing,
+    pub(crate) missing: Missing,
 }
 
 impl Resampling {
     /// The method for a variable: for flags one that takes a value that is there.
-    fn of(&self, field: &FieldRef) -> Method {
+    pub(crate) fn of(&self, field: &FieldRef) -> Method {
         let mut own = self.methods.iter();
         if let Some((_, method)) = own.find(|(name, _)| name == field.name()) {
             return *method;
@@ -62,16 +67,17 @@ impl Resampling {
     }
 }
 
-/// The cube of `table` on the grid `target`.
+/// The cube of `table` on the grid `target`, called `name`. Where one of its `levels` will do, variables are made of that.
 ///
 /// # Errors
 /// A method for a variable that is not there, or no way between the systems.
-pub(super) fn warped(
-    call: &Call,
+pub(crate) fn warped(
+    name: &str,
     table: &CubeTable,
     source: Horizontal,
     target: Target,
     resampling: &Resampling,
+    levels: &Levels,
 ) -> Result<CubeTable> {
     let cube = table.cube();
     check_names(cube, resampling)?;
@@ -83,15 +89,23 @@ pub(super) fn warped(
     axes.extend([target.y.clone(), target.x.clone()]);
     let place = |axis: usize| others.iter().position(|other| *other == axis);
     let mut hasher = DefaultHasher::new();
-    (&cube.url, &cube.version, &call.text).hash(&mut hasher);
+    (&cube.url, &cube.version, name).hash(&mut hasher);
     let crs = target.crs.clone();
-    let tiles = Arc::new(Tiles::new(source, target, cube)?);
+    let tiles = Arc::new(Tiles::new(source.clone(), target.clone(), cube)?);
+    let mut coarser = Coarser {
+        base: table,
+        source,
+        target,
+        known: Vec::new(),
+        read: BTreeMap::new(),
+    };
     let mut variables = Vec::new();
     for variable in &cube.variables {
         let across = variable
             .axes
             .iter()
             .filter(|axis| horizontal.contains(axis));
+        let mut origin = variable.origin.clone();
         let mut made = match across.count() {
             0 => Variable {
                 axes: variable
@@ -102,8 +116,23 @@ pub(super) fn warped(
                 ..variable.clone()
             },
             2 if is_resampled(variable.decoding.data_type()) => {
-                let method = resampling.of(&variable.field);
-                Warped::variable(table, variable, &tiles, method, resampling.missing, &place)?
+                let how = (resampling.of(&variable.field), resampling.missing);
+                let level = match how.1 {
+                    Missing::Skip => levels.find(variable.field.name(), how.0, tiles.spread()),
+                    Missing::Propagate => None,
+                };
+                let source = SourceChunks {
+                    variable: variable.clone(),
+                    blocks: Arc::clone(table.blocks()),
+                };
+                match level {
+                    None => Warped::variable(source, &tiles, how, &place, others.len())?,
+                    Some(level) => {
+                        let (made, read) = coarser.variable(variable, level, how, &others)?;
+                        origin = read;
+                        made
+                    }
+                }
             }
             // Along one horizontal axis alone, or of a type without values between: it has no place on the new grid.
             _ => continue,
@@ -115,9 +144,9 @@ pub(super) fn warped(
                 .insert(CRS.to_string(), crs.name.clone());
             made.field = Arc::new(field);
         }
-        made.origin = variable.origin.as_ref().map(|origin| {
+        made.origin = origin.map(|origin| {
             let mut hasher = hasher.clone();
-            (origin, variable.field.name()).hash(&mut hasher);
+            (&origin, variable.field.name()).hash(&mut hasher);
             format!("{origin}\nwarped as {:016x}", hasher.finish()).into()
         });
         variables.push(made);
@@ -125,13 +154,14 @@ pub(super) fn warped(
     let fields = axes.iter().map(|axis| Arc::clone(&axis.field));
     let fields = fields.chain(variables.iter().map(|variable| Arc::clone(&variable.field)));
     let made = Cube {
-        name: call.text.clone(),
+        name: format!("{name}{}", coarser.remark()),
         schema: Arc::new(Schema::new(fields.collect::<Vec<FieldRef>>())),
         axes,
         variables,
         attributes: cube.attributes.clone(),
         crs: Some(crs),
         zipped: Vec::new(),
+        overviews: None,
         url: cube.url.clone(),
         format: cube.format.clone(),
         version: format!("{} warped as {:016x}", cube.version, hasher.finish()),
@@ -140,7 +170,7 @@ pub(super) fn warped(
 }
 
 /// Can values of this type be put on another grid?
-fn is_resampled(data_type: &DataType) -> bool {
+pub(crate) fn is_resampled(data_type: &DataType) -> bool {
     data_type.is_numeric() || data_type.is_temporal() || *data_type == DataType::Boolean
 }
 

@@ -22,9 +22,9 @@ use crate::error::{CubeError, CubeResult};
 
 /// Cells of a chunk that lie side by side in a window.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Piece {
+pub(crate) struct Piece {
     /// Number of the chunk along the axis.
-    pub(super) chunk: u64,
+    pub(crate) chunk: u64,
     /// First cell, counted in the chunk.
     first: usize,
     /// Where it stands in the window.
@@ -33,7 +33,7 @@ pub(super) struct Piece {
 }
 
 /// The pieces of an axis that are in the window `cells`; on a circle it may reach over the seam.
-pub(super) fn pieces(cells: &Range<i64>, axis: &CellAxis, chunks: &AxisChunks) -> Vec<Piece> {
+pub(crate) fn pieces(cells: &Range<i64>, axis: &CellAxis, chunks: &AxisChunks) -> Vec<Piece> {
     let count = axis.cells() as i64;
     let mut pieces = Vec::new();
     let mut cell = match axis.is_closed() {
@@ -61,7 +61,7 @@ pub(super) fn pieces(cells: &Range<i64>, axis: &CellAxis, chunks: &AxisChunks) -
 }
 
 /// A decoded chunk, its values as numbers of one type.
-pub(super) struct Numbers<P: ArrowPrimitiveType> {
+pub(crate) struct Numbers<P: ArrowPrimitiveType> {
     values: arrow::array::PrimitiveArray<P>,
     shape: Vec<usize>,
 }
@@ -71,7 +71,7 @@ impl<P: ArrowPrimitiveType> Numbers<P> {
     ///
     /// # Errors
     /// They cannot be numbers of this type.
-    pub(super) fn of(block: &Arc<Block>) -> CubeResult<Self> {
+    pub(crate) fn of(block: &Arc<Block>) -> CubeResult<Self> {
         let values = as_numbers(&block.to_array()?, &P::DATA_TYPE)?;
         Ok(Self {
             values: values.as_primitive::<P>().clone(),
@@ -93,15 +93,26 @@ fn as_numbers(values: &ArrayRef, data_type: &DataType) -> CubeResult<ArrayRef> {
     }
 }
 
+/// Numbers as values of a type that they were taken from.
+pub(crate) fn in_type(
+    values: &ArrayRef,
+    data_type: &DataType,
+) -> Result<ArrayRef, arrow::error::ArrowError> {
+    match data_type.is_temporal() {
+        true => cast(&cast(values, &DataType::Int64)?, data_type),
+        false => cast(values, data_type),
+    }
+}
+
 /// The chunks over a window, and how their cells lie in it.
-pub(super) struct Planes<'a, P: ArrowPrimitiveType> {
-    pub(super) window: &'a Window,
-    pub(super) x: &'a [Piece],
-    pub(super) y: &'a [Piece],
+pub(crate) struct Planes<'a, P: ArrowPrimitiveType> {
+    pub(crate) window: &'a Window,
+    pub(crate) x: &'a [Piece],
+    pub(crate) y: &'a [Piece],
     /// Row by row of the pieces.
-    pub(super) chunks: Vec<Numbers<P>>,
+    pub(crate) chunks: Vec<Numbers<P>>,
     /// Numbers of the dimensions of y and x.
-    pub(super) dimensions: (usize, usize),
+    pub(crate) dimensions: (usize, usize),
 }
 
 impl<P: ArrowPrimitiveType> Planes<'_, P>
@@ -109,7 +120,7 @@ where
     P::Native: Sample,
 {
     /// Copies a plane of the window, that at `cells` of the other dimensions, row by row to `plane`.
-    pub(super) fn copy(&self, cells: &[usize], plane: &mut [P::Native]) {
+    pub(crate) fn copy(&self, cells: &[usize], plane: &mut [P::Native]) {
         plane.fill(P::Native::MISSING);
         let width = self.window.width();
         let (y, x) = self.dimensions;

@@ -142,6 +142,11 @@ impl Tiles {
         &self.source
     }
 
+    /// Cells of the source per cell of the target along x and y.
+    pub(super) fn spread(&self) -> (f64, f64) {
+        self.spread
+    }
+
     /// How the target is cut along y and x.
     pub(super) fn chunks(&self) -> &[AxisChunks; 2] {
         &self.chunks

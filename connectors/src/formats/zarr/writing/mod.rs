@@ -26,11 +26,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use graticule_engine::error::{CubeError, CubeResult};
 use graticule_engine::sink::{
-    CubeDescriber, CubeSink, CubeWriter, StoredCube, TargetArray, TargetCube,
+    CubeDescriber, CubeSink, CubeWriter, OverviewKeeper, StoredCube, TargetArray, TargetCube,
 };
 use graticule_engine::source::{Location, Options};
 
-use super::NOTES;
+use super::{NOTES, OVERVIEWS};
 use crate::writing::folder::{CubeFolder, version_of};
 use encoder::ArrayEncoder;
 use state::VisibleState;
@@ -44,6 +44,7 @@ mod compression;
 mod encoder;
 mod keys;
 mod metadata;
+mod overviews;
 pub(crate) mod plain;
 mod removal;
 mod state;
@@ -121,6 +122,7 @@ fn check_name<'a>(
     let is_reserved = name.starts_with("__")
         || [
             NOTES,
+            OVERVIEWS,
             "zarr.json",
             ".zgroup",
             ".zattrs",
@@ -135,7 +137,7 @@ fn check_name<'a>(
         return Err("the name has a slash or a control character".to_string());
     }
     if is_reserved {
-        return Err("the name has a meaning in Zarr".to_string());
+        return Err("the name has a meaning in Zarr, or here".to_string());
     }
     match others.any(|other| other.name == name) {
         true => Err("two arrays have the name".to_string()),
@@ -193,6 +195,10 @@ impl CubeSink for ZarrSink {
     }
 
     fn describer(&self) -> Option<&dyn CubeDescriber> {
+        Some(self)
+    }
+
+    fn overviews(&self) -> Option<&dyn OverviewKeeper> {
         Some(self)
     }
 

@@ -6,7 +6,7 @@ use graticule_engine::error::{CubeError, CubeResult, ErrorKind};
 use graticule_engine::source::Location;
 use object_store::ObjectMeta;
 
-use super::super::NOTES;
+use super::super::{NOTES, OVERVIEWS};
 use super::state::{ROOTS, VisibleArray, VisibleState};
 use crate::writing::folder::{CubeFolder, version_of};
 
@@ -52,7 +52,7 @@ async fn check_is_cube(folder: &CubeFolder) -> CubeResult<()> {
     Err(CubeError::not_found(place, "there is no Zarr cube").remedy("check the path"))
 }
 
-/// Removes all objects but notes and those of the `visible` state, and tells how many objects and
+/// Removes all objects but notes, overviews and those of the `visible` state, and tells how many objects and
 /// bytes that were.
 pub(super) async fn remove_unseen(
     folder: &CubeFolder,
@@ -64,7 +64,9 @@ pub(super) async fn remove_unseen(
     };
     let is_seen = |object: &ObjectMeta| {
         let name = folder.name(&object.location);
-        is_note(name) || visible.is_some_and(|visible| refers_to(visible, &arrays, name))
+        is_note(name)
+            || is_overview(name)
+            || visible.is_some_and(|visible| refers_to(visible, &arrays, name))
     };
     let mut objects = folder.list().await?;
     objects.retain(|object| !is_seen(object));
@@ -97,6 +99,12 @@ pub(super) async fn remove_unseen(
 
 fn is_note(name: &str) -> bool {
     name.strip_prefix(NOTES)
+        .is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// Overviews have states of their own; whether they are of this one they say themselves.
+fn is_overview(name: &str) -> bool {
+    name.strip_prefix(OVERVIEWS)
         .is_some_and(|rest| rest.starts_with('/'))
 }
 

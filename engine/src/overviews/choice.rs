@@ -1,0 +1,145 @@
+//! Which level stands for a cube on a coarse grid: [`Levels`].
+//!
+//! | asked for | a level that was made by | and whose cells |
+//! |---|---|---|
+//! | `coarsen`: average, rms, mode | the same method | are the ones that are asked for |
+//! | `coarsen`: min, max, sum | the same method | make up those that are asked for |
+//! | `reproject`: bilinear, cubic, cubic_spline, lanczos, average | average | are at most half as large |
+//! | `reproject`: mode | mode | are at most half as large |
+//! | `reproject`: nearest | first or last | are at most half as large |
+//!
+//! So what `coarsen` gives does not depend on overviews, but for modes, which are made of those of the level below; and
+//! what `reproject` gives differs by less than what a method makes of cells half as large as the new ones.
+
+use datafusion::execution::SessionState;
+use graticule_functions::warp::Method;
+
+use super::kept::{Found, Level};
+use crate::options::CubeOptions;
+use crate::scan::CubeTable;
+
+/// The levels of a cube, and how coarse they may be.
+#[derive(Debug, Default)]
+pub(crate) struct Levels {
+    levels: Vec<Level>,
+    exactly: Option<(usize, usize)>,
+}
+
+impl Levels {
+    /// The levels of `table` for a grid whose cells are `factors` of the cube's cells along x and y.
+    pub(crate) async fn of_cells(
+        table: &CubeTable,
+        state: &SessionState,
+        factors: (usize, usize),
+    ) -> Self {
+        Self {
+            exactly: Some(factors),
+            ..Self::of_any_grid(table, state).await
+        }
+    }
+
+    /// The levels of `table` for any other grid.
+    pub(crate) async fn of_any_grid(table: &CubeTable, state: &SessionState) -> Self {
+        let options = CubeOptions::of(state.config_options());
+        let Some(overviews) = table
+            .cube()
+            .overviews
+            .as_ref()
+            .filter(|_| options.overviews)
+        else {
+            return Self::default();
+        };
+        // A query needs no overviews: where they cannot be read it reads the cube.
+        let found = overviews.found().await.unwrap_or_default();
+        let Found { levels, is_current } = found.as_ref();
+        let fits = |level: &&Level| *is_current && has_axes_of(table, level);
+        Self {
+            levels: levels.iter().filter(fits).cloned().collect(),
+            exactly: None,
+        }
+    }
+
+    /// The level for a variable that is resampled by `method`, where a new cell lies over `spread` cells of the cube
+    /// along x and y.
+    pub(crate) fn find(
+        &self,
+        variable: &str,
+        method: Method,
+        spread: (f64, f64),
+    ) -> Option<&Level> {
+        let mut levels = self.levels.iter().rev();
+        levels.find(|level| {
+            let made = level.methods.get(variable).copied();
+            let (made, factor) = (made, level.factor());
+            match self.exactly {
+                Some(factors) => made.is_some_and(|made| makes_up(made, method, factor, factors)),
+                None => {
+                    let half = spread.0.min(spread.1) / 2.0;
+                    made.is_some_and(|made| resembles(made, method)) && factor as f64 <= half
+                }
+            }
+        })
+    }
+}
+
+/// Are cells of `factor` cells, made by `made`, enough to make cells of `factors` by `method`?
+fn makes_up(made: Method, method: Method, factor: usize, factors: (usize, usize)) -> bool {
+    let is_same = factors == (factor, factor);
+    let is_multiple = factors.0.is_multiple_of(factor) && factors.1.is_multiple_of(factor);
+    match method {
+        _ if made != method => false,
+        Method::Average | Method::RootMeanSquare | Method::Mode => is_same,
+        Method::Minimum | Method::Maximum | Method::Sum => is_multiple,
+        _ => false,
+    }
+}
+
+/// Do values made by `made` stand for those that `method` looks at?
+fn resembles(made: Method, method: Method) -> bool {
+    match method {
+        Method::Bilinear
+        | Method::Cubic
+        | Method::CubicSpline
+        | Method::Lanczos
+        | Method::Average => made == Method::Average,
+        Method::Mode => made == Method::Mode,
+        Method::Nearest => matches!(made, Method::First | Method::Last),
+        _ => false,
+    }
+}
+
+/// Has the level the axes of the cube, those that became coarser apart?
+fn has_axes_of(table: &CubeTable, level: &Level) -> bool {
+    let mut axes = level.cube.axes.iter();
+    axes.all(|axis| {
+        let mut of_cube = table.cube().axes.iter();
+        let same = of_cube.find(|of_cube| of_cube.field.name() == axis.field.name());
+        same.is_some_and(|same| {
+            let length = same.coordinates.len();
+            same.role == axis.role
+                && (axis.coordinates.len() == length
+                    || axis.coordinates.len() == length.div_ceil(level.factor()))
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coarsen_takes_only_what_gives_the_same() {
+        use Method::{Average, Maximum, Mode};
+        for (made, method, factor, factors, expected) in [
+            (Average, Average, 4, (4, 4), true),
+            (Average, Average, 2, (4, 4), false),
+            (Average, Average, 4, (4, 8), false),
+            (Average, Mode, 4, (4, 4), false),
+            (Maximum, Maximum, 2, (4, 6), true),
+            (Maximum, Maximum, 4, (4, 6), false),
+        ] {
+            let found = makes_up(made, method, factor, factors);
+            assert_eq!(found, expected, "{made} {method} {factor} {factors:?}");
+        }
+    }
+}
