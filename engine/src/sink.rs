@@ -159,8 +159,8 @@ pub trait OverviewKeeper: Send + Sync {
     /// The store failed or denied access, or what is there cannot be read.
     async fn published(&self, folder: &Location) -> CubeResult<Option<Attributes>>;
 
-    /// Makes the first `count` levels in `folder` visible, with `attributes` about all of them; the first was reduced
-    /// from cells half as large by `method`.
+    /// Makes the first `count` levels in `folder` visible, with `attributes` about all of them; `method` made their cells,
+    /// where one made all.
     ///
     /// # Errors
     /// The store failed or denied access.
@@ -168,7 +168,7 @@ pub trait OverviewKeeper: Send + Sync {
         &self,
         folder: &Location,
         count: u32,
-        method: &str,
+        method: Option<&str>,
         attributes: Attributes,
     ) -> CubeResult<()>;
 

@@ -18,7 +18,7 @@ use crate::configuration::STORE_OPTIONS;
 use crate::cube::{Cube, concatenate, conventions};
 use crate::error::{CubeError, CubeResult, ErrorKind};
 use crate::history::AsOf;
-use crate::overviews::{self, Overviews};
+use crate::overviews::{self, Folder, Overviews};
 use crate::scan::CubeTable;
 use crate::sink::CubeSink;
 use crate::source::{CubeFormat, Group, Location, Options, StoreConnector, TableFormat};
@@ -373,9 +373,13 @@ impl Opener {
         let mut sinks = self.sinks.iter();
         let sink = sinks.find(|sink| sink.overviews().is_some())?;
         let format = self.format_named(sink.name())?;
-        let version = cube.version.clone();
-        let overviews = Overviews::new(Arc::clone(sink), format, folder, version, opening);
-        Some(Arc::new(overviews))
+        Some(Arc::new(Overviews::in_folder(Folder {
+            sink: Arc::clone(sink),
+            format,
+            location: folder,
+            version: cube.version.clone(),
+            opening,
+        })))
     }
 
     /// Opens what `url` (or a path, or a pattern of them) names, in the format that its suffix says.

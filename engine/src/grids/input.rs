@@ -14,6 +14,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use super::call::Call;
 use crate::cache::BlockCache;
 use crate::error::CubeError;
+use crate::overviews::{OfQuery, Overviews};
 use crate::scan::CubeTable;
 use crate::sql::planning::plan;
 use crate::write::query_cube::query_cube;
@@ -43,7 +44,9 @@ pub(super) async fn open(expression: &Expr, call: &Call) -> Result<CubeTable> {
     if let Some(table) = whole_table(&plan)? {
         return Ok(table);
     }
-    let cube = query_cube(&call.state, &plan).await?;
+    let mut cube = query_cube(&call.state, &plan).await?;
+    let coarser = OfQuery::of(&plan, &call.state)?;
+    cube.overviews = coarser.map(|query| Arc::new(Overviews::of_query(query)));
     Ok(CubeTable::new(Arc::new(cube), blocks_of(&plan)?))
 }
 

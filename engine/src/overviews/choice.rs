@@ -59,6 +59,11 @@ impl Levels {
         }
     }
 
+    /// Are the new cells made of whole cells of the levels?
+    pub(crate) fn make_up_cells(&self) -> bool {
+        self.exactly.is_some()
+    }
+
     /// The level for a variable that is resampled by `method`, where a new cell lies over `spread` cells of the cube
     /// along x and y.
     pub(crate) fn find(

@@ -3,32 +3,50 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use datafusion::common::Result;
 use graticule_functions::warp::Method;
 use serde_json::{Map, Value, json};
 use tokio::sync::OnceCell;
 
+use super::of_query::OfQuery;
 use crate::cube::{Cube, conventions};
 use crate::error::{CubeError, CubeResult};
 use crate::sink::CubeSink;
 use crate::source::{Attributes, CubeFormat, Location, Options};
 
+/// Levels, at most: counts of cells fit into 32 bits.
+pub(crate) const MOST_LEVELS: u32 = 15;
+
 /// The attribute of the folder of levels that says what they were made of.
 const MADE_OF: &str = "graticule_overviews";
 
-/// Where overviews of a cube are, or would be.
+/// The overviews of a cube, looked up when they are first asked for.
 #[derive(Debug)]
 pub(crate) struct Overviews {
+    source: Source,
+    found: OnceCell<Arc<Found>>,
+}
+
+/// Where they come from.
+#[derive(Debug)]
+enum Source {
+    Folder(Folder),
+    Query(OfQuery),
+}
+
+/// A folder with the levels of a cube, or for them.
+#[derive(Debug)]
+pub(crate) struct Folder {
     /// Writes them.
     pub(crate) sink: Arc<dyn CubeSink>,
     /// Reads them.
-    format: Arc<dyn CubeFormat>,
-    /// The folder of the levels.
-    pub(crate) folder: Location,
+    pub(crate) format: Arc<dyn CubeFormat>,
+    /// Where it is.
+    pub(crate) location: Location,
     /// The version of the cube that is read.
-    version: String,
+    pub(crate) version: String,
     /// Tells this opening of the cube from others.
-    opening: u64,
-    found: OnceCell<Arc<Found>>,
+    pub(crate) opening: u64,
 }
 
 /// What is there.
@@ -59,43 +77,57 @@ impl Level {
 }
 
 impl Overviews {
-    /// Those in `folder` of a cube with this stored `version`.
-    pub(crate) fn new(
-        sink: Arc<dyn CubeSink>,
-        format: Arc<dyn CubeFormat>,
-        folder: Location,
-        version: String,
-        opening: u64,
-    ) -> Self {
+    /// Those in a folder.
+    pub(crate) fn in_folder(folder: Folder) -> Self {
         Self {
-            sink,
-            format,
-            folder,
-            version,
-            opening,
+            source: Source::Folder(folder),
             found: OnceCell::new(),
         }
     }
 
-    /// What is there, looked up once.
+    /// Those of what a query makes of a cube with overviews.
+    pub(crate) fn of_query(query: OfQuery) -> Self {
+        Self {
+            source: Source::Query(query),
+            found: OnceCell::new(),
+        }
+    }
+
+    /// The folder that they are in, or would be; none where a query makes them.
+    pub(crate) fn folder(&self) -> Option<&Folder> {
+        match &self.source {
+            Source::Folder(folder) => Some(folder),
+            Source::Query(_) => None,
+        }
+    }
+
+    /// What is there.
     ///
     /// # Errors
     /// The store failed, or what is there cannot be read.
-    pub(crate) async fn found(&self) -> CubeResult<Arc<Found>> {
-        let found = self.found.get_or_try_init(|| self.look_up()).await?;
+    pub(crate) async fn found(&self) -> Result<Arc<Found>> {
+        let look_up = || async {
+            match &self.source {
+                Source::Folder(folder) => Ok(folder.look_up().await?),
+                Source::Query(query) => query.look_up().await,
+            }
+        };
+        let found = self.found.get_or_try_init(look_up).await?;
         Ok(Arc::clone(found))
     }
+}
 
+impl Folder {
     async fn look_up(&self) -> CubeResult<Arc<Found>> {
         let Some(keeper) = self.sink.overviews() else {
             return Ok(Arc::default());
         };
-        let Some(attributes) = keeper.published(&self.folder).await? else {
+        let Some(attributes) = keeper.published(&self.location).await? else {
             return Ok(Arc::default());
         };
         let damaged = || {
             let cause = "the overviews do not say what they were made of";
-            CubeError::corrupt(&self.folder.url, cause).remedy("run CREATE OVERVIEWS again")
+            CubeError::corrupt(&self.location.url, cause).remedy("run CREATE OVERVIEWS again")
         };
         let made_of = attributes.get(MADE_OF).ok_or_else(damaged)?;
         let methods = made_of["methods"].as_object().ok_or_else(damaged)?;
@@ -103,10 +135,10 @@ impl Overviews {
             Some((name.clone(), method.as_str()?.parse().ok()?))
         };
         let methods: BTreeMap<String, Method> = methods.iter().filter_map(method).collect();
-        let groups = self.format.open(&self.folder, &Options::new()).await?;
+        let groups = self.format.open(&self.location, &Options::new()).await?;
         let mut levels = Vec::new();
         for group in &groups {
-            let Ok(number) = group.path.parse() else {
+            let Some(number) = group.path.parse().ok().filter(|n| *n <= MOST_LEVELS) else {
                 continue;
             };
             let cubes = conventions::interpret(group, &group.path, &Options::new()).await?;

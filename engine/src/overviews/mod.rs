@@ -12,6 +12,7 @@
 mod choice;
 mod kept;
 mod methods;
+mod of_query;
 
 /// The option of a store or table that says where its overviews are.
 pub(crate) const OPTION: (&str, &str) = (
@@ -20,5 +21,6 @@ pub(crate) const OPTION: (&str, &str) = (
 );
 
 pub(crate) use choice::Levels;
-pub(crate) use kept::{Found, Level, Overviews, made_of};
+pub(crate) use kept::{Folder, Found, Level, MOST_LEVELS, Overviews, made_of};
 pub(crate) use methods::OverviewMethods;
+pub(crate) use of_query::OfQuery;

@@ -82,8 +82,11 @@ pub(super) async fn drop_overviews(
 }
 
 async fn remove(overviews: &Overviews) -> CubeResult<()> {
-    match overviews.sink.overviews() {
-        Some(keeper) => keeper.withdraw(&overviews.folder).await,
+    let Some(folder) = overviews.folder() else {
+        return Ok(());
+    };
+    match folder.sink.overviews() {
+        Some(keeper) => keeper.withdraw(&folder.location).await,
         None => Ok(()),
     }
 }

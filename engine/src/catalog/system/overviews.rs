@@ -90,10 +90,12 @@ async fn of_cube(schema: String, cube: Arc<Cube>) -> Vec<Row> {
     let Some(overviews) = &cube.overviews else {
         return Vec::new();
     };
+    let folder = overviews.folder();
+    let place = folder.map_or(String::new(), |folder| folder.location.url.clone());
     let row = |level, is_current, error| Row {
         schema: schema.clone(),
         table: cube.name.clone(),
-        place: overviews.folder.url.clone(),
+        place: place.clone(),
         level,
         is_current,
         error,

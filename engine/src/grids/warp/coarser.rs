@@ -23,6 +23,8 @@ pub(super) struct Coarser<'a> {
     /// Its grid.
     pub(super) source: Horizontal,
     pub(super) target: Target,
+    /// Are the cells of the target made of whole cells of levels?
+    pub(super) of_whole_cells: bool,
     /// The tiles of the target over levels, by their numbers.
     pub(super) known: Vec<(u32, Arc<Tiles>)>,
     /// The levels of variables.
@@ -96,7 +98,11 @@ impl Coarser<'_> {
             unit: self.source.unit,
             ..grid
         };
-        let tiles = Arc::new(Tiles::new(grid, self.target.clone(), &level.cube)?);
+        let target = match self.of_whole_cells {
+            true => self.target.ending_with(&grid),
+            false => self.target.clone(),
+        };
+        let tiles = Arc::new(Tiles::new(grid, target, &level.cube)?);
         self.known.push((level.number, Arc::clone(&tiles)));
         Ok(tiles)
     }

@@ -76,10 +76,9 @@ impl OverviewPlan {
             .iter()
             .map(|reduction| (reduction.variable.field.name().clone(), reduction.method))
             .collect();
-        let method = methods
-            .first()
-            .map_or(Method::Average, |(_, method)| *method)
-            .to_string();
+        let is_one = methods.iter().all(|(_, method)| *method == methods[0].1);
+        let method = methods.first().filter(|_| is_one);
+        let method = method.map(|(_, method)| method.to_string());
         let version = self.table.cube().stored_version();
         let attributes = made_of(version, &methods, &self.statement);
         let count = self.levels.len() as u32;
@@ -89,7 +88,7 @@ impl OverviewPlan {
                 writer.commit().await?;
             }
             keeper(sink.as_ref())?
-                .publish(&folder, count, &method, attributes)
+                .publish(&folder, count, method.as_deref(), attributes)
                 .await
         })
         .await?;

@@ -26,15 +26,12 @@ use super::plan::{Draft, Target, TargetVariable};
 use crate::cube::{Cube, Variable};
 use crate::error::{CubeError, CubeResult};
 use crate::grids::{self, Horizontal, Resampling, is_resampled, warped};
-use crate::overviews::{Levels, OverviewMethods};
+use crate::overviews::{Levels, MOST_LEVELS, OverviewMethods};
 use crate::scan::CubeTable;
 use crate::sql::suggestions::with_nearest;
 
 /// A level has at most this many cells along its longer side when nobody says how many levels there are.
 const SMALLEST_MAP: usize = 256;
-
-/// Levels, at most: counts of cells fit into 32 bits.
-const MOST_LEVELS: u32 = 15;
 
 /// What a statement asks for.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -80,14 +77,16 @@ impl OverviewPlan {
         statement: &str,
     ) -> Result<Self> {
         let cube = table.cube();
-        let overviews = cube.overviews.as_ref().ok_or_else(|| no_place(&name))?;
+        let overviews = cube.overviews.as_ref();
+        let folder = overviews.and_then(|overviews| overviews.folder());
+        let folder = folder.ok_or_else(|| no_place(&name))?;
         let grid = Horizontal::of(cube, None)?;
         let variables = reductions(cube, &grid, request)?;
         let count = level_count(&grid, request.levels)?;
         let target = Target {
             name,
-            location: overviews.folder.clone(),
-            sink: Arc::clone(&overviews.sink),
+            location: folder.location.clone(),
+            sink: Arc::clone(&folder.sink),
             over: None,
         };
         let mut levels = Vec::new();
@@ -121,7 +120,7 @@ impl OverviewPlan {
     /// Rows of a kind of plan and its text.
     pub(crate) fn explain(&self) -> Vec<(String, String)> {
         let mut text = format!(
-            "Overviews: {}, {} levels in {}",
+            "Overviews: {}, levels={}, location={}",
             self.target.name,
             self.levels.len(),
             self.target.location.url

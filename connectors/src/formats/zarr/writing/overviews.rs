@@ -45,7 +45,7 @@ impl OverviewKeeper for ZarrSink {
         &self,
         folder: &Location,
         count: u32,
-        method: &str,
+        method: Option<&str>,
         attributes: Attributes,
     ) -> CubeResult<()> {
         let mut metadata = Map::new();
@@ -108,8 +108,8 @@ fn document_of(node: Node) -> Value {
     }
 }
 
-/// What the convention says of `count` levels; all were reduced by `method`.
-fn multiscales(count: u32, method: &str) -> Attributes {
+/// What the convention says of `count` levels.
+fn multiscales(count: u32, method: Option<&str>) -> Attributes {
     let level = |level: u32| match level {
         1 => json!({"asset": "1", "transform": {"scale": [1.0, 1.0], "translation": [0.0, 0.0]}}),
         _ => json!({
@@ -130,9 +130,9 @@ fn multiscales(count: u32, method: &str) -> Attributes {
             "description": "Multiscale layout of zarr datasets",
         }]),
     );
-    attributes.insert(
-        "multiscales".to_string(),
-        json!({"layout": layout, "resampling_method": method}),
-    );
+    let mut multiscales = Attributes::new();
+    multiscales.insert("layout".to_string(), json!(layout));
+    multiscales.extend(method.map(|method| ("resampling_method".to_string(), json!(method))));
+    attributes.insert("multiscales".to_string(), Value::Object(multiscales));
     attributes
 }
