@@ -5,7 +5,10 @@
 //!  ├───────┼───────┼─┤ 3 cells     the last of what is left
 //! ```
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use datafusion::catalog::TableProvider;
 use datafusion::common::Result;
 use graticule_functions::warp::{Method, Missing};
 
@@ -16,7 +19,6 @@ use super::system::Horizontal;
 use super::warp::{Resampling, warped};
 use crate::cube::Cube;
 use crate::error::{CubeError, CubeResult};
-use crate::scan::CubeTable;
 
 /// The function.
 pub(super) struct Coarsen;
@@ -51,7 +53,7 @@ impl GridFunction for Coarsen {
         ]
     }
 
-    async fn cube(&self, call: &Call) -> Result<CubeTable> {
+    async fn table(&self, call: &Call) -> Result<Arc<dyn TableProvider>> {
         let (method, methods) = given_methods(call)?;
         let method = method.unwrap_or(Method::Average);
         if !method.reads_footprint() {
@@ -72,7 +74,8 @@ impl GridFunction for Coarsen {
         let source = Horizontal::of(table.cube(), None)?;
         let factors = factors(call, table.cube(), &source)?;
         let target = Target::coarser(&source, table.cube(), factors);
-        warped(call, &table, source, target, &resampling)
+        let warped = warped(call, &table, source, target, &resampling)?;
+        Ok(Arc::new(warped))
     }
 }
 

@@ -19,8 +19,11 @@ mod input;
 pub(crate) mod naming;
 mod nearest;
 mod reproject;
+mod sample;
+mod sampling;
 mod schema;
 mod system;
+mod transect;
 mod warp;
 
 pub(crate) use functions::{Described, described};

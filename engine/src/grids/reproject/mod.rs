@@ -6,19 +6,23 @@
 
 mod target;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use datafusion::catalog::TableProvider;
 use datafusion::common::Result;
 use graticule_functions::warp::{Method, Missing};
 
 pub(super) use self::target::{Target, refused};
 use super::call::Call;
 use super::functions::GridFunction;
-use super::naming::LIKE;
 use super::system::Horizontal;
 use super::warp::{Resampling, warped};
 use crate::error::{CubeError, CubeResult};
-use crate::scan::CubeTable;
 use crate::sql::suggestions::with_nearest;
+
+/// The argument that is a table whose grid is taken.
+const LIKE: &str = "like";
 
 /// The function.
 pub(super) struct Reproject;
@@ -70,7 +74,11 @@ impl GridFunction for Reproject {
         ]
     }
 
-    async fn cube(&self, call: &Call) -> Result<CubeTable> {
+    fn relations(&self) -> &'static [&'static str] {
+        &[LIKE]
+    }
+
+    async fn table(&self, call: &Call) -> Result<Arc<dyn TableProvider>> {
         let (method, methods) = given_methods(call)?;
         let resampling = Resampling {
             method,
@@ -84,7 +92,8 @@ impl GridFunction for Reproject {
             Some(like) => Target::like(call, &like)?,
             None => Target::of(call, &source)?,
         };
-        warped(call, &table, source, target, &resampling)
+        let warped = warped(call, &table, source, target, &resampling)?;
+        Ok(Arc::new(warped))
     }
 }
 
