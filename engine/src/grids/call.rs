@@ -209,16 +209,21 @@ impl Call {
         passed.map(Some).ok_or_else(|| self.wrong(name, expected))
     }
 
-    /// The argument `name` as places, where it is a list of lists of two numbers each.
-    pub(super) fn pairs(&self, name: &str) -> Option<Vec<(f64, f64)>> {
-        let (Expr::Array(_) | Expr::Tuple(_)) = self.named.get(name)? else {
-            return None;
+    /// The argument `name` as places, where it is a list.
+    ///
+    /// # Errors
+    /// It is a list of something else.
+    pub(super) fn pairs(&self, name: &str) -> CubeResult<Option<Vec<(f64, f64)>>> {
+        let Some(list @ (Expr::Array(_) | Expr::Tuple(_))) = self.named.get(name) else {
+            return Ok(None);
         };
         let pair = |part: &Expr| match parts(part).as_slice() {
             [x, y] => Some((number(x)?, number(y)?)),
             _ => None,
         };
-        self.named.get(name).map(parts)?.iter().map(pair).collect()
+        let places: Option<Vec<(f64, f64)>> = parts(list).iter().map(pair).collect();
+        let expected = "a list of places, such as [[5, 54], [8, 55]]";
+        places.map(Some).ok_or_else(|| self.wrong(name, expected))
     }
 
     /// The argument `name`, where it is a list of `counts` numbers; a number alone is a list of one.

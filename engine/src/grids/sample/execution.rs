@@ -16,12 +16,13 @@ use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, internal_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{Distribution, EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
+    displayable, execute_stream,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -57,36 +58,37 @@ impl SampleExec {
         let values = empty.schema.project(&filling.values)?;
         let fields = values.fields().iter().cloned();
         let fields = fields.chain(filling.held(&points.schema()));
-        let text = described(&filling, empty);
+        let text = described(&filling, empty, points.as_ref());
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        Ok(Self::with(Arc::new(filling), schema, points, text))
-    }
-
-    fn with(
-        filling: Arc<Filling>,
-        schema: SchemaRef,
-        points: Arc<dyn ExecutionPlan>,
-        text: String,
-    ) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&schema)),
             Partitioning::UnknownPartitioning(filling.partitions),
             EmissionType::Final,
             Boundedness::Bounded,
         );
-        Self {
-            filling,
+        Ok(Self {
+            filling: Arc::new(filling),
             schema,
             points,
             properties: Arc::new(properties),
             executions: Executions::default(),
             metrics: ExecutionPlanMetricsSet::new(),
             text,
+        })
+    }
+
+    fn over(
+        self: Arc<Self>,
+        children: &[Arc<dyn ExecutionPlan>],
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        match children {
+            [] => Ok(self),
+            _ => internal_err!("SampleExec has no child"),
         }
     }
 }
 
-fn described(filling: &Filling, empty: &Cube) -> String {
+fn described(filling: &Filling, empty: &Cube, points: &dyn ExecutionPlan) -> String {
     let cube = filling.table.cube();
     let names = |axes: &mut dyn Iterator<Item = &str>| axes.collect::<Vec<_>>().join(", ");
     let named = filling.naming.axes();
@@ -119,11 +121,27 @@ fn described(filling: &Filling, empty: &Cube) -> String {
     });
     let chunks = chunks.fold(0, u64::saturating_add);
     text.push_str(&format!(", chunks=those under the points of {chunks}"));
+    text.push_str(&format!(", points=({})", chain(points)));
     if !filling.predicates.is_empty() {
         let predicates: Vec<String> = filling.predicates.iter().map(ToString::to_string).collect();
         text.push_str(&format!(", predicate={}", predicates.join(" AND ")));
     }
     text
+}
+
+/// The operators of a plan from the last to the first.
+fn chain(plan: &dyn ExecutionPlan) -> String {
+    let own = format!("{}", displayable(plan).one_line());
+    let below = plan
+        .children()
+        .into_iter()
+        .map(|child| chain(child.as_ref()));
+    let below: Vec<String> = below.collect();
+    match below.as_slice() {
+        [] => own.trim().to_string(),
+        [only] => format!("{} ← {only}", own.trim()),
+        several => format!("{} ← [{}]", own.trim(), several.join(" | ")),
+    }
 }
 
 impl DisplayAs for SampleExec {
@@ -144,20 +162,9 @@ impl ExecutionPlan for SampleExec {
         &self.properties
     }
 
+    /// None: the query of the points is planned already, and the order that it states would seem needless here.
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.points]
-    }
-
-    fn required_input_distribution(&self) -> Vec<Distribution> {
-        vec![Distribution::SinglePartition]
-    }
-
-    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
-        vec![false]
-    }
-
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![false]
+        Vec::new()
     }
 
     fn replace_children(
@@ -165,23 +172,14 @@ impl ExecutionPlan for SampleExec {
         children: Vec<Arc<dyn ExecutionPlan>>,
         _options: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.with_new_children(children)
+        self.over(&children)
     }
 
     fn with_new_children(
         self: Arc<Self>,
         children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let Ok([points]) = <[Arc<dyn ExecutionPlan>; 1]>::try_from(children) else {
-            return internal_err!("SampleExec has one child");
-        };
-        let (filling, schema) = (Arc::clone(&self.filling), Arc::clone(&self.schema));
-        Ok(Arc::new(Self::with(
-            filling,
-            schema,
-            points,
-            self.text.clone(),
-        )))
+        self.over(&children)
     }
 
     fn apply_expressions(
@@ -210,7 +208,7 @@ impl ExecutionPlan for SampleExec {
         let (schema, metrics) = (Arc::clone(&self.schema), self.metrics.clone());
         let rows = async move {
             let fill = async {
-                let rows = points.execute(0, Arc::clone(&context))?;
+                let rows = execute_stream(points, Arc::clone(&context))?;
                 let filled = filling.fill(rows, &context, &metrics).await?;
                 Ok(Arc::new(filled))
             };

@@ -89,7 +89,7 @@ impl SampleTable {
         if settings.with_cell {
             let mut taken: Vec<String> = fields.iter().map(|field| field.name().clone()).collect();
             for field in cell_fields(cube, &naming) {
-                let name = free_name(field.name(), &taken);
+                let name = free_name(field.name(), &taken, cube);
                 taken.push(name.clone());
                 fields.push(Arc::new(field.with_name(name)));
             }
@@ -160,7 +160,7 @@ pub(super) fn point_axis(cube: &Cube, numbers: ArrayRef) -> Axis {
         .iter()
         .map(|field| field.name().clone())
         .collect();
-    let field = Field::new(free_name("point", &taken), DataType::UInt32, false);
+    let field = Field::new(free_name("point", &taken, cube), DataType::UInt32, false);
     Axis {
         field: Arc::new(field),
         coordinates: numbers,

@@ -41,10 +41,12 @@ pub(in crate::grids) struct SampledCube<'a> {
     pub(in crate::grids) taken: Vec<String>,
 }
 
-/// A name that is not among those `taken`: that of the cube, with `cube_` in front where others have it.
-pub(in crate::grids) fn free_name(name: &str, taken: &[String]) -> String {
-    let mut free = name.to_string();
-    while taken.contains(&free) {
+/// A name that is not among those `taken`: the one that is wanted for a column of `cube`, or that with `cube_` in front
+/// where others have it.
+pub(in crate::grids) fn free_name(wanted: &str, taken: &[String], cube: &Cube) -> String {
+    let mut free = wanted.to_string();
+    let is_own = |name: &str| name != wanted && cube.schema.column_with_name(name).is_some();
+    while taken.contains(&free) || is_own(&free) {
         free.insert_str(0, "cube_");
     }
     free
@@ -74,7 +76,7 @@ impl SampledCube<'_> {
         for axis in &others {
             let mut axis = cube.axes[*axis].clone();
             let field = axis.field.as_ref().clone();
-            let name = free_name(field.name(), &self.taken);
+            let name = free_name(field.name(), &self.taken, cube);
             axis.field = Arc::new(field.with_name(name));
             axes.push(axis);
         }
@@ -90,7 +92,7 @@ impl SampledCube<'_> {
         };
         let mut variables = std::mem::take(&mut self.known);
         for variable in &cube.variables {
-            let name = free_name(variable.field.name(), &self.taken);
+            let name = free_name(variable.field.name(), &self.taken, cube);
             let is_named = variable.axes.iter().any(|axis| named.contains(axis));
             let made = match is_named {
                 true => self.sampled(variable, &cuts, &nearest, &place)?,

@@ -1,6 +1,6 @@
 //! The line of a section, and points on it: [`Line`].
 
-use arrow::array::{Array, AsArray};
+use arrow::array::AsArray;
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::Result;
@@ -79,7 +79,7 @@ impl Line {
     pub(super) async fn of(call: &Call, cube: &Cube, x: usize) -> Result<Self> {
         let (found, stated) = match call.rows(LINE).await? {
             Some(rows) => of_query(call, rows).await?,
-            None => match call.pairs(LINE) {
+            None => match call.pairs(LINE)? {
                 Some(places) => (Some(places), None),
                 None => (of_text(call)?, None),
             },
