@@ -45,6 +45,7 @@ mod parts;
 mod places;
 mod pruning;
 mod readme;
+mod sample;
 mod samples;
 mod scan_cache;
 mod scan_work;
@@ -95,6 +96,7 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     parts::trials,
     pruning::trials,
     readme::trials,
+    sample::trials,
     samples::trials,
     scan_cache::trials,
     scan_work::trials,

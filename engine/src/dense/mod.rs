@@ -23,7 +23,7 @@ pub(crate) mod input;
 pub(crate) mod joint;
 pub(crate) mod keys;
 pub(crate) mod lookup;
-mod once;
+pub(crate) mod once;
 pub(crate) mod regions;
 mod tile_grid;
 pub(crate) mod window;

@@ -9,7 +9,7 @@ use tokio::sync::OnceCell;
 /// A value that is made once, or fails once: whoever asks later is told the same, because the plan below
 /// may not be executed again.
 #[derive(Debug)]
-pub(super) struct Once<T> {
+pub(crate) struct Once<T> {
     made: OnceCell<std::result::Result<T, Arc<DataFusionError>>>,
 }
 
@@ -26,7 +26,7 @@ impl<T> Once<T> {
     ///
     /// # Errors
     /// That of the first caller's `make`.
-    pub(super) async fn get(&self, make: impl Future<Output = Result<T>>) -> Result<&T> {
+    pub(crate) async fn get(&self, make: impl Future<Output = Result<T>>) -> Result<&T> {
         let made = self
             .made
             .get_or_init(|| async { make.await.map_err(Arc::new) });

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow::compute::kernels::cast_utils::parse_interval_month_day_nano;
 use arrow::datatypes::DataType;
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, TableFactor, UnaryOperator, Value,
 };
@@ -20,7 +22,7 @@ use crate::scan::CubeTable;
 use crate::sql::parser::fold;
 use crate::sql::suggestions::with_nearest;
 
-/// A call: the relation that it puts on another grid, and how.
+/// A call: the cube that it reads, and how.
 pub(crate) struct Call {
     /// The call as it was written.
     pub(crate) text: String,
@@ -53,12 +55,18 @@ impl Call {
         };
         let name = name.to_string().to_ascii_lowercase();
         let function = function(&name).ok_or_else(|| no_call(text))?;
+        let second = function.second();
         let mut input = None;
         let mut named = BTreeMap::new();
         for argument in arguments {
             match argument {
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(expression)) if input.is_none() => {
                     input = Some(expression);
+                }
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expression))
+                    if second.is_some_and(|second| !named.contains_key(second)) =>
+                {
+                    named.insert(second.unwrap_or_default().to_string(), expression);
                 }
                 FunctionArg::Named {
                     name: argument,
@@ -118,6 +126,17 @@ impl Call {
         }
     }
 
+    /// The rows of the argument `name`, where it is a relation and no text or list.
+    ///
+    /// # Errors
+    /// It cannot be planned.
+    pub(super) async fn rows(&self, name: &str) -> Result<Option<LogicalPlan>> {
+        match self.named.get(name) {
+            Some(Expr::Value(_) | Expr::Array(_) | Expr::Tuple(_)) | None => Ok(None),
+            Some(expression) => input::rows(expression, self).await.map(Some),
+        }
+    }
+
     /// The names of the arguments.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.named.keys().map(String::as_str)
@@ -157,6 +176,54 @@ impl Call {
                 None => Err(self.wrong(name, "a text in single quotes")),
             },
         }
+    }
+
+    /// The argument `name`, where it is true or false.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub(super) fn flag(&self, name: &str) -> CubeResult<bool> {
+        match self.named.get(name) {
+            None => Ok(false),
+            Some(Expr::Value(value)) if matches!(value.value, Value::Boolean(_)) => {
+                Ok(value.value == Value::Boolean(true))
+            }
+            Some(_) => Err(self.wrong(name, "true or false")),
+        }
+    }
+
+    /// The argument `name` in seconds, where it is a time that passes.
+    ///
+    /// # Errors
+    /// It is something else, or a number of months, which are not equally long.
+    pub(super) fn seconds(&self, name: &str) -> CubeResult<Option<f64>> {
+        let Some(expression) = self.named.get(name) else {
+            return Ok(None);
+        };
+        let passed = duration(expression).and_then(|text| {
+            let parts = parse_interval_month_day_nano(&text).ok()?;
+            let seconds = f64::from(parts.days) * 86_400.0 + parts.nanoseconds as f64 / 1e9;
+            (parts.months == 0 && seconds >= 0.0).then_some(seconds)
+        });
+        let expected = "a time in days or shorter units, such as INTERVAL '3 hours' or '3 hours'";
+        passed.map(Some).ok_or_else(|| self.wrong(name, expected))
+    }
+
+    /// The argument `name` as places, where it is a list.
+    ///
+    /// # Errors
+    /// It is a list of something else.
+    pub(super) fn pairs(&self, name: &str) -> CubeResult<Option<Vec<(f64, f64)>>> {
+        let Some(list @ (Expr::Array(_) | Expr::Tuple(_))) = self.named.get(name) else {
+            return Ok(None);
+        };
+        let pair = |part: &Expr| match parts(part).as_slice() {
+            [x, y] => Some((number(x)?, number(y)?)),
+            _ => None,
+        };
+        let places: Option<Vec<(f64, f64)>> = parts(list).iter().map(pair).collect();
+        let expected = "a list of places, such as [[5, 54], [8, 55]]";
+        places.map(Some).ok_or_else(|| self.wrong(name, expected))
     }
 
     /// The argument `name`, where it is a list of `counts` numbers; a number alone is a list of one.
@@ -232,6 +299,17 @@ fn text(expression: &Expr) -> Option<String> {
         },
         _ => None,
     }
+}
+
+/// The text of a time that passes: `'3 hours'`, `INTERVAL '3 hours'`, `INTERVAL 3 HOURS`.
+fn duration(expression: &Expr) -> Option<String> {
+    let Expr::Interval(interval) = expression else {
+        return text(expression);
+    };
+    let value = &interval.value;
+    let amount = text(value).or_else(|| Some(number(value)?.to_string()))?;
+    let unit = interval.leading_field.as_ref();
+    Some(unit.map_or(amount.clone(), |unit| format!("{amount} {unit}")))
 }
 
 fn number(expression: &Expr) -> Option<f64> {

@@ -5,7 +5,10 @@
 //!  ├───────┼───────┼─┤ 3 cells     the last of what is left
 //! ```
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use datafusion::catalog::TableProvider;
 use datafusion::common::Result;
 use graticule_functions::warp::{Method, Missing};
 
@@ -17,7 +20,6 @@ use super::warp::{Resampling, warped};
 use crate::cube::Cube;
 use crate::error::{CubeError, CubeResult};
 use crate::overviews::Levels;
-use crate::scan::CubeTable;
 
 /// The function.
 pub(super) struct Coarsen;
@@ -52,7 +54,7 @@ impl GridFunction for Coarsen {
         ]
     }
 
-    async fn cube(&self, call: &Call) -> Result<CubeTable> {
+    async fn table(&self, call: &Call) -> Result<Arc<dyn TableProvider>> {
         let (method, methods) = given_methods(call)?;
         let method = method.unwrap_or(Method::Average);
         if !method.reads_footprint() {
@@ -74,7 +76,8 @@ impl GridFunction for Coarsen {
         let factors = factors(call, table.cube(), &source)?;
         let target = Target::coarser(&source, table.cube(), factors);
         let levels = Levels::of_cells(&table, &call.state, factors).await;
-        warped(&call.text, &table, source, target, &resampling, &levels)
+        let warped = warped(&call.text, &table, source, target, &resampling, &levels)?;
+        Ok(Arc::new(warped))
     }
 }
 

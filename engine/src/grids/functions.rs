@@ -1,15 +1,19 @@
 //! The registry of grid functions: adding one is a file and a line here.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use datafusion::catalog::TableProvider;
 use datafusion::common::Result;
 
 use super::call::Call;
 use super::coarsen::Coarsen;
 use super::nearest::Nearest;
 use super::reproject::Reproject;
-use crate::scan::CubeTable;
+use super::sample::Sample;
+use super::transect::Transect;
 
-/// A relation in `FROM` that makes a cube of a cube.
+/// A relation in `FROM` that is made of a cube: most are cubes again.
 #[async_trait]
 pub(crate) trait GridFunction: Send + Sync {
     /// Its name in SQL, lower case.
@@ -23,15 +27,25 @@ pub(crate) trait GridFunction: Send + Sync {
         false
     }
 
-    /// The cube that a call gives.
+    /// The argument that stands behind the cube without its name, too.
+    fn second(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// The arguments that are relations, too: a text in their place is the file or address of one.
+    fn relations(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// The relation that a call gives.
     ///
     /// # Errors
     /// An argument that makes no sense, or an input that cannot be put on the grid.
-    async fn cube(&self, call: &Call) -> Result<CubeTable>;
+    async fn table(&self, call: &Call) -> Result<Arc<dyn TableProvider>>;
 }
 
 /// Every grid function.
-static FUNCTIONS: [&dyn GridFunction; 3] = [&Coarsen, &Nearest, &Reproject];
+static FUNCTIONS: [&dyn GridFunction; 5] = [&Coarsen, &Nearest, &Reproject, &Sample, &Transect];
 
 /// The function of this name.
 pub(super) fn function(name: &str) -> Option<&'static dyn GridFunction> {

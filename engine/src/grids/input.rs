@@ -22,8 +22,26 @@ use crate::write::query_cube::query_cube;
 /// Bytes of chunks that are kept of a query that reads no cube.
 const OF_NO_CUBE: u64 = 64 << 20;
 
-/// Opens a table by its name or place, or a query.
+/// Opens a table by its name or place, or a query, as a cube.
+///
+/// # Errors
+/// It cannot be planned, or it has no grid.
 pub(super) async fn open(expression: &Expr, call: &Call) -> Result<CubeTable> {
+    let plan = rows(expression, call).await?;
+    if let Some(table) = whole_table(&plan)? {
+        return Ok(table);
+    }
+    let mut cube = query_cube(&call.state, &plan).await?;
+    let coarser = OfQuery::of(&plan, &call.state)?;
+    cube.overviews = coarser.map(|query| Arc::new(Overviews::of_query(query)));
+    Ok(CubeTable::new(Arc::new(cube), blocks_of(&plan)?))
+}
+
+/// The rows of a table, by its name or place, or of a query.
+///
+/// # Errors
+/// It cannot be planned.
+pub(super) async fn rows(expression: &Expr, call: &Call) -> Result<LogicalPlan> {
     let query = match expression {
         Expr::Subquery(query) => query.as_ref().clone(),
         Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Function(_) => {
@@ -40,14 +58,7 @@ pub(super) async fn open(expression: &Expr, call: &Call) -> Result<CubeTable> {
         }
     };
     let statement = SqlStatement::Statement(Box::new(AstStatement::Query(Box::new(query))));
-    let plan = Box::pin(plan(&call.state, &call.catalog, statement)).await?;
-    if let Some(table) = whole_table(&plan)? {
-        return Ok(table);
-    }
-    let mut cube = query_cube(&call.state, &plan).await?;
-    let coarser = OfQuery::of(&plan, &call.state)?;
-    cube.overviews = coarser.map(|query| Arc::new(Overviews::of_query(query)));
-    Ok(CubeTable::new(Arc::new(cube), blocks_of(&plan)?))
+    Box::pin(plan(&call.state, &call.catalog, statement)).await
 }
 
 /// Where chunks of the cubes that a query reads are kept.

@@ -1,16 +1,17 @@
-//! Grid functions: relations in `FROM` that put a cube, or a query, on another grid.
+//! Grid functions: relations in `FROM` that put a cube, or a query, on another grid, or take values of it at points.
 //!
 //! ```text
 //!  FROM reproject((SELECT …), crs => 'EPSG:3035', resolution => 300)
 //!        │ naming     the call becomes a name, "reproject((SELECT …), …)", in the schema `grid_functions`
 //!        ▼
 //!  GridSchema.table(name) ─ call: arguments ─ input: a cube, or a query seen as one
-//!        │ functions    one file or folder each: `reproject`, `coarsen`, `nearest`
+//!        │ functions    one file or folder each: `reproject`, `coarsen`, `nearest`, `transect`; `sample`
 //!        ▼
 //!  a Cube whose arrays compute their chunks when they are asked for them
 //! ```
 //! What comes is a cube like any other: predicates, joins, aggregates, windows, writing and the next grid function need not
-//! know where it comes from, and only the chunks that a query needs are computed.
+//! know where it comes from, and only the chunks that a query needs are computed. `sample` alone gives rows: those of a table of
+//! points, which a cube of values at the points stands beside.
 
 mod call;
 mod coarsen;
@@ -19,8 +20,11 @@ mod input;
 pub(crate) mod naming;
 mod nearest;
 mod reproject;
+mod sample;
+mod sampling;
 mod schema;
 mod system;
+mod transect;
 mod warp;
 
 pub(crate) use functions::{Described, described};

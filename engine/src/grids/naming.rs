@@ -17,7 +17,7 @@ use datafusion::sql::sqlparser::ast::{
     TableAlias, TableFactor, Value, Visit, Visitor, VisitorMut,
 };
 
-use super::functions::function;
+use super::functions::{GridFunction, function};
 use super::schema::GRID_SCHEMA;
 use crate::sql::parser::fold;
 use crate::sql::visiting::visit;
@@ -39,14 +39,19 @@ impl VisitorMut for Places {
     type Break = ();
 
     fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
-        if called(table).is_none() {
+        let Some(function) = called(table) else {
             return ControlFlow::Continue(());
-        }
-        for argument in arguments(table) {
-            let is_relation = match argument {
-                FunctionArg::Unnamed(_) => true,
-                FunctionArg::Named { name, .. } => fold(name) == LIKE,
-                _ => false,
+        };
+        for (position, argument) in arguments(table).iter_mut().enumerate() {
+            let name = match argument {
+                FunctionArg::Unnamed(_) if position == 0 => None,
+                FunctionArg::Unnamed(_) => function.second().map(str::to_string),
+                FunctionArg::Named { name, .. } => Some(fold(name)),
+                _ => continue,
+            };
+            let is_relation = match &name {
+                None => position == 0,
+                Some(name) => function.relations().contains(&name.as_str()),
             };
             let Some(expression) = value_of(argument).filter(|_| is_relation) else {
                 continue;
@@ -94,9 +99,6 @@ fn value_of(argument: &mut FunctionArg) -> Option<&mut Expr> {
     }
 }
 
-/// The argument that is a relation, too.
-pub(super) const LIKE: &str = "like";
-
 /// The calls of a statement, and what is around them.
 #[derive(Default)]
 struct Calls {
@@ -139,7 +141,7 @@ impl VisitorMut for Calls {
         };
         let alias = alias.take().unwrap_or_else(|| TableAlias {
             explicit: true,
-            name: Ident::new(function),
+            name: Ident::new(function.name()),
             columns: Vec::new(),
             at: None,
         });
@@ -251,7 +253,7 @@ fn query_of(table: &impl fmt::Display) -> Option<Query> {
 }
 
 /// The grid function that a relation calls.
-fn called(table: &TableFactor) -> Option<&'static str> {
+fn called(table: &TableFactor) -> Option<&'static dyn GridFunction> {
     let name = match table {
         TableFactor::Table {
             name,
@@ -262,7 +264,7 @@ fn called(table: &TableFactor) -> Option<&'static str> {
         _ => return None,
     };
     match name.0.as_slice() {
-        [ObjectNamePart::Identifier(name)] => function(&fold(name)).map(|found| found.name()),
+        [ObjectNamePart::Identifier(name)] => function(&fold(name)),
         _ => None,
     }
 }
@@ -288,6 +290,14 @@ mod tests {
             (
                 "WITH a AS (SELECT 1), b AS (SELECT * FROM a), c AS (SELECT 2) SELECT * FROM Reproject(b, like => (SELECT * FROM d)) AS r",
                 r#"WITH a AS (SELECT 1), b AS (SELECT * FROM a), c AS (SELECT 2) SELECT * FROM "grid_functions"."Reproject((WITH a AS (SELECT 1), b AS (SELECT * FROM a) SELECT * FROM b), like => (SELECT * FROM d))" AS r"#,
+            ),
+            (
+                "WITH p AS (SELECT 1) SELECT * FROM sample(t, p, method => 'linear')",
+                r#"WITH p AS (SELECT 1) SELECT * FROM "grid_functions"."sample(t, (WITH p AS (SELECT 1) SELECT * FROM p), method => 'linear')" AS sample"#,
+            ),
+            (
+                "SELECT * FROM sample('a.zarr', 'b.csv') JOIN transect(t, 'LINESTRING(0 0, 1 1)')",
+                r#"SELECT * FROM "grid_functions"."sample((SELECT * FROM "a.zarr"), (SELECT * FROM "b.csv"))" AS sample JOIN "grid_functions"."transect(t, 'LINESTRING(0 0, 1 1)')" AS transect"#,
             ),
             ("SELECT * FROM other(t, 3)", "SELECT * FROM other(t, 3)"),
         ] {

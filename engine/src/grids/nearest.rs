@@ -11,18 +11,17 @@ use arrow::array::{Array, ArrayRef, AsArray, UInt64Array};
 use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, FieldRef, Float64Type, Schema};
 use async_trait::async_trait;
+use datafusion::catalog::TableProvider;
 use datafusion::common::{Result, ScalarValue};
 
 use super::call::Call;
 use super::functions::GridFunction;
+use super::system::CIRCLE;
 use crate::cube::chunks::AxisChunks;
 use crate::cube::zip::{AxisMap, Place, View};
 use crate::cube::{Axis, AxisRole, Cube, Variable};
 use crate::error::{CubeError, CubeResult};
 use crate::scan::CubeTable;
-
-/// A full circle of longitudes, in degrees.
-const CIRCLE: f64 = 360.0;
 
 /// The function.
 pub(super) struct Nearest;
@@ -44,7 +43,7 @@ impl GridFunction for Nearest {
         true
     }
 
-    async fn cube(&self, call: &Call) -> Result<CubeTable> {
+    async fn table(&self, call: &Call) -> Result<Arc<dyn TableProvider>> {
         let table = call.input().await?;
         let cube = table.cube();
         let mut chosen: Vec<Option<Vec<usize>>> = vec![None; cube.axes.len()];
@@ -67,7 +66,8 @@ impl GridFunction for Nearest {
                 .into());
         }
         let made = selected(call, cube, &chosen)?;
-        Ok(CubeTable::new(Arc::new(made), Arc::clone(table.blocks())))
+        let blocks = Arc::clone(table.blocks());
+        Ok(Arc::new(CubeTable::new(Arc::new(made), blocks)))
     }
 }
 

@@ -52,7 +52,6 @@ impl SchemaProvider for GridSchema {
             return Ok(None);
         };
         let call = Call::parse(name, state, catalog)?;
-        let table = Box::pin(call.function.cube(&call)).await?;
-        Ok(Some(Arc::new(table)))
+        Box::pin(call.function.table(&call)).await.map(Some)
     }
 }

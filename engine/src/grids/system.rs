@@ -16,7 +16,7 @@ use crate::error::{CubeError, CubeResult};
 use crate::sql::names::quoted;
 
 /// A full circle of longitudes, in degrees.
-const CIRCLE: f64 = 360.0;
+pub(super) const CIRCLE: f64 = 360.0;
 
 /// The horizontal axes of a cube.
 #[derive(Debug, Clone)]
@@ -45,37 +45,17 @@ impl Horizontal {
     /// # Errors
     /// The cube has no horizontal axes, they have no order, or nobody knows in which system they are.
     pub(crate) fn of(cube: &Cube, stated: Option<String>) -> Result<Self> {
-        let find =
-            |roles: [AxisRole; 2]| cube.axes.iter().position(|axis| roles.contains(&axis.role));
-        let x = find([AxisRole::Longitude, AxisRole::X]);
-        let y = find([AxisRole::Latitude, AxisRole::Y]);
-        let (Some(x), Some(y)) = (x, y) else {
-            let names: Vec<String> = cube
-                .axes
-                .iter()
-                .map(|axis| quoted(axis.field.name()))
-                .collect();
-            let cause = format!(
-                "it has no horizontal grid: none of its axes ({}) are latitude and longitude, or y and x",
-                names.join(", ")
-            );
-            return Err(CubeError::unsupported(&cube.name, cause)
-                .remedy("select the axes of the grid, too")
-                .into());
-        };
+        let (x, y) = horizontal_axes(cube)?;
         let system = match stated {
             Some(stated) => stated,
             None => system_of(cube, x)?,
         };
-        let is_turning = is_geographic(&system) == Some(true) || system.contains("+proj=ob_tran");
+        let is_turning = is_turning(&system);
         let circle = is_turning.then_some(CIRCLE);
         let (x_centres, x_cells) = cells(cube, x, circle)?;
         let (y_centres, y_cells) = cells(cube, y, None)?;
         Ok(Self {
-            unit: match is_turning || states_its_unit(&system) {
-                true => 1.0,
-                false => metres(&cube.axes[x]),
-            },
+            unit: unit(&system, &cube.axes[x]),
             x,
             y,
             x_centres,
@@ -134,6 +114,30 @@ impl Horizontal {
     }
 }
 
+/// The axes along a row and along a column of a map.
+///
+/// # Errors
+/// One is missing.
+pub(super) fn horizontal_axes(cube: &Cube) -> Result<(usize, usize)> {
+    let find = |roles: [AxisRole; 2]| cube.axes.iter().position(|axis| roles.contains(&axis.role));
+    let x = find([AxisRole::Longitude, AxisRole::X]);
+    let y = find([AxisRole::Latitude, AxisRole::Y]);
+    x.zip(y).ok_or_else(|| {
+        let names: Vec<String> = cube
+            .axes
+            .iter()
+            .map(|axis| quoted(axis.field.name()))
+            .collect();
+        let cause = format!(
+            "it has no horizontal grid: none of its axes ({}) are latitude and longitude, or y and x",
+            names.join(", ")
+        );
+        CubeError::unsupported(&cube.name, cause)
+            .remedy("select the axes of the grid, too")
+            .into()
+    })
+}
+
 /// The edges between cells in the middle between their centres.
 pub(super) fn edges(centres: &[f64]) -> Vec<f64> {
     let (Some(first), Some(last)) = (centres.first(), centres.last()) else {
@@ -172,7 +176,7 @@ fn cells(cube: &Cube, axis: usize, circle: Option<f64>) -> Result<(Vec<f64>, Cel
 }
 
 /// The system of the horizontal axes, as PROJ understands it.
-fn system_of(cube: &Cube, x: usize) -> CubeResult<String> {
+pub(super) fn system_of(cube: &Cube, x: usize) -> CubeResult<String> {
     let role = cube.axes[x].role;
     let crs = cube
         .crs
@@ -197,6 +201,19 @@ fn definition(crs: &Crs) -> Option<String> {
     match &crs.definition {
         Some(definition) => Some(definition.clone()),
         None => definition_of(&crs.parameters),
+    }
+}
+
+/// Are coordinates of a system angles on the Earth, which go round?
+pub(super) fn is_turning(system: &str) -> bool {
+    is_geographic(system) == Some(true) || system.contains("+proj=ob_tran")
+}
+
+/// What a unit of a horizontal axis is in units of its system: 1000 where the axis counts kilometres.
+pub(super) fn unit(system: &str, axis: &Axis) -> f64 {
+    match is_turning(system) || states_its_unit(system) {
+        true => 1.0,
+        false => metres(axis),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use datafusion::common::Result;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::{PhysicalExpr, conjunction_opt, split_conjunction};
@@ -12,11 +13,36 @@ use crate::cube::Cube;
 use crate::cube::chunks::AxisChunks;
 use crate::scan::CubeScan;
 use crate::scan::grid::ScanGrid;
+use crate::scan::queue::UnitQueue;
 use crate::scan::selection::AxisSelection;
+use crate::scan::stream::open_stream;
 use crate::statistics::StatisticsStore;
 use crate::statistics::store::KnownVariables;
 
 impl CubeScan {
+    /// The same scan for an operator that has `metrics` of its own.
+    pub(crate) fn counted_by(self, metrics: &ExecutionPlanMetricsSet) -> Self {
+        Self {
+            metrics: metrics.clone(),
+            ..self
+        }
+    }
+
+    /// Opens a partition of an operator whose partitions share `queue`.
+    ///
+    /// # Errors
+    /// The scan would exceed `cube.max_scan_bytes`.
+    pub(crate) fn open_from(
+        &self,
+        queue: &UnitQueue,
+        partition: usize,
+        context: &Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let claims = queue.claims(partition, context);
+        let scan = Arc::new(self.clone());
+        open_stream(scan, partition, context, claims, &self.metrics)
+    }
+
     /// The same scan, of which `EXPLAIN` says how far coordinates of zipped cubes are apart.
     pub(crate) fn with_alignment(mut self, differences: String) -> Self {
         self.alignment = Some(differences);

@@ -6,7 +6,10 @@
 
 mod target;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use datafusion::catalog::TableProvider;
 use datafusion::common::Result;
 use graticule_functions::warp::{Method, Missing};
 
@@ -14,13 +17,14 @@ pub(crate) use self::target::Target;
 pub(super) use self::target::refused;
 use super::call::Call;
 use super::functions::GridFunction;
-use super::naming::LIKE;
 use super::system::Horizontal;
 use super::warp::{Resampling, warped};
 use crate::error::{CubeError, CubeResult};
 use crate::overviews::Levels;
-use crate::scan::CubeTable;
 use crate::sql::suggestions::with_nearest;
+
+/// The argument that is a table whose grid is taken.
+const LIKE: &str = "like";
 
 /// The function.
 pub(super) struct Reproject;
@@ -72,7 +76,11 @@ impl GridFunction for Reproject {
         ]
     }
 
-    async fn cube(&self, call: &Call) -> Result<CubeTable> {
+    fn relations(&self) -> &'static [&'static str] {
+        &[LIKE]
+    }
+
+    async fn table(&self, call: &Call) -> Result<Arc<dyn TableProvider>> {
         let (method, methods) = given_methods(call)?;
         let resampling = Resampling {
             method,
@@ -87,7 +95,8 @@ impl GridFunction for Reproject {
             None => Target::of(call, &source)?,
         };
         let levels = Levels::of_any_grid(&table, &call.state).await;
-        warped(&call.text, &table, source, target, &resampling, &levels)
+        let warped = warped(&call.text, &table, source, target, &resampling, &levels)?;
+        Ok(Arc::new(warped))
     }
 }
 

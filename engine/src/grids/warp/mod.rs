@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef, Schema};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use datafusion::common::Result;
 use graticule_functions::metadata::{FLAG_MASKS, FLAG_MEANINGS, FLAG_VALUES};
 use graticule_functions::warp::{Method, Missing};
@@ -57,14 +57,18 @@ impl Resampling {
             return *method;
         }
         let method = self.method.unwrap_or(Method::Bilinear);
-        let has = |key: &&str| field.metadata().contains_key(*key);
-        let is_flag = [FLAG_MASKS, FLAG_MEANINGS, FLAG_VALUES].iter().any(has);
-        let is_number = field.data_type().is_numeric();
-        match (is_flag || !is_number) && !method.keeps_values() {
+        match !has_values_between(field) && !method.keeps_values() {
             true => self.of_flags,
             false => method,
         }
     }
+}
+
+/// Is there anything between two values of a variable? Not between flags, and not between texts.
+pub(super) fn has_values_between(field: &Field) -> bool {
+    let has = |key: &&str| field.metadata().contains_key(*key);
+    let is_flag = [FLAG_MASKS, FLAG_MEANINGS, FLAG_VALUES].iter().any(has);
+    field.data_type().is_numeric() && !is_flag
 }
 
 /// The cube of `table` on the grid `target`, called `name`. Where one of its `levels` will do, variables are made of that.
