@@ -13,7 +13,7 @@ use super::call::Call;
 use super::functions::GridFunction;
 use super::reproject::{Target, given_methods, given_missing};
 use super::system::Horizontal;
-use super::warp::{Resampling, warped};
+use super::warp::{Resampling, Way, warped};
 use crate::cube::Cube;
 use crate::error::{CubeError, CubeResult};
 use crate::scan::CubeTable;
@@ -72,7 +72,8 @@ impl GridFunction for Coarsen {
         let source = Horizontal::of(table.cube(), None)?;
         let factors = factors(call, table.cube(), &source)?;
         let target = Target::coarser(&source, table.cube(), factors);
-        warped(call, &table, source, target, &resampling)
+        let way = Way::between(&target, &source)?;
+        warped(call, &table, source, target, way, &resampling)
     }
 }
 

@@ -6,6 +6,7 @@ use datafusion::common::Result;
 use super::call::Call;
 use super::coarsen::Coarsen;
 use super::nearest::Nearest;
+use super::rectify::Rectify;
 use super::reproject::Reproject;
 use crate::scan::CubeTable;
 
@@ -31,7 +32,7 @@ pub(crate) trait GridFunction: Send + Sync {
 }
 
 /// Every grid function.
-static FUNCTIONS: [&dyn GridFunction; 3] = [&Coarsen, &Nearest, &Reproject];
+static FUNCTIONS: [&dyn GridFunction; 4] = [&Coarsen, &Nearest, &Rectify, &Reproject];
 
 /// The function of this name.
 pub(super) fn function(name: &str) -> Option<&'static dyn GridFunction> {

@@ -5,7 +5,7 @@
 //!        │ naming     the call becomes a name, "reproject((SELECT …), …)", in the schema `grid_functions`
 //!        ▼
 //!  GridSchema.table(name) ─ call: arguments ─ input: a cube, or a query seen as one
-//!        │ functions    one file or folder each: `reproject`, `coarsen`, `nearest`
+//!        │ functions    one file or folder each: `reproject`, `rectify`, `coarsen`, `nearest`
 //!        ▼
 //!  a Cube whose arrays compute their chunks when they are asked for them
 //! ```
@@ -18,6 +18,7 @@ mod functions;
 mod input;
 pub(crate) mod naming;
 mod nearest;
+mod rectify;
 mod reproject;
 mod schema;
 mod system;

@@ -161,7 +161,7 @@ fn covered(cell: usize, low: f64, high: f64) -> f64 {
 }
 
 /// One value of several, each with its weight.
-fn reduced<T: Sample>(method: Method, values: &mut [(T, f64)]) -> T {
+pub(super) fn reduced<T: Sample>(method: Method, values: &mut [(T, f64)]) -> T {
     let (Some(first), Some(last)) = (values.first().copied(), values.last().copied()) else {
         return T::MISSING;
     };

@@ -10,12 +10,12 @@ use async_trait::async_trait;
 use datafusion::common::Result;
 use graticule_functions::warp::{Method, Missing};
 
-pub(super) use self::target::{Target, refused};
+pub(super) use self::target::{Places, Target, is_in_degrees, refused};
 use super::call::Call;
 use super::functions::GridFunction;
 use super::naming::LIKE;
 use super::system::Horizontal;
-use super::warp::{Resampling, warped};
+use super::warp::{Resampling, Way, warped};
 use crate::error::{CubeError, CubeResult};
 use crate::scan::CubeTable;
 use crate::sql::suggestions::with_nearest;
@@ -84,7 +84,8 @@ impl GridFunction for Reproject {
             Some(like) => Target::like(call, &like)?,
             None => Target::of(call, &source)?,
         };
-        warped(call, &table, source, target, &resampling)
+        let way = Way::between(&target, &source)?;
+        warped(call, &table, source, target, way, &resampling)
     }
 }
 

@@ -14,8 +14,8 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 
 use super::planes::{Numbers, Piece, Planes, pieces};
+use super::source::Source;
 use super::tiles::{Tile, Tiles};
-use crate::cache::{BlockCache, BlockKey};
 use crate::cube::Variable;
 use crate::cube::block::Block;
 use crate::cube::chunks::AxisChunks;
@@ -27,9 +27,7 @@ use crate::source::{ArrayDescription, ArrayReader, Attributes, EncodedChunk, Pay
 /// The array.
 #[derive(Debug)]
 pub(super) struct Warped {
-    source: Variable,
-    /// Where decoded chunks of the source are kept.
-    blocks: Arc<BlockCache>,
+    source: Source,
     tiles: Arc<Tiles>,
     method: Method,
     missing: Missing,
@@ -97,8 +95,7 @@ impl Warped {
                     shard_shape: None,
                     stored_bytes: None,
                 },
-                source: variable.clone(),
-                blocks: Arc::clone(table.blocks()),
+                source: Source::new(table, variable),
                 tiles: Arc::clone(tiles),
                 method,
                 missing,
@@ -126,7 +123,7 @@ impl Warped {
         let Some(window) = tile.window() else {
             return (Vec::new(), Vec::new());
         };
-        let (source, chunks) = (self.tiles.source(), self.source.chunks());
+        let (source, chunks) = (self.tiles.source(), self.source.variable.chunks());
         (
             pieces(&window.y, &source.y_cells, &chunks[self.horizontal.0]),
             pieces(&window.x, &source.x_cells, &chunks[self.horizontal.1]),
@@ -135,7 +132,7 @@ impl Warped {
 
     /// The chunks of the source for these pieces, row by row.
     fn needed(&self, index: &[u64], y: &[Piece], x: &[Piece]) -> Vec<Vec<u64>> {
-        let mut stored = vec![0; self.source.axes.len()];
+        let mut stored = vec![0; self.source.variable.axes.len()];
         for (at, other) in self.others.iter().enumerate() {
             stored[*other] = index[at];
         }
@@ -148,39 +145,6 @@ impl Warped {
             stored.clone()
         })
         .collect()
-    }
-
-    fn key(&self, index: &[u64]) -> Option<BlockKey> {
-        Some(BlockKey {
-            array: self.source.origin.clone()?,
-            chunk: index.into(),
-        })
-    }
-
-    async fn fetch_source(&self, index: &[u64]) -> CubeResult<Option<EncodedChunk>> {
-        let kept = self.key(index).and_then(|key| self.blocks.get(&key));
-        match kept {
-            Some(block) => Ok(Some(EncodedChunk {
-                bytes_fetched: 0,
-                payload: Payload::Kept(block),
-            })),
-            None => self.source.fetch(index).await,
-        }
-    }
-
-    fn decode_source(&self, index: &[u64], chunk: Option<EncodedChunk>) -> CubeResult<Arc<Block>> {
-        let chunk = match chunk {
-            Some(EncodedChunk {
-                payload: Payload::Kept(block),
-                ..
-            }) => return Ok(block),
-            chunk => chunk,
-        };
-        let decode = || self.source.decode(index, chunk).map(Arc::new);
-        match self.key(index) {
-            Some(key) => self.blocks.get_or_decode(&key, decode),
-            None => decode(),
-        }
     }
 
     /// The values of the chunk at `index`.
@@ -234,6 +198,7 @@ impl Warped {
                 Tile::Points(points) => points.apply(&plane, out),
                 Tile::Areas(areas) => areas.apply(self.method, self.missing, &plane, out),
                 Tile::Parts(parts) => parts.apply(self.method, self.missing, &plane, out),
+                Tile::Centres(centres) => centres.apply(self.method, self.missing, &plane, out),
             }
         }
         let nulls: NullBuffer = values.iter().map(|value| !value.is_missing()).collect();
@@ -268,7 +233,7 @@ impl ArrayReader for Warped {
             return Ok(None);
         }
         let needed = self.needed(index, &y, &x);
-        let pieces = try_join_all(needed.iter().map(|index| self.fetch_source(index))).await?;
+        let pieces = try_join_all(needed.iter().map(|index| self.source.fetch(index))).await?;
         let bytes = pieces.iter().flatten().map(|piece| piece.bytes_fetched);
         Ok(Some(EncodedChunk {
             bytes_fetched: bytes.sum(),
@@ -283,14 +248,14 @@ impl ArrayReader for Warped {
         let tile = self.tile(index)?;
         let (y, x) = self.pieces(&tile);
         let blocks = std::iter::zip(self.needed(index, &y, &x), fetched)
-            .map(|(index, piece)| self.decode_source(&index, piece))
+            .map(|(index, piece)| self.source.decode(&index, piece))
             .collect::<CubeResult<Vec<_>>>()?;
         let ranges = std::iter::zip(&self.description.chunks, index);
         let ranges: Vec<Range<u64>> = ranges
             .map(|(chunks, number)| chunks.range(*number))
             .collect();
         let pieces = (y.as_slice(), x.as_slice());
-        let values = match self.source.decoding.data_type() {
+        let values = match self.source.variable.decoding.data_type() {
             DataType::Float32 => self.values::<Float32Type>(&tile, &ranges, &blocks, pieces)?,
             _ => self.values::<Float64Type>(&tile, &ranges, &blocks, pieces)?,
         };

@@ -10,6 +10,7 @@
 
 mod array;
 mod planes;
+mod source;
 mod tiles;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -21,7 +22,9 @@ use graticule_functions::metadata::{FLAG_MASKS, FLAG_MEANINGS, FLAG_VALUES};
 use graticule_functions::warp::{Method, Missing};
 
 use self::array::Warped;
+pub(super) use self::source::Source;
 use self::tiles::Tiles;
+pub(super) use self::tiles::Way;
 use super::call::Call;
 use super::reproject::Target;
 use super::system::Horizontal;
@@ -62,15 +65,16 @@ impl Resampling {
     }
 }
 
-/// The cube of `table` on the grid `target`.
+/// The cube of `table` on the grid `target`, whose places are found in the source on a `way`.
 ///
 /// # Errors
-/// A method for a variable that is not there, or no way between the systems.
+/// A method for a variable that is not there, or PROJ fails.
 pub(super) fn warped(
     call: &Call,
     table: &CubeTable,
     source: Horizontal,
     target: Target,
+    way: Way,
     resampling: &Resampling,
 ) -> Result<CubeTable> {
     let cube = table.cube();
@@ -85,7 +89,7 @@ pub(super) fn warped(
     let mut hasher = DefaultHasher::new();
     (&cube.url, &cube.version, &call.text).hash(&mut hasher);
     let crs = target.crs.clone();
-    let tiles = Arc::new(Tiles::new(source, target, cube)?);
+    let tiles = Arc::new(Tiles::new(source, target, way, cube)?);
     let mut variables = Vec::new();
     for variable in &cube.variables {
         let across = variable
