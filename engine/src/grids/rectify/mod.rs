@@ -151,7 +151,7 @@ fn covered(mesh: &Mesh, cube: &Cube) -> Result<[f64; 4]> {
     mesh.extent().ok_or_else(|| {
         let cause = "no four neighbouring cells have coordinates, so it has no place on the new grid";
         CubeError::invalid(&cube.name, cause)
-            .remedy("check its coordinates, or raise max_distance")
+            .remedy("put the table itself on a grid and select from that, or raise max_distance")
             .into()
     })
 }

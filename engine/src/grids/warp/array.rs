@@ -192,6 +192,7 @@ impl Warped {
                 })
                 .collect();
             place.reverse();
+            plane.fill(P::Native::MISSING);
             planes.copy(&place, &mut plane);
             match tile {
                 Tile::Outside => {}
