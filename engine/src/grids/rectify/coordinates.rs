@@ -56,7 +56,10 @@ impl Coordinates {
     /// # Errors
     /// There are none, or several, or they run along other than two axes.
     pub(super) fn of(cube: &Cube, call: &Call) -> CubeResult<Self> {
-        let named = (named(cube, call, "longitude")?, named(cube, call, "latitude")?);
+        let named = (
+            named(cube, call, "longitude")?,
+            named(cube, call, "latitude")?,
+        );
         let (longitude, latitude) = match named {
             (Some(longitude), Some(latitude)) => (longitude, latitude),
             (None, None) => found(cube)?,
@@ -183,10 +186,12 @@ impl Coordinates {
             .map(|start| start..(start + PLACES).min(places.x.len()))
             .map(|part| (part, places.clone(), projection.clone(), Handle::current()))
             .collect();
-        let parts = parts.into_iter().map(|(part, places, projection, compute)| async move {
-            let work = async move { moved(&places, part, &projection) };
-            run_on(&compute, work).await
-        });
+        let parts = parts
+            .into_iter()
+            .map(|(part, places, projection, compute)| async move {
+                let work = async move { moved(&places, part, &projection) };
+                run_on(&compute, work).await
+            });
         let mut parts = stream::iter(parts).buffered(tasks.max(1));
         let (mut x, mut y) = (Vec::new(), Vec::new());
         while let Some(part) = parts.try_next().await? {
@@ -341,10 +346,14 @@ fn found(cube: &Cube) -> CubeResult<(&Variable, &Variable)> {
         let is_said = |own: &Variable| {
             cube.variables.iter().any(|variable| {
                 let said = variable.field.metadata().get(COORDINATES);
-                said.is_some_and(|said| said.split_whitespace().any(|word| word == own.field.name()))
+                said.is_some_and(|said| {
+                    said.split_whitespace().any(|word| word == own.field.name())
+                })
             })
         };
-        let said = |(longitude, latitude): &(&Variable, &Variable)| is_said(longitude) && is_said(latitude);
+        let said = |(longitude, latitude): &(&Variable, &Variable)| {
+            is_said(longitude) && is_said(latitude)
+        };
         if pairs.iter().any(said) {
             pairs.retain(said);
         }

@@ -120,7 +120,9 @@ impl GridFunction for Rectify {
             None => call.text_argument("crs")?.unwrap_or(DEGREES.to_string()),
         };
         let unit = like.as_ref().map_or(1.0, |like| like.unit);
-        let mesh = coordinates.mesh(&table, call, &system, unit, widest).await?;
+        let mesh = coordinates
+            .mesh(&table, call, &system, unit, widest)
+            .await?;
         let target = match like {
             Some(like) => like,
             None => Target::asked(
@@ -133,7 +135,14 @@ impl GridFunction for Rectify {
         let source = coordinates.horizontal(&mesh, table.cube())?;
         let rest = without(table.cube(), &coordinates);
         let rest = CubeTable::new(Arc::new(rest), Arc::clone(table.blocks()));
-        warped(call, &rest, source, target, Way::Searched(mesh), &resampling)
+        warped(
+            call,
+            &rest,
+            source,
+            target,
+            Way::Searched(mesh),
+            &resampling,
+        )
     }
 }
 
@@ -149,7 +158,8 @@ fn widest(call: &Call) -> CubeResult<Option<f64>> {
 /// What the cells of a mesh cover.
 fn covered(mesh: &Mesh, cube: &Cube) -> Result<[f64; 4]> {
     mesh.extent().ok_or_else(|| {
-        let cause = "no four neighbouring cells have coordinates, so it has no place on the new grid";
+        let cause =
+            "no four neighbouring cells have coordinates, so it has no place on the new grid";
         CubeError::invalid(&cube.name, cause)
             .remedy("put the table itself on a grid and select from that, or raise max_distance")
             .into()

@@ -110,7 +110,10 @@ impl Source {
         let mut blocks = stream::iter(fetches).buffered(FETCHES);
         let mut number = 0;
         while let Some(block) = blocks.try_next().await? {
-            let (row, column) = (&rows[number / columns.len()], &columns[number % columns.len()]);
+            let (row, column) = (
+                &rows[number / columns.len()],
+                &columns[number % columns.len()],
+            );
             number += 1;
             let planes = Planes {
                 window: &window,

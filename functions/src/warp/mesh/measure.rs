@@ -34,7 +34,9 @@ impl Mesh {
         let (mut along, mut down) = (Vec::new(), Vec::new());
         for [first, right, last, below] in self.probes() {
             // In the middle, per column and per row of the source.
-            let half = |one: Place, other: Place| (one.0 / 2.0 + other.0 / 2.0, one.1 / 2.0 + other.1 / 2.0);
+            let half = |one: Place, other: Place| {
+                (one.0 / 2.0 + other.0 / 2.0, one.1 / 2.0 + other.1 / 2.0)
+            };
             let column = half(minus(right, first), minus(last, below));
             let row = half(minus(below, first), minus(last, right));
             let size = (column.0 * row.1 - column.1 * row.0).abs();
@@ -87,7 +89,9 @@ impl Mesh {
             true => {
                 let (west, is_full) = self.gap();
                 for corners in self.each() {
-                    let low = corners.iter().fold(f64::INFINITY, |low, (x, _)| low.min(*x));
+                    let low = corners
+                        .iter()
+                        .fold(f64::INFINITY, |low, (x, _)| low.min(*x));
                     let moved = west + (low - west).rem_euclid(CIRCLE) - low;
                     for (x, y) in corners {
                         bounds = bounds.with((x + moved, y));

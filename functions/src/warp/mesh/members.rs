@@ -12,10 +12,10 @@ use super::super::interpolate::Sample;
 use super::super::method::{Method, Missing};
 use super::super::positions::{Lattice, Positions};
 use super::super::window::Window;
+use super::Mesh;
 use super::blocks::Bounds;
 use super::line::Line;
 use super::search::turns;
-use super::Mesh;
 use crate::space::ProjectionError;
 
 /// The cells of a window that belong to each cell of the target, the same for every plane of it.
@@ -85,7 +85,8 @@ impl Mesh {
         let across = window.width() as i64;
         for (cell, column, row) in &found {
             let at = &mut next[*cell as usize];
-            cells[*at as usize] = ((row - window.y.start) * across + column - window.x.start) as u32;
+            cells[*at as usize] =
+                ((row - window.y.start) * across + column - window.x.start) as u32;
             *at += 1;
         }
         Ok(Some(Members {
@@ -138,7 +139,12 @@ impl Mesh {
     }
 
     /// Adds the cell in which the centre of a target's cell lies, where nothing else does.
-    fn add_nearest(&self, positions: &Positions, is_near: &[bool], found: &mut Vec<(u32, i64, i64)>) {
+    fn add_nearest(
+        &self,
+        positions: &Positions,
+        is_near: &[bool],
+        found: &mut Vec<(u32, i64, i64)>,
+    ) {
         let Some((x_axis, y_axis)) = self.axes() else {
             return;
         };
@@ -179,8 +185,14 @@ impl Members {
         for (out, (ends, is_near)) in out.iter_mut().zip(cells) {
             let own = &self.cells[ends[0] as usize..ends[1] as usize];
             values.clear();
-            let known = own.iter().filter_map(|cell| plane.get(*cell as usize).copied());
-            values.extend(known.filter(|value| !value.is_missing()).map(|value| (value, 1.0)));
+            let known = own
+                .iter()
+                .filter_map(|cell| plane.get(*cell as usize).copied());
+            values.extend(
+                known
+                    .filter(|value| !value.is_missing())
+                    .map(|value| (value, 1.0)),
+            );
             let is_complete = values.len() == own.len() || missing == Missing::Skip;
             *out = match method {
                 // What is near a cell is summed elsewhere.

@@ -259,3 +259,131 @@ fn inward(line: usize, cells: usize) -> (usize, Option<usize>) {
         line => (line - 1, None),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::super::method::{Method, Missing};
+    use super::super::positions::Lattice;
+    use super::*;
+
+    /// Centres at `place` of each column and row, on a globe.
+    fn mesh(width: usize, height: usize, place: impl Fn(f64, f64) -> Place) -> Mesh {
+        let cells = (0..width * height).map(|at| ((at % width) as f64, (at / width) as f64));
+        let places: Vec<Place> = cells.map(|(column, row)| place(column, row)).collect();
+        let centres = Centres {
+            x: places.iter().map(|place| place.0).collect(),
+            y: places.iter().map(|place| place.1).collect(),
+            width,
+        };
+        Mesh::new(&centres.clone(), centres, Plane::Globe, None).unwrap()
+    }
+
+    fn at(mesh: &Mesh, x: f64, y: f64) -> Place {
+        let lattice = Lattice { x: &[x], y: &[y] };
+        mesh.positions(lattice).unwrap().at(0, 0)
+    }
+
+    #[test]
+    fn points_are_found() {
+        let sheared =
+            |column: f64, row: f64| (178.0 + column + 0.5 * row, 10.0 + row - 0.2 * column);
+        let found = mesh(40, 50, sheared);
+        for (column, row) in [
+            (0.0, 0.0),
+            (20.25, 30.5),
+            (-0.4, 3.0),
+            (39.3, 49.4),
+            (38.5, 0.75),
+        ] {
+            let (x, y) = sheared(column, row);
+            for x in [x, x - CIRCLE] {
+                let (found_column, found_row) = at(&found, x, y);
+                let off = (found_column - column).hypot(found_row - row);
+                assert!(off < 1e-9, "{column} {row}: {found_column} {found_row}");
+            }
+        }
+        for (column, row) in [(-0.6, 3.0), (20.0, 49.6), (39.6, 49.6)] {
+            let (x, y) = sheared(column, row);
+            assert!(at(&found, x, y).0.is_nan(), "{column} {row}");
+        }
+    }
+
+    #[test]
+    fn poles_are_inside() {
+        // A plane around the pole.
+        let around = |column: f64, row: f64| {
+            let (x, y) = (column - 9.7, row - 10.2);
+            (y.atan2(x).to_degrees(), 90.0 - x.hypot(y))
+        };
+        let found = mesh(20, 20, around);
+        for (column, row) in [
+            (9.7, 10.2),
+            (9.71, 10.2),
+            (3.3, 12.1),
+            (9.5, 2.0),
+            (12.0, 10.4),
+        ] {
+            let (x, y) = around(column, row);
+            let (found_column, found_row) = at(&found, x, y);
+            let off = (found_column - column).hypot(found_row - row);
+            assert!(off < 1e-9, "{column} {row}: {found_column} {found_row}");
+        }
+        let [west, south, east, north] = found.extent().unwrap();
+        assert_eq!((west, east, north), (-180.0, 180.0, 90.0));
+        assert!(south < 78.0, "{south}");
+    }
+
+    #[test]
+    fn circles_close_and_gaps_do_not() {
+        let globe = |column: f64, row: f64| (column * 10.0, row * 10.0 - 60.0);
+        let found = mesh(36, 13, globe);
+        assert!(found.is_closed);
+        let (column, row) = at(&found, -6.0, 3.0);
+        assert!((column - 35.4).hypot(row - 6.3) < 1e-9, "{column} {row}");
+        let half = mesh(18, 13, globe);
+        assert!(!half.is_closed);
+        let extent = half.extent().unwrap().map(f64::round);
+        assert_eq!(extent, [-5.0, -65.0, 175.0, 65.0]);
+        // Columns on both sides of a gap.
+        let apart = mesh(18, 13, |column, row| {
+            let (x, y) = (column * 0.1, row * 0.1);
+            (if column > 8.0 { x + 60.0 } else { x }, y)
+        });
+        assert!(at(&apart, 30.0, 0.5).0.is_nan());
+        assert_eq!(apart.extent().map(|extent| extent[2].round()), Some(62.0));
+    }
+
+    #[test]
+    fn centres_belong_to_one_cell_each() {
+        let found = mesh(30, 30, |column, row| (0.1 * column + 0.03 * row, 0.1 * row));
+        let edges: Vec<f64> = (0..=5).map(f64::from).collect();
+        let centres: Vec<f64> = (0..5).map(|cell| f64::from(cell) + 0.5).collect();
+        let (edges, centres) = (
+            Lattice {
+                x: &edges,
+                y: &edges,
+            },
+            Lattice {
+                x: &centres,
+                y: &centres,
+            },
+        );
+        let members = found.members(edges, centres).unwrap().unwrap();
+        let plane = vec![1.0_f64; members.window().cells()];
+        let mut sums = vec![0.0; 25];
+        members.apply(Method::Sum, Missing::Skip, &plane, &mut sums);
+        let total: f64 = sums.iter().filter(|sum| !sum.is_nan()).sum();
+        assert_eq!(total, 900.0);
+    }
+
+    #[test]
+    fn steps_are_counted_in_cells_of_the_source() {
+        let found = mesh(30, 30, |column, row| (0.1 * column, 0.2 * row));
+        let (x, y) = found.spread((0.5, 0.4));
+        assert!((x - 5.0).abs() < 1e-9 && (y - 2.0).abs() < 1e-9, "{x} {y}");
+        let size = found.cell_size().unwrap();
+        assert!((size - 0.02_f64.sqrt()).abs() < 1e-12, "{size}");
+    }
+}

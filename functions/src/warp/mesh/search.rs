@@ -13,9 +13,6 @@ use crate::space::ProjectionError;
 /// What is smaller by less, in parts, is as large.
 const AS_LARGE: f32 = 1e-4;
 
-/// Beyond the outermost centres a quadrilateral counts as so many times larger.
-const OUTER: f32 = 1e15;
-
 /// The points of a lattice, and where they have been found so far.
 pub(super) struct Search<'a> {
     pub(super) columns: Line<'a>,
@@ -29,10 +26,12 @@ pub(super) struct Search<'a> {
 
 /// The positions of points, row by row.
 pub(super) struct Found {
-    pub(super) x: Vec<f64>,
+    x: Vec<f64>,
     y: Vec<f64>,
     /// The size of what a point lies in.
     sizes: Vec<f32>,
+    /// Does a point lie between centres?
+    pub(super) is_inner: Vec<bool>,
 }
 
 /// A quadrilateral, and what positions its corners have.
@@ -58,7 +57,8 @@ impl Mesh {
             for row in rows {
                 for column in columns.clone() {
                     if let Some((corners, is_outer)) = self.corners(column, row) {
-                        let (left, right) = (self.column_line(column), self.column_line(column + 1));
+                        let (left, right) =
+                            (self.column_line(column), self.column_line(column + 1));
                         let (top, bottom) = (self.row_line(row), self.row_line(row + 1));
                         let laid = Laid {
                             corners,
@@ -129,6 +129,7 @@ impl<'a> Search<'a> {
                 x: vec![f64::NAN; cells],
                 y: vec![f64::NAN; cells],
                 sizes: vec![f32::INFINITY; cells],
+                is_inner: vec![false; cells],
             },
         }
     }
@@ -155,7 +156,9 @@ impl<'a> Search<'a> {
     fn lay_flat(&mut self, laid: &Laid, is_globe: bool, band: &Range<usize>) {
         let near = laid.corners[0].0;
         let corners = match is_globe {
-            true => laid.corners.map(|corner| Chart::Degrees.place(corner, near)),
+            true => laid
+                .corners
+                .map(|corner| Chart::Degrees.place(corner, near)),
             false => laid.corners,
         };
         let bounds = corners.into_iter().fold(Bounds::NONE, Bounds::with);
@@ -251,9 +254,15 @@ impl<'a> Search<'a> {
 impl Found {
     /// Notes that a point lies in a quadrilateral, unless it lies in a better one.
     pub(super) fn offer(&mut self, cell: usize, laid: &Laid, position: Place, size: f64) {
-        let size = size as f32 * if laid.is_outer { OUTER } else { 1.0 };
-        if size < self.sizes[cell] * (1.0 - AS_LARGE) {
+        let size = size as f32;
+        let is_better = match (laid.is_outer, self.is_inner[cell]) {
+            (true, true) => false,
+            (false, false) => true,
+            _ => size < self.sizes[cell] * (1.0 - AS_LARGE),
+        };
+        if is_better {
             let between = |(first, last): (f64, f64), share: f64| first + (last - first) * share;
+            self.is_inner[cell] = !laid.is_outer;
             self.sizes[cell] = size;
             self.x[cell] = between(laid.columns, position.0);
             self.y[cell] = between(laid.rows, position.1);

@@ -1,4 +1,5 @@
-//! Where a projection tears the Earth apart: quadrilaterals whose corners lie on both sides of a seam, [`Torn`].
+//! Where a projection tears the Earth apart: quadrilaterals whose corners lie on both sides of a seam, or whose sides it
+//! bends, [`Torn`].
 //!
 //! ```text
 //!   ┌──●                      ●──┐      in the projection its corners are a map apart; seen from each of them the
@@ -22,8 +23,11 @@ const PROBES: usize = 4096;
 /// What becomes so many times larger than most may be torn.
 const SUSPICIOUS: f64 = 3.0;
 
-/// How far the middle of a diagonal may lie from where its ends say, in parts of it.
-const OFF: f64 = 0.25;
+/// A quadrilateral is torn if the middle of a diagonal lies so far from where its ends say, in parts of it.
+const TORN: f64 = 0.25;
+
+/// Where it lies so far from there, as around poles, sides are not straight in the projection.
+const CURVED: f64 = 0.05;
 
 /// Degrees between places that say how the projection turns and stretches.
 const STEP: f64 = 1e-4;
@@ -83,33 +87,26 @@ pub(super) fn torn(
         })
         .collect();
     projection.project(&mut middles)?;
-    let is_torn = |(at, middles): &(&usize, &[Place])| {
-        let moved = corners_of(**at, centres);
-        [(0, 2), (1, 3)]
-            .into_iter()
-            .zip(middles.iter())
-            .any(|((one, other), middle)| {
-                let (one, other) = (moved[one], moved[other]);
-                let expected = ((one.0 + other.0) / 2.0, (one.1 + other.1) / 2.0);
-                let (off, length) = (minus(*middle, expected), minus(one, other));
-                // Not a number, too.
-                !(off.0.hypot(off.1) <= OFF * length.0.hypot(length.1))
-            })
-    };
-    let found: Vec<usize> = suspicious
-        .iter()
-        .zip(middles.chunks_exact(2))
-        .filter(is_torn)
-        .map(|(at, _)| *at)
-        .collect();
-    let mut torn = Vec::with_capacity(found.len());
-    for at in &found {
-        let own = corners_of(*at, places);
+    let mut torn = Vec::new();
+    let mut found = Vec::new();
+    for (at, middles) in std::iter::zip(suspicious, middles.chunks_exact(2)) {
+        let (own, moved) = (corners_of(at, places), corners_of(at, centres));
+        let off = off(&moved, middles);
+        if off <= CURVED {
+            continue;
+        }
+        let mut boxes = boxes(own, moved, projection)?;
+        if off <= TORN {
+            boxes.push(with_margin(
+                moved.into_iter().fold(Bounds::NONE, Bounds::with),
+            ));
+        }
+        found.push(at);
         torn.push(Torn {
-            boxes: boxes(own, corners_of(*at, centres), projection)?,
             corners: own,
             column: at % width,
             row: at / width,
+            boxes,
         });
     }
     let mut next = found.iter().peekable();
@@ -117,6 +114,18 @@ pub(super) fn torn(
         left_out.value(at) || next.next_if(|torn| **torn == at).is_some()
     });
     Ok((left_out, torn))
+}
+
+/// How far the middles of diagonals lie from where their ends say, in parts of these; infinitely where one is nowhere.
+fn off(moved: &[Place; 4], middles: &[Place]) -> f64 {
+    let diagonals = [(moved[0], moved[2]), (moved[1], moved[3])];
+    let off = diagonals.iter().zip(middles).map(|((one, other), middle)| {
+        let expected = ((one.0 + other.0) / 2.0, (one.1 + other.1) / 2.0);
+        let (off, length) = (minus(*middle, expected), minus(*one, *other));
+        let off = off.0.hypot(off.1) / length.0.hypot(length.1);
+        if off.is_finite() { off } else { f64::INFINITY }
+    });
+    off.fold(0.0, f64::max)
 }
 
 /// The place in the middle of the great circle between two.
@@ -160,7 +169,10 @@ fn boxes(
         let north = minus(steps[1], place);
         let north_step = -STEP.copysign(corner.1);
         let seen = own.map(|other| {
-            let (right, up) = (short_way(other.0 - corner.0) / STEP, (other.1 - corner.1) / north_step);
+            let (right, up) = (
+                short_way(other.0 - corner.0) / STEP,
+                (other.1 - corner.1) / north_step,
+            );
             (
                 place.0 + east.0 * right + north.0 * up,
                 place.1 + east.1 * right + north.1 * up,
@@ -168,19 +180,24 @@ fn boxes(
         });
         if seen.iter().all(|(x, y)| (x + y).is_finite()) {
             let bounds = seen.into_iter().fold(Bounds::NONE, Bounds::with);
-            let (width, height) = (bounds.x.1 - bounds.x.0, bounds.y.1 - bounds.y.0);
-            let margin = width.max(height) / 10.0;
-            boxes.push(Bounds {
-                x: (bounds.x.0 - margin, bounds.x.1 + margin),
-                y: (bounds.y.0 - margin, bounds.y.1 + margin),
-            });
+            boxes.push(with_margin(bounds));
         }
     }
     Ok(boxes)
 }
 
+/// A tenth more on all sides.
+fn with_margin(bounds: Bounds) -> Bounds {
+    let (width, height) = (bounds.x.1 - bounds.x.0, bounds.y.1 - bounds.y.0);
+    let margin = width.max(height) / 10.0;
+    Bounds {
+        x: (bounds.x.0 - margin, bounds.x.1 + margin),
+        y: (bounds.y.0 - margin, bounds.y.1 + margin),
+    }
+}
+
 impl Mesh {
-    /// Finds points that lie in torn quadrilaterals, and nowhere else.
+    /// Finds points that lie in torn quadrilaterals, and in no other between centres.
     pub(super) fn find_in_torn(&self, search: &mut Search<'_>) -> Result<(), ProjectionError> {
         let Plane::Projected(projection) = &self.plane else {
             return Ok(());
@@ -192,7 +209,7 @@ impl Mesh {
             for own in torn.boxes.iter().filter(|own| own.meets(&bounds)) {
                 for row in search.rows.between(own.y.0, own.y.1) {
                     for column in search.columns.between(own.x.0, own.x.1) {
-                        if search.found.x[row * width + column].is_nan() {
+                        if !search.found.is_inner[row * width + column] {
                             candidates.push((number, row * width + column));
                             places.push((search.columns.points[column], search.rows.points[row]));
                         }
@@ -201,33 +218,42 @@ impl Mesh {
             }
         }
         projection.unproject(&mut places)?;
-        for ((number, cell), place) in candidates.into_iter().zip(places) {
-            self.torn[number].find(cell, place, search);
+        // Those that lie in one before those that only may.
+        for slack in [0.0, SLACK] {
+            let mut found = Vec::new();
+            for ((number, cell), place) in candidates.iter().zip(&places) {
+                if !search.found.is_inner[*cell] && (place.0 + place.1).is_finite() {
+                    let position = self.torn[*number].position(*place, slack);
+                    found.extend(position.map(|position| (*number, *cell, position)));
+                }
+            }
+            for (number, cell, (position, size)) in found {
+                let laid = self.torn[number].laid();
+                search.found.offer(cell, &laid, position, size);
+            }
         }
         Ok(())
     }
 }
 
 impl Torn {
-    fn find(&self, cell: usize, place: Place, search: &mut Search<'_>) {
-        if !(place.0 + place.1).is_finite() {
-            return;
-        }
+    /// Where a longitude and latitude lies in it, and how large it is there.
+    fn position(&self, place: Place, slack: f64) -> Option<(Place, f64)> {
         let chart = Chart::at(place.1);
         let near = self.corners[0].0;
-        let in_chart = self.corners.map(|corner| chart.place(corner, near));
-        let Some(quadrilateral) = Quadrilateral::new(in_chart) else {
-            return;
-        };
-        if let Some(position) = quadrilateral.position(chart.place(place, near), SLACK) {
-            let (column, row) = (self.column as f64, self.row as f64);
-            let laid = Laid {
-                corners: self.corners,
-                columns: (column, column + 1.0),
-                rows: (row, row + 1.0),
-                is_outer: false,
-            };
-            search.found.offer(cell, &laid, position, quadrilateral.size());
+        let quadrilateral =
+            Quadrilateral::new(self.corners.map(|corner| chart.place(corner, near)))?;
+        let position = quadrilateral.position(chart.place(place, near), slack)?;
+        Some((position, quadrilateral.size()))
+    }
+
+    fn laid(&self) -> Laid {
+        let (column, row) = (self.column as f64, self.row as f64);
+        Laid {
+            corners: self.corners,
+            columns: (column, column + 1.0),
+            rows: (row, row + 1.0),
+            is_outer: false,
         }
     }
 }
