@@ -16,7 +16,7 @@ use super::call::Call;
 use super::functions::GridFunction;
 use super::reproject::{Target, given_methods, given_missing};
 use super::system::Horizontal;
-use super::warp::{Resampling, warped};
+use super::warp::{Resampling, Way, warped};
 use crate::cube::Cube;
 use crate::error::{CubeError, CubeResult};
 use crate::overviews::Levels;
@@ -76,7 +76,16 @@ impl GridFunction for Coarsen {
         let factors = factors(call, table.cube(), &source)?;
         let target = Target::coarser(&source, table.cube(), factors);
         let levels = Levels::of_cells(&table, &call.state, factors).await;
-        let warped = warped(&call.text, &table, source, target, &resampling, &levels)?;
+        let way = Way::between(&target, &source)?;
+        let warped = warped(
+            &call.text,
+            &table,
+            source,
+            target,
+            way,
+            &resampling,
+            &levels,
+        )?;
         Ok(Arc::new(warped))
     }
 }

@@ -9,6 +9,7 @@ use datafusion::common::Result;
 use super::call::Call;
 use super::coarsen::Coarsen;
 use super::nearest::Nearest;
+use super::rectify::Rectify;
 use super::reproject::Reproject;
 use super::sample::Sample;
 use super::transect::Transect;
@@ -45,7 +46,8 @@ pub(crate) trait GridFunction: Send + Sync {
 }
 
 /// Every grid function.
-static FUNCTIONS: [&dyn GridFunction; 5] = [&Coarsen, &Nearest, &Reproject, &Sample, &Transect];
+static FUNCTIONS: [&dyn GridFunction; 6] =
+    [&Coarsen, &Nearest, &Rectify, &Reproject, &Sample, &Transect];
 
 /// The function of this name.
 pub(super) fn function(name: &str) -> Option<&'static dyn GridFunction> {

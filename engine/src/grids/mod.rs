@@ -5,7 +5,7 @@
 //!        │ naming     the call becomes a name, "reproject((SELECT …), …)", in the schema `grid_functions`
 //!        ▼
 //!  GridSchema.table(name) ─ call: arguments ─ input: a cube, or a query seen as one
-//!        │ functions    one file or folder each: `reproject`, `coarsen`, `nearest`, `transect`; `sample`
+//!        │ functions    one file or folder each: `reproject`, `rectify`, `coarsen`, `nearest`, `transect`; `sample`
 //!        ▼
 //!  a Cube whose arrays compute their chunks when they are asked for them
 //! ```
@@ -19,6 +19,7 @@ mod functions;
 mod input;
 pub(crate) mod naming;
 mod nearest;
+mod rectify;
 mod reproject;
 mod sample;
 mod sampling;
@@ -31,4 +32,4 @@ pub(crate) use functions::{Described, described};
 pub(crate) use reproject::Target;
 pub(crate) use schema::{GRID_SCHEMA, GridSchema, while_planning};
 pub(crate) use system::Horizontal;
-pub(crate) use warp::{Resampling, SourceChunks, is_resampled, planes, warped};
+pub(crate) use warp::{Resampling, SourceChunks, Way, is_resampled, planes, warped};

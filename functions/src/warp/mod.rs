@@ -9,12 +9,14 @@
 //!                                                   [`Footprints`]: the cells under a cell
 //!                                                   [`Overlaps`]: how much of each is covered
 //! ```
+//! A source whose cells have coordinates of their own is a [`Mesh`]: it says itself where points lie among its cells.
 //! A position counts in cells: `3.0` is the centre of cell number 3, `2.5` the edge before it. Missing values are NaN.
 
 mod axis;
 mod footprint;
 mod halving;
 mod interpolate;
+pub mod mesh;
 mod method;
 mod overlap;
 mod positions;

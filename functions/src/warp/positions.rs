@@ -173,7 +173,7 @@ impl Positions {
 
 /// Puts positions on a circle side by side: around that of the point `middle` where the circle is closed, so that a
 /// lattice across the seam needs one window; else around the middle of the cells.
-fn unroll(positions: &mut [f64], middle: usize, axis: &CellAxis) {
+pub(super) fn unroll(positions: &mut [f64], middle: usize, axis: &CellAxis) {
     if axis.period().is_none() {
         return;
     }

@@ -39,6 +39,7 @@ pub(super) use self::axes::order_of;
 pub(crate) use self::fields::is_of_storage_or_structure;
 pub use self::options::INTERPRET_OPTIONS;
 pub(crate) use self::options::VERSION;
+pub(crate) use self::roles::role_of_column;
 
 /// Reads the cubes of a group: one per set of dimensions, the main one first under the name `table`,
 /// the others as `table_dim1_dim2`. Reads the one-dimensional coordinates and no other values.

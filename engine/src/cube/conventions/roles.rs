@@ -1,6 +1,7 @@
 //! What a coordinate measures: from its attributes (CF 1.11 §4), else from its name.
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field};
+use serde_json::Value;
 
 use super::classify::text;
 use crate::cube::AxisRole;
@@ -14,6 +15,15 @@ pub(super) fn role_of(array: &ArrayDescription) -> AxisRole {
     stated_role(&array.attributes)
         .or_else(|| axis_letter(&array.attributes))
         .unwrap_or_else(|| role_of_name(&array.name))
+}
+
+/// What a column measures, whether it is an axis or not.
+pub(crate) fn role_of_column(field: &Field) -> AxisRole {
+    let metadata = field.metadata().iter();
+    let attributes: Attributes = metadata
+        .map(|(key, value)| (key.clone(), Value::String(value.clone())))
+        .collect();
+    stated_role(&attributes).unwrap_or_else(|| role_of_name(field.name()))
 }
 
 /// What `standard_name`, `units` or `positive` say.

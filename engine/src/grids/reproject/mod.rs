@@ -14,17 +14,17 @@ use datafusion::common::Result;
 use graticule_functions::warp::{Method, Missing};
 
 pub(crate) use self::target::Target;
-pub(super) use self::target::refused;
+pub(super) use self::target::{Places, is_in_degrees, refused};
 use super::call::Call;
 use super::functions::GridFunction;
 use super::system::Horizontal;
-use super::warp::{Resampling, warped};
+use super::warp::{Resampling, Way, warped};
 use crate::error::{CubeError, CubeResult};
 use crate::overviews::Levels;
 use crate::sql::suggestions::with_nearest;
 
 /// The argument that is a table whose grid is taken.
-const LIKE: &str = "like";
+pub(super) const LIKE: &str = "like";
 
 /// The function.
 pub(super) struct Reproject;
@@ -95,7 +95,16 @@ impl GridFunction for Reproject {
             None => Target::of(call, &source)?,
         };
         let levels = Levels::of_any_grid(&table, &call.state).await;
-        let warped = warped(&call.text, &table, source, target, &resampling, &levels)?;
+        let way = Way::between(&target, &source)?;
+        let warped = warped(
+            &call.text,
+            &table,
+            source,
+            target,
+            way,
+            &resampling,
+            &levels,
+        )?;
         Ok(Arc::new(warped))
     }
 }

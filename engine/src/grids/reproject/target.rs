@@ -82,6 +82,14 @@ impl Places {
         }
     }
 
+    /// The size of the cells, where they have different ones the mean.
+    pub(in crate::grids) fn mean_size(&self) -> f64 {
+        match (self.edges.first(), self.edges.last()) {
+            (Some(first), Some(last)) => (last - first).abs() / self.centres.len().max(1) as f64,
+            _ => 0.0,
+        }
+    }
+
     /// The size of the cells, where all have the same.
     fn size(&self) -> Option<f64> {
         let size = |pair: &[f64]| (pair[1] - pair[0]).abs();
@@ -94,7 +102,7 @@ impl Places {
 }
 
 /// West, south, east and north.
-type Extent = [f64; 4];
+pub(in crate::grids) type Extent = [f64; 4];
 
 impl Target {
     /// The grid that the arguments of a call ask for.
@@ -105,6 +113,26 @@ impl Target {
         let system = call.text_argument("crs")?;
         let system = system.unwrap_or_else(|| source.system.clone());
         let transformation = Transformation::between(&source.system, &system).map_err(refused)?;
+        let covered = || covered(source, &transformation);
+        // As many cells on the diagonal as the source has (GDAL's rule).
+        let usual = |[west, south, east, north]: Extent| {
+            let (columns, rows) = (source.x_centres.len() as f64, source.y_centres.len() as f64);
+            (east - west).hypot(north - south) / columns.hypot(rows)
+        };
+        Self::asked(call, system, covered, usual)
+    }
+
+    /// The grid in `system` that the arguments of a call ask for. What they leave out: that the grid lies over what is
+    /// `covered`, and has cells of the `usual` size for that.
+    ///
+    /// # Errors
+    /// Arguments that contradict each other or make no grid, or those of `covered`.
+    pub(in crate::grids) fn asked(
+        call: &Call,
+        system: String,
+        covered: impl FnOnce() -> Result<Extent>,
+        usual: impl FnOnce(Extent) -> f64,
+    ) -> Result<Self> {
         let resolution = call.numbers("resolution", &[1, 2])?;
         let size = call.numbers("size", &[2])?;
         let bbox = call.numbers("bbox", &[4])?;
@@ -143,7 +171,7 @@ impl Target {
         let is_given = given.is_some();
         let extent = match given {
             Some(extent) => extent,
-            None => covered(source, &transformation)?,
+            None => covered()?,
         };
         let (width, height) = (extent[2] - extent[0], extent[3] - extent[1]);
         let step = match (&resolution, &size) {
@@ -153,10 +181,7 @@ impl Target {
             }
             (None, Some(size)) => (width / size[0], height / size[1]),
             (None, None) => {
-                // As many cells on the diagonal as the source has (GDAL's rule).
-                let (columns, rows) =
-                    (source.x_centres.len() as f64, source.y_centres.len() as f64);
-                let step = width.hypot(height) / columns.hypot(rows);
+                let step = usual(extent);
                 (step, step)
             }
         };
@@ -172,7 +197,7 @@ impl Target {
     ///
     /// # Errors
     /// It has none.
-    pub(super) fn like(call: &Call, other: &CubeTable) -> Result<Self> {
+    pub(in crate::grids) fn like(call: &Call, other: &CubeTable) -> Result<Self> {
         for name in ["crs", "resolution", "size", "bbox"] {
             if call.has(name) {
                 let cause = format!(
@@ -272,10 +297,7 @@ impl Target {
 
     fn new(system: String, x: Places, y: Places) -> Result<Self> {
         let crs = Crs::of_definition(system.clone());
-        // What a definition does not say by itself, its WKT does.
-        let geographic = is_geographic(&system)
-            .or_else(|| is_geographic(&wkt_of(&system).ok()?))
-            .unwrap_or(false);
+        let geographic = is_in_degrees(&system);
         let axis = |places: &Places, names: [&str; 2], roles: [AxisRole; 2], order| {
             let at = usize::from(!geographic);
             let described = match (geographic, order) {
@@ -317,6 +339,13 @@ impl Target {
             y_places: y,
         })
     }
+}
+
+/// Are the coordinates of a system longitudes and latitudes? What a definition does not say by itself, its WKT does.
+pub(in crate::grids) fn is_in_degrees(system: &str) -> bool {
+    is_geographic(system)
+        .or_else(|| is_geographic(&wkt_of(system).ok()?))
+        .unwrap_or(false)
 }
 
 pub(in crate::grids) fn refused(

@@ -190,12 +190,14 @@ impl Warped {
                 })
                 .collect();
             place.reverse();
+            plane.fill(P::Native::MISSING);
             planes.copy(&place, &mut plane);
             match tile {
                 Tile::Outside => {}
                 Tile::Points(points) => points.apply(&plane, out),
                 Tile::Areas(areas) => areas.apply(self.method, self.missing, &plane, out),
                 Tile::Parts(parts) => parts.apply(self.method, self.missing, &plane, out),
+                Tile::Centres(centres) => centres.apply(self.method, self.missing, &plane, out),
             }
         }
         let nulls: NullBuffer = values.iter().map(|value| !value.is_missing()).collect();

@@ -10,7 +10,7 @@ use super::super::reproject::Target;
 use super::super::system::Horizontal;
 use super::array::Warped;
 use super::source_chunks::SourceChunks;
-use super::tiles::Tiles;
+use super::tiles::{Tiles, Way};
 use crate::cube::Variable;
 use crate::error::CubeError;
 use crate::overviews::Level;
@@ -57,10 +57,7 @@ impl Coarser<'_> {
             let of_base = |other: &usize| self.base.cube().axes[*other].field.name() == name;
             others.iter().position(of_base)
         };
-        let source = SourceChunks {
-            variable: stored.clone(),
-            blocks: Arc::clone(self.base.blocks()),
-        };
+        let source = SourceChunks::new(self.base, stored);
         let made = Warped::variable(source, &tiles, how, &place, others.len())?;
         self.read.insert(name.clone(), level.number);
         let field = variable.field.as_ref().clone();
@@ -102,7 +99,8 @@ impl Coarser<'_> {
             true => self.target.ending_with(&grid),
             false => self.target.clone(),
         };
-        let tiles = Arc::new(Tiles::new(grid, target, &level.cube)?);
+        let way = Way::between(&target, &grid)?;
+        let tiles = Arc::new(Tiles::new(grid, target, way, &level.cube)?);
         self.known.push((level.number, Arc::clone(&tiles)));
         Ok(tiles)
     }

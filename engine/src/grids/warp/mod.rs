@@ -27,6 +27,7 @@ use self::array::Warped;
 use self::coarser::Coarser;
 pub(crate) use self::source_chunks::SourceChunks;
 use self::tiles::Tiles;
+pub(crate) use self::tiles::Way;
 use super::reproject::Target;
 use super::system::Horizontal;
 use crate::cube::metadata::CRS;
@@ -71,15 +72,17 @@ pub(super) fn has_values_between(field: &Field) -> bool {
     field.data_type().is_numeric() && !is_flag
 }
 
-/// The cube of `table` on the grid `target`, called `name`. Where one of its `levels` will do, variables are made of that.
+/// The cube of `table` on the grid `target`, called `name`; places are found in the source on a `way`. Where one of its
+/// `levels` will do, variables are made of that.
 ///
 /// # Errors
-/// A method for a variable that is not there, or no way between the systems.
+/// A method for a variable that is not there, or PROJ fails.
 pub(crate) fn warped(
     name: &str,
     table: &CubeTable,
     source: Horizontal,
     target: Target,
+    way: Way,
     resampling: &Resampling,
     levels: &Levels,
 ) -> Result<CubeTable> {
@@ -95,7 +98,7 @@ pub(crate) fn warped(
     let mut hasher = DefaultHasher::new();
     (&cube.url, &cube.version, name).hash(&mut hasher);
     let crs = target.crs.clone();
-    let tiles = Arc::new(Tiles::new(source.clone(), target.clone(), cube)?);
+    let tiles = Arc::new(Tiles::new(source.clone(), target.clone(), way, cube)?);
     let mut coarser = Coarser {
         base: table,
         source,
@@ -126,10 +129,7 @@ pub(crate) fn warped(
                     Missing::Skip => levels.find(variable.field.name(), how.0, tiles.spread()),
                     Missing::Propagate => None,
                 };
-                let source = SourceChunks {
-                    variable: variable.clone(),
-                    blocks: Arc::clone(table.blocks()),
-                };
+                let source = SourceChunks::new(table, variable);
                 match level {
                     None => Warped::variable(source, &tiles, how, &place, others.len())?,
                     Some(level) => {

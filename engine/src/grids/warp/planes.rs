@@ -119,9 +119,8 @@ impl<P: ArrowPrimitiveType> Planes<'_, P>
 where
     P::Native: Sample,
 {
-    /// Copies a plane of the window, that at `cells` of the other dimensions, row by row to `plane`.
+    /// Copies a plane of the window, that at `cells` of the other dimensions, row by row to `plane`, but for missing values.
     pub(crate) fn copy(&self, cells: &[usize], plane: &mut [P::Native]) {
-        plane.fill(P::Native::MISSING);
         let width = self.window.width();
         let (y, x) = self.dimensions;
         for (down, rows) in self.y.iter().enumerate() {

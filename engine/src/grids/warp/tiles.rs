@@ -9,11 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::common::Result;
 use graticule_functions::space::{ProjectionError, Transformation};
+use graticule_functions::warp::mesh::{Members, Mesh};
 use graticule_functions::warp::{
     CellAxis, Footprints, Interpolation, Lattice, Method, Missing, Overlaps, Positions, Window,
 };
 
-use super::super::reproject::{Target, refused};
+use super::super::reproject::{Places, Target, refused};
 use super::super::system::Horizontal;
 use crate::cube::chunks::AxisChunks;
 use crate::cube::{Cube, Variable};
@@ -35,11 +36,39 @@ const KEPT_BYTES: usize = 64 << 20;
 /// Points along a side of the lattice that says how much coarser the target is.
 const PROBES: usize = 33;
 
+/// How places of the target are found in the source.
+#[derive(Debug)]
+pub(crate) enum Way {
+    /// Both are in the same system.
+    Same,
+    /// They are moved to the system of the source.
+    Moved(Transformation),
+    /// The cells of the source have coordinates of their own.
+    Searched(Mesh),
+}
+
+impl Way {
+    /// That from `target` to a source with axes.
+    ///
+    /// # Errors
+    /// There is no way from one system to the other.
+    pub(crate) fn between(target: &Target, source: &Horizontal) -> Result<Self> {
+        let is_same = source.system.trim() == target.system.trim() && source.unit == target.unit;
+        match is_same {
+            true => Ok(Self::Same),
+            false => {
+                let between = Transformation::between(&target.system, &source.system);
+                Ok(Self::Moved(between.map_err(refused)?))
+            }
+        }
+    }
+}
+
 /// The tiles of a target.
 pub(super) struct Tiles {
     source: Horizontal,
     target: Target,
-    transformation: Option<Transformation>,
+    way: Way,
     /// How the target is cut along y and x.
     chunks: [AxisChunks; 2],
     /// Cells of the source per cell of the target along x and y.
@@ -49,7 +78,7 @@ pub(super) struct Tiles {
 
 impl fmt::Debug for Tiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Tiles of {:?}", self.transformation)
+        write!(f, "Tiles of {}", self.target.crs.name)
     }
 }
 
@@ -74,6 +103,8 @@ pub(super) enum Tile {
     Areas(Footprints),
     /// Over parts of its cells.
     Parts(Overlaps),
+    /// Over the centres of its cells.
+    Centres(Members),
 }
 
 impl Tile {
@@ -84,6 +115,7 @@ impl Tile {
             Self::Points(points) => Some(points.window()),
             Self::Areas(areas) => Some(areas.window()),
             Self::Parts(parts) => Some(parts.window()),
+            Self::Centres(centres) => Some(centres.window()),
         }
     }
 
@@ -93,6 +125,7 @@ impl Tile {
             Self::Points(points) => points.bytes(),
             Self::Areas(areas) => areas.bytes(),
             Self::Parts(parts) => parts.bytes(),
+            Self::Centres(centres) => centres.bytes(),
         }
     }
 }
@@ -101,16 +134,8 @@ impl Tiles {
     /// The tiles of `target` over `source`, the horizontal grid of `cube`.
     ///
     /// # Errors
-    /// There is no way from one system to the other.
-    pub(super) fn new(source: Horizontal, target: Target, cube: &Cube) -> Result<Self> {
-        let is_same = source.system.trim() == target.system.trim() && source.unit == target.unit;
-        let transformation = match is_same {
-            true => None,
-            false => {
-                let between = Transformation::between(&target.system, &source.system);
-                Some(between.map_err(refused)?)
-            }
-        };
+    /// PROJ fails.
+    pub(super) fn new(source: Horizontal, target: Target, way: Way, cube: &Cube) -> Result<Self> {
         let deepest = cube
             .variables
             .iter()
@@ -127,7 +152,7 @@ impl Tiles {
             chunks: chunks(&target, SIDE),
             source,
             target,
-            transformation,
+            way,
             spread: (1.0, 1.0),
             kept: Mutex::default(),
         };
@@ -196,12 +221,21 @@ impl Tiles {
     ) -> Result<Tile, ProjectionError> {
         let (rows, columns) = (self.chunks[0].range(y), self.chunks[1].range(x));
         let (x_places, y_places) = (&self.target.x_places, &self.target.y_places);
+        let within = |cells: &Range<u64>| cells.start as usize..cells.end as usize;
+        let centres = Lattice {
+            x: &x_places.centres[within(&columns)],
+            y: &y_places.centres[within(&rows)],
+        };
         if method.reads_footprint() {
             let with_end = |cells: &Range<u64>| cells.start as usize..=cells.end as usize;
             let lattice = Lattice {
                 x: &x_places.edges[with_end(&columns)],
                 y: &y_places.edges[with_end(&rows)],
             };
+            if let Way::Searched(mesh) = &self.way {
+                let members = mesh.members(lattice, centres)?;
+                return Ok(members.map_or(Tile::Outside, Tile::Centres));
+            }
             let corners = self.positions(lattice)?;
             if method.weighs_overlap() {
                 let corners = corners.with_y(|y| self.source.by_area(y));
@@ -212,20 +246,16 @@ impl Tiles {
             let footprints = Footprints::new(&corners, self.axes());
             return Ok(footprints.map_or(Tile::Outside, Tile::Areas));
         }
-        let within = |cells: &Range<u64>| cells.start as usize..cells.end as usize;
-        let lattice = Lattice {
-            x: &x_places.centres[within(&columns)],
-            y: &y_places.centres[within(&rows)],
-        };
-        let positions = self.positions(lattice)?;
+        let positions = self.positions(centres)?;
         let points = Interpolation::new(method, missing, self.spread, &positions, self.axes());
         Ok(points.map_or(Tile::Outside, Tile::Points))
     }
 
     fn positions(&self, lattice: Lattice<'_>) -> Result<Positions, ProjectionError> {
-        match &self.transformation {
-            None => Ok(Positions::of_same_system(lattice, self.axes())),
-            Some(transformation) => {
+        match &self.way {
+            Way::Same => Ok(Positions::of_same_system(lattice, self.axes())),
+            Way::Searched(mesh) => mesh.positions(lattice),
+            Way::Moved(transformation) => {
                 let (from, to) = (self.target.unit, self.source.unit);
                 Positions::of(lattice, self.axes(), TOLERANCE, &mut |places| {
                     for (x, y) in places.iter_mut() {
@@ -243,6 +273,10 @@ impl Tiles {
 
     /// How far neighbouring cells of the target lie apart in the source, on average.
     fn measured_spread(&self) -> Result<(f64, f64)> {
+        if let Way::Searched(mesh) = &self.way {
+            let step = |places: &Places| places.mean_size();
+            return Ok(mesh.spread((step(&self.target.x_places), step(&self.target.y_places))));
+        }
         let probed = |edges: &[f64]| -> (Vec<f64>, f64) {
             let last = edges.len() - 1;
             let steps = last.min(PROBES - 1);

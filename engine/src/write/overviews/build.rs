@@ -200,10 +200,7 @@ impl Run<'_> {
             })
         });
         let pass = Arc::new(Pass::<P> {
-            source: SourceChunks {
-                variable: reduction.variable.clone(),
-                blocks: Arc::clone(plan.table.blocks()),
-            },
+            source: SourceChunks::new(&plan.table, &reduction.variable),
             grid: plan.grid.clone(),
             method: reduction.method,
             sides: reduction.sides,

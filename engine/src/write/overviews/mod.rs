@@ -25,7 +25,7 @@ use super::options::{Shards, WriteOptions};
 use super::plan::{Draft, Target, TargetVariable};
 use crate::cube::{Cube, Variable};
 use crate::error::{CubeError, CubeResult};
-use crate::grids::{self, Horizontal, Resampling, is_resampled, warped};
+use crate::grids::{self, Horizontal, Resampling, Way, is_resampled, warped};
 use crate::overviews::{Levels, MOST_LEVELS, OverviewMethods};
 use crate::scan::CubeTable;
 use crate::sql::suggestions::with_nearest;
@@ -243,6 +243,7 @@ async fn drafts(
 ) -> Result<Vec<Draft>> {
     let cube = table.cube();
     let goal = grids::Target::overview(grid, cube, 1 << number);
+    let way = Way::between(&goal, grid)?;
     let resampling = Resampling {
         method: None,
         of_flags: Method::Mode,
@@ -258,6 +259,7 @@ async fn drafts(
         table,
         grid.clone(),
         goal,
+        way,
         &resampling,
         &Levels::default(),
     )?;

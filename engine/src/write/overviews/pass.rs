@@ -244,6 +244,7 @@ where
         let mut plane = vec![P::Native::MISSING; window.cells()];
         for number in 0..count {
             let at = self.within_chunk(number, &lengths, &block, &first);
+            plane.fill(P::Native::MISSING);
             planes.copy(&at, &mut plane);
             tile.add_plane(number, &plane, window.width());
         }

@@ -154,6 +154,25 @@ fn of_epsg(code: u32) -> Option<bool> {
     match code {
         // Coordinates about the Earth's centre.
         4978 => None,
+        // Projections among systems of latitudes and longitudes, as PROJ's database lists them.
+        4026
+        | 4037..=4038
+        | 4048..=4051
+        | 4056..=4071
+        | 4082..=4096
+        | 4217
+        | 4390..=4462
+        | 4467
+        | 4471
+        | 4474
+        | 4484..=4489
+        | 4491..=4554
+        | 4559..=4589
+        | 4647..=4656
+        | 4766..=4800
+        | 4812
+        | 4822
+        | 4826..=4880 => Some(false),
         4001..=4999 => Some(true),
         2000..=3799 | 3825..=3888 | 3912..=3999 | 20_000..=32_799 => Some(false),
         _ => None,
@@ -203,6 +222,9 @@ mod tests {
             ("OGC:CRS84", Some(true)),
             ("urn:ogc:def:crs:OGC:1.3:CRS84", Some(true)),
             ("EPSG:4326", Some(true)),
+            ("EPSG:4258", Some(true)),
+            ("EPSG:4087", Some(false)),
+            ("EPSG:4647", Some(false)),
             ("epsg:4258", Some(true)),
             ("urn:ogc:def:crs:EPSG::25832", Some(false)),
             ("EPSG:3857", Some(false)),
