@@ -115,6 +115,14 @@ impl Call {
         input::open(&self.input, self).await
     }
 
+    /// The rows of the relation that comes first.
+    ///
+    /// # Errors
+    /// It cannot be planned.
+    pub(super) async fn input_rows(&self) -> Result<LogicalPlan> {
+        input::rows(&self.input, self).await
+    }
+
     /// The argument `name`, where it is a relation.
     ///
     /// # Errors
@@ -175,6 +183,21 @@ impl Call {
                 Some(text) => Ok(Some(text)),
                 None => Err(self.wrong(name, "a text in single quotes")),
             },
+        }
+    }
+
+    /// The argument `name`, where it is a text or a list of texts.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub(super) fn texts(&self, name: &str) -> CubeResult<Option<Vec<String>>> {
+        let Some(expression) = self.named.get(name) else {
+            return Ok(None);
+        };
+        let texts: Option<Vec<String>> = parts(expression).iter().map(text).collect();
+        match texts {
+            Some(texts) if !texts.is_empty() => Ok(Some(texts)),
+            _ => Err(self.wrong(name, "a text in single quotes, or a list of such texts")),
         }
     }
 

@@ -6,9 +6,11 @@ use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
 use datafusion::common::Result;
 
+use super::at_times::AtTimes;
 use super::call::Call;
 use super::coarsen::Coarsen;
 use super::nearest::Nearest;
+use super::rasterize::Rasterize;
 use super::rectify::Rectify;
 use super::reproject::Reproject;
 use super::sample::Sample;
@@ -46,8 +48,9 @@ pub(crate) trait GridFunction: Send + Sync {
 }
 
 /// Every grid function.
-static FUNCTIONS: [&dyn GridFunction; 6] =
-    [&Coarsen, &Nearest, &Rectify, &Reproject, &Sample, &Transect];
+static FUNCTIONS: [&dyn GridFunction; 8] = [
+    &AtTimes, &Coarsen, &Nearest, &Rasterize, &Rectify, &Reproject, &Sample, &Transect,
+];
 
 /// The function of this name.
 pub(super) fn function(name: &str) -> Option<&'static dyn GridFunction> {

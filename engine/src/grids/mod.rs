@@ -5,7 +5,8 @@
 //!        │ naming     the call becomes a name, "reproject((SELECT …), …)", in the schema `grid_functions`
 //!        ▼
 //!  GridSchema.table(name) ─ call: arguments ─ input: a cube, or a query seen as one
-//!        │ functions    one file or folder each: `reproject`, `rectify`, `coarsen`, `nearest`, `transect`; `sample`
+//!        │ functions    one file or folder each: `reproject`, `rectify`, `coarsen`, `nearest`, `rasterize`,
+//!        │              `at_times`, `transect`; `sample`
 //!        ▼
 //!  a Cube whose arrays compute their chunks when they are asked for them
 //! ```
@@ -13,12 +14,14 @@
 //! know where it comes from, and only the chunks that a query needs are computed. `sample` alone gives rows: those of a table of
 //! points, which a cube of values at the points stands beside.
 
+mod at_times;
 mod call;
 mod coarsen;
 mod functions;
 mod input;
 pub(crate) mod naming;
 mod nearest;
+mod rasterize;
 mod rectify;
 mod reproject;
 mod sample;

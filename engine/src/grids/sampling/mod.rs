@@ -1,4 +1,4 @@
-//! Values of a cube at points: what `sample` and `transect` share.
+//! Values of a cube at points: what `sample`, `transect` and `at_times` share.
 //!
 //! ```text
 //!  columns of the points ─▶ Naming: which of them name which axes            (naming)
@@ -26,6 +26,7 @@ mod touched;
 pub(super) use self::coordinates::{Coordinates, Metric};
 pub(super) use self::cube::{SampledCube, chunks_of, free_name};
 pub(super) use self::naming::{Naming, between, check_columns};
+pub(super) use self::scale::Position;
 pub(super) use self::sites::{Limits, Sites};
 
 use super::call::Call;

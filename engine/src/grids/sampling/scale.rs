@@ -35,13 +35,14 @@ pub(in crate::grids) struct Position {
 
 impl Position {
     /// That of a point which has no place on the axis.
-    pub(super) const ABSENT: Self = Self {
+    pub(in crate::grids) const ABSENT: Self = Self {
         cell: u32::MAX,
         next: u32::MAX,
         weight: 0.0,
     };
 
-    pub(super) fn on(cell: u32) -> Self {
+    /// That of a point on the centre of `cell`.
+    pub(in crate::grids) fn on(cell: u32) -> Self {
         Self {
             cell,
             next: cell,
@@ -49,12 +50,17 @@ impl Position {
         }
     }
 
+    /// That of a point between the centres of two cells, `weight` of the way to the next.
+    pub(in crate::grids) fn between(cell: u32, next: u32, weight: f64) -> Self {
+        Self { cell, next, weight }
+    }
+
     pub(super) fn is_absent(self) -> bool {
         self.cell == u32::MAX
     }
 
     /// The cell whose centre is nearest; of two that are as near that with the larger coordinate.
-    pub(super) fn nearest(self) -> u32 {
+    pub(in crate::grids) fn nearest(self) -> u32 {
         match self.weight < 0.5 {
             true => self.cell,
             false => self.next,

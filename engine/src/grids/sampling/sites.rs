@@ -51,6 +51,14 @@ impl Sites {
         }
     }
 
+    /// Sites that name one axis, at these positions.
+    pub(in crate::grids) fn along_one(axis: usize, positions: Vec<Position>) -> Self {
+        Self {
+            count: positions.len(),
+            along: vec![(axis, positions.into())],
+        }
+    }
+
     /// Where points with these coordinates lie. Those beyond the limits, or outside of the cube, lie nowhere.
     ///
     /// # Errors

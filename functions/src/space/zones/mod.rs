@@ -8,6 +8,7 @@
 //! A run is a stretch of neighbouring cells of one row, so a zone costs as much as its boundary is
 //! long and not as much as its area is large. Edges are straight lines in the coordinates of the grid.
 
+mod burnt;
 mod cover;
 mod crs;
 mod edges;
@@ -16,8 +17,10 @@ mod plane;
 mod run;
 mod runs;
 
+pub use burnt::{AlongAxis, burnt};
 pub use cover::{Measure, PartialCell, ZoneCover};
 pub use crs::{crs_name, crs_of, is_geographic};
+pub use geo_types::Geometry;
 pub use geometry::{envelope, geometries, is_area};
 pub use plane::{Plane, ZoneError, midpoints};
 pub use run::Run;
