@@ -46,8 +46,10 @@ features = [
     {"type": "Feature", "properties": {"id": n, "value": v, "name": f"n{n}"}, "geometry": shapely.geometry.mapping(s)}
     for n, (s, v) in enumerate(zip(shapes, values))
 ]
-with open(os.path.join(folder, "features.geojson"), "w") as file:
-    json.dump({"type": "FeatureCollection", "features": features}, file)
+areas = [f for f, s in zip(features, shapes) if s.geom_type.endswith("Polygon")]
+for name, some in [("features", features), ("areas", areas)]:
+    with open(os.path.join(folder, f"{name}.geojson"), "w") as file:
+        json.dump({"type": "FeatureCollection", "features": some}, file)
 
 
 def write(name, shapes, bbox, step, axes, **options):

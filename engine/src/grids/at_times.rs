@@ -69,7 +69,7 @@ impl GridFunction for AtTimes {
             ),
             (
                 "times",
-                "Instead of like, the times themselves: ['2020-01-01', '2020-02-01 12:00']",
+                "Instead of like, the times themselves: ['2020-01-01', '2020-02-01 12:00:00']",
             ),
             (
                 "method",

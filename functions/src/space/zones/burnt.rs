@@ -97,7 +97,7 @@ impl Cells<'_> {
         let mut error = 2 * short - long;
         for _ in 0..long {
             self.put(column, row);
-            if error > 0 {
+            if error >= 0 {
                 match is_flat {
                     true => row += below,
                     false => column += right,
