@@ -72,7 +72,9 @@ def is_inside(points, values):
 
 
 def at(array, points, names):
-    return array.sel({n: xr.DataArray(points[n].values, dims="point") for n in names}, method="nearest")
+    """The nearest cells; numbers of 32 bits are written with all their digits."""
+    nearest = array.sel({n: xr.DataArray(points[n].values, dims="point") for n in names}, method="nearest")
+    return nearest.astype("f8") if nearest.dtype == "f4" else nearest
 
 
 def save(name, table):

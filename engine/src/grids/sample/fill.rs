@@ -82,7 +82,8 @@ impl Filling {
         let source = self.table.cube();
         let coordinates = Coordinates::of(&self.naming, &points, source)?;
         let Settings { method, limits, .. } = self.settings;
-        let (sites, cells) = Sites::of(&coordinates, source, method, limits)?;
+        let describes = !self.cell_fields.is_empty();
+        let (sites, cells) = Sites::of(&coordinates, source, method, limits, describes)?;
         let chunks = chunks_of(source, Some(&self.variables()));
         let order = sites.by_chunk(&chunks);
         let sites = sites.ordered(&order);
@@ -124,7 +125,7 @@ impl Filling {
         )?;
         let schema: SchemaRef = Arc::new(Schema::new(self.held(&points.schema())));
         let mut columns = points.columns().to_vec();
-        if !self.cell_fields.is_empty() {
+        if let Some(cells) = cells {
             columns.extend(cells.coordinates.into_iter().map(|(_, centres)| centres));
             columns.push(cells.distance);
         }

@@ -227,8 +227,8 @@ impl TableProvider for SampleTable {
         let mut values = BTreeSet::from([0]);
         for column in wanted {
             match self.source(*column) {
-                Source::Points(column) => drop(needed.insert(column)),
-                Source::Values(column) => drop(values.insert(column)),
+                Source::Points(column) => needed.extend([column]),
+                Source::Values(column) => values.extend([column]),
                 Source::Cell(_) => {}
             }
         }

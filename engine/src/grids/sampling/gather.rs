@@ -51,7 +51,7 @@ impl<'a> Cells<'a> {
         for (dimension, stride) in std::iter::zip(&self.touched.dimensions, strides) {
             if let Along::Points { cells, .. } = dimension {
                 let sides = cells[point];
-                let is_above = corner >> bit & 1 == 1;
+                let is_above = (corner >> bit) & 1 == 1;
                 let side = if is_above { sides.above } else { sides.below };
                 place += side.cell * stride;
                 bit += 1;

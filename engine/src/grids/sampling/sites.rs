@@ -41,6 +41,25 @@ pub(in crate::grids) struct NearestCells {
     pub(in crate::grids) distance: ArrayRef,
 }
 
+impl NearestCells {
+    fn of(
+        cube: &Cube,
+        along: &[(usize, Vec<Position>)],
+        distance: &[f64],
+        is_absent: &[bool],
+    ) -> Result<Self> {
+        let of_axis = |(axis, positions): &(usize, Vec<Position>)| {
+            Ok((*axis, centres(&cube.axes[*axis].coordinates, positions)?))
+        };
+        let known = std::iter::zip(distance, is_absent)
+            .map(|(away, is_absent)| Some(*away).filter(|away| !is_absent && away.is_finite()));
+        Ok(Self {
+            coordinates: along.iter().map(of_axis).collect::<Result<_>>()?,
+            distance: Arc::new(known.collect::<Float64Array>()),
+        })
+    }
+}
+
 impl Sites {
     /// Sites of no points, which name these axes.
     pub(in crate::grids) fn none(axes: &[usize]) -> Self {
@@ -59,7 +78,8 @@ impl Sites {
         }
     }
 
-    /// Where points with these coordinates lie. Those beyond the limits, or outside of the cube, lie nowhere.
+    /// Where points with these coordinates lie. Those beyond the limits, or outside of the cube, lie nowhere. It
+    /// `describes` their nearest cells, too.
     ///
     /// # Errors
     /// An axis on which nothing has a position.
@@ -68,7 +88,8 @@ impl Sites {
         cube: &Cube,
         method: Method,
         limits: Limits,
-    ) -> Result<(Self, NearestCells)> {
+        describes: bool,
+    ) -> Result<(Self, Option<NearestCells>)> {
         let count = coordinates
             .along
             .first()
@@ -94,10 +115,14 @@ impl Sites {
         for (_, positions) in &along {
             mark(&mut positions.iter().map(|position| position.is_absent()));
         }
-        let distance = distances(coordinates, &along, cube)?;
+        let is_measured = limits.distance.is_some() || describes;
+        let distance = match is_measured {
+            true => distances(coordinates, &along, cube)?,
+            false => Vec::new(),
+        };
+        let is_far = |away: f64, most: f64| away.is_nan() || away > most;
         if let Some(most) = limits.distance {
-            let away = distance.iter().map(|away| !(*away <= most));
-            mark(&mut { away });
+            mark(&mut distance.iter().map(|away| is_far(*away, most)));
         }
         if let Some(most) = limits.time {
             for (place, (axis, positions)) in along.iter().enumerate() {
@@ -109,7 +134,7 @@ impl Sites {
                         positions,
                         described,
                     )?;
-                    mark(&mut away.into_iter().map(|away| !(away <= most)));
+                    mark(&mut away.into_iter().map(|away| is_far(away, most)));
                 }
             }
         }
@@ -120,19 +145,9 @@ impl Sites {
                 }
             }
         }
-        let cells = NearestCells {
-            coordinates: along
-                .iter()
-                .map(|(axis, positions)| {
-                    let centres = centres(&cube.axes[*axis].coordinates, positions)?;
-                    Ok((*axis, centres))
-                })
-                .collect::<Result<_>>()?,
-            distance: Arc::new(Float64Array::from_iter(
-                distance.iter().zip(&is_absent).map(|(away, is_absent)| {
-                    Some(*away).filter(|away| !is_absent && away.is_finite())
-                }),
-            )),
+        let cells = match describes {
+            true => Some(NearestCells::of(cube, &along, &distance, &is_absent)?),
+            false => None,
         };
         let along = along.into_iter();
         let sites = Self {

@@ -189,7 +189,7 @@ impl Touched {
                 combination *= dimension.count();
                 if let Along::Points { cells, .. } = dimension {
                     let sides = cells[point];
-                    let is_above = corner >> bit & 1 == 1;
+                    let is_above = (corner >> bit) & 1 == 1;
                     share *= if is_above {
                         sides.weight
                     } else {

@@ -1,11 +1,12 @@
 //! The line of a section, and points on it: [`Line`].
 
-use arrow::array::AsArray;
+use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::Result;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
-use datafusion::physical_plan::collect;
+use datafusion::physical_plan::execute_stream;
+use futures::TryStreamExt;
 use graticule_functions::space::zones::crs_of;
 use graticule_functions::space::{GeodesicEdge, vertices};
 
@@ -127,7 +128,7 @@ impl Line {
         let length: f64 = edges.iter().map(Edge::length).sum();
         let count = (length / step).floor() + 1.0;
         // Also where a length is no number, as of latitudes beyond a pole.
-        if !(count <= MOST_POINTS) {
+        if count.is_nan() || count > MOST_POINTS {
             let cause = match length.is_finite() {
                 true => format!(
                     "a line of {length:.0} with a point each {step} has more than {MOST_POINTS:.0} points"
@@ -170,7 +171,9 @@ async fn of_query(
     let two = LogicalPlanBuilder::from(rows).limit(0, Some(2))?.build()?;
     let plan = call.state.create_physical_plan(&two).await?;
     let schema = plan.schema();
-    let batches = collect(plan, call.state.task_ctx()).await?;
+    // One batch or two: there are two rows at most.
+    let batches = execute_stream(plan, call.state.task_ctx())?;
+    let batches: Vec<RecordBatch> = batches.try_collect().await?;
     let rows = concat_batches(&schema, &batches)?;
     if rows.num_rows() != 1 {
         let count = if rows.num_rows() == 0 {
@@ -180,7 +183,7 @@ async fn of_query(
         };
         let cause = format!("the query of the line should give one row, and gives {count}");
         return Err(CubeError::invalid("", cause)
-            .remedy("select one line, or put several together with ST_MakeLine")
+            .remedy("select one line")
             .into());
     }
     let is_line = |field: &arrow::datatypes::Field| {

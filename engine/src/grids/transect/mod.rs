@@ -84,7 +84,7 @@ impl GridFunction for Transect {
         let (distances, places) = line.points(step, metric)?;
         let (along_x, along_y): (Vec<f64>, Vec<f64>) = places.into_iter().unzip();
         let coordinates = Coordinates::of_places((x, along_x.clone()), (y, along_y.clone()));
-        let (sites, _) = Sites::of(&coordinates, cube, method, Limits::default())?;
+        let (sites, _) = Sites::of(&coordinates, cube, method, Limits::default(), false)?;
         let count = distances.len() as u64;
         let mut known = vec![(x, along_x), (y, along_y)];
         known.sort_by_key(|(axis, _)| *axis);
