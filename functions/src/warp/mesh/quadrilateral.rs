@@ -79,6 +79,8 @@ impl Quadrilateral {
             true => -2.0 * constant / (linear + root),
             false => (root - linear) / (2.0 * square),
         };
+        // Where two corners are one, all positions between them are those of that place.
+        let down = if down.is_finite() { down } else { 0.0 };
         let along = (
             self.across.0 + self.twist.0 * down,
             self.across.1 + self.twist.1 * down,
