@@ -165,7 +165,7 @@ def newton(x, y, r, c, px, py):
 
     u, v = np.full(px.shape, 0.5), np.full(px.shape, 0.5)
     with np.errstate(all="ignore"):
-        for _ in range(30):
+        for _ in range(9):
             (ax, bx, cx, dx), (ay, by, cy, dy) = parts(x), parts(y)
             fx, fy = ax + bx * u + cx * v + dx * u * v - px, ay + by * u + cy * v + dy * u * v - py
             xu, xv, yu, yv = bx + dx * v, cx + dx * u, by + dy * v, cy + dy * u
@@ -246,7 +246,8 @@ analytic("ocean_pacific", "ocean", "EPSG:4326", (150, -40, 220, 80), 0.7, 0.01, 
 analytic("ocean_3413", "ocean", "EPSG:3413", (-3e6, -3e6, 3e6, 3e6), 40_000, 0.01, missing=0)
 analytic("ocean_3832", "ocean", "EPSG:3832", (-3e6, -3e6, 9e6, 9e6), 100_000, 0.01, missing=0)
 analytic("ocean_6933", "ocean", "EPSG:6933", (-17_300_000, -7_000_000, 17_300_000, 7_300_000), 100_000, 0.01, missing=0)
-analytic("ocean_moll", "ocean", "ESRI:54009", (-18_000_000, -8_300_000, 18_000_000, 9_000_000), 100_000, 0.01, missing=0)
+# At its pole the projection bends sides most: a point may lie a tenth of a cell beside the one that it is taken for.
+analytic("ocean_moll", "ocean", "ESRI:54009", (-18_000_000, -8_300_000, 18_000_000, 9_000_000), 100_000, 0.01, missing=0, off=1)
 analytic("ocean_average", "ocean", "EPSG:4326", globe, 4.0, 0.3, method="average", missing=0)
 
 # A chunk in the south cannot be read: who asks for the north does not notice.
@@ -325,17 +326,17 @@ def swath(lon0, lat0, heading, lines_along=220, pixels=90, step=0.12):
 
 lon, lat = swath(30, 88, 15)
 write("pole", lon, lat, field(lon, lat))
-analytic("pole_4326", "pole", "EPSG:4326", (-180, 86, 180, 90), 0.25, 1e-3, missing=0)
-analytic("pole_inner", "pole", "EPSG:4326", (-180, 89, 180, 90), 0.25, 1e-3, missing=0)
-analytic("pole_3413", "pole", "EPSG:3413", (-100_000, -100_000, 100_000, 100_000), 5000, 1e-3, missing=0)
-analytic("pole_4087", "pole", "EPSG:4087", (-20_000_000, 9_660_000, 20_000_000, 10_018_000), 20_000, 1e-3, missing=0)
+analytic("pole_4326", "pole", "EPSG:4326", (-180, 86, 180, 90), 0.1, 2e-5, missing=0)
+analytic("pole_3413", "pole", "EPSG:3413", (-100_000, -100_000, 100_000, 100_000), 5000, 2e-5, missing=0)
+# Points lie farther apart than centres: values are means over more of them.
+analytic("pole_4087", "pole", "EPSG:4087", (-20_000_000, 9_660_000, 20_000_000, 10_018_000), 20_000, 2e-3, missing=0)
 lon, lat = swath(179.5, -15, 10)
 write("dateline", lon, lat, field(lon, lat))
-analytic("dateline_west", "dateline", "EPSG:4326", (-180, -20, -176, -10), 0.05, 1e-3, missing=0)
-analytic("dateline_both", "dateline", "EPSG:4326", (176, -20, 184, -10), 0.05, 1e-3, missing=0)
-analytic("dateline_6933", "dateline", "EPSG:6933", (-17_360_000, -2_000_000, -17_000_000, -1_000_000), 5000, 1e-3, missing=0)
+analytic("dateline_west", "dateline", "EPSG:4326", (-180, -20, -176, -10), 0.05, 2e-5, missing=0)
+analytic("dateline_both", "dateline", "EPSG:4326", (176, -20, 184, -10), 0.05, 2e-5, missing=0)
+analytic("dateline_6933", "dateline", "EPSG:6933", (-17_360_000, -2_000_000, -17_000_000, -1_000_000), 5000, 2e-5, missing=0)
 unrolled = np.where(lon < 0, lon + 360, lon)
-brute("dateline", place("dateline"), "v", unrolled, lat, field(lon, lat), "EPSG:4326", (172, -25, 187, -5), 0.1, 1e-6, missing=3, off=3)
+brute("dateline", place("dateline"), "v", unrolled, lat, field(lon, lat), "EPSG:4326", (176, -20, 184, -10), 0.1, 1e-6, missing=3, off=3)
 
 # A rotated grid, with coordinates of its cells in one file, and the grid mapping in the other.
 rotated_lon, rotated_lat = -8 + 0.2 * np.arange(90), -6 + 0.2 * np.arange(70)
@@ -405,8 +406,8 @@ if data:
     path = os.path.join(data, "olci-swath", "O_L2_0001_SNS_2017104102450_v1.0.nc")
     with xr.open_dataset(path) as cube:
         lon, lat, values = cube.lon.values, cube.lat.values, cube.rtoa_8.values.astype("f8")
-    brute("olci", path, "rtoa_8", lon, lat, values, "EPSG:4326", (1.1, 52.3, 1.7, 52.66), 0.002, 1e-7, missing=3, off=3)
-    brute("olci_3035", path, "rtoa_8", lon, lat, values, "EPSG:3035", (3_718_000, 3_278_000, 3_758_000, 3_320_000), 200, 1e-7, missing=3, off=3)
+    brute("olci", path, "rtoa_8", lon, lat, values, "EPSG:4326", (1.1, 52.45, 1.5, 52.65), 0.002, 1e-7, missing=3, off=3)
+    brute("olci_3035", path, "rtoa_8", lon, lat, values, "EPSG:3035", (3_718_000, 3_278_000, 3_758_000, 3_320_000), 250, 1e-7, missing=3, off=3)
 
 with open(os.path.join(folder, "cases.json"), "w") as file:
     json.dump({"cases": cases}, file, indent=1)

@@ -23,7 +23,7 @@ use crate::cache::BlockKey;
 use crate::cube::block::{Block, BlockValues};
 use crate::cube::conventions::role_of_column;
 use crate::cube::{AxisRole, Cube, Variable};
-use crate::error::{CubeError, CubeResult};
+use crate::error::{CubeError, CubeResult, ErrorKind};
 use crate::runtime::{io_handle, run_on};
 use crate::scan::CubeTable;
 use crate::sql::suggestions::with_nearest;
@@ -33,6 +33,9 @@ const GEOGRAPHIC: &str = "OGC:CRS84";
 
 /// Places that a task moves to another system.
 const PLACES: usize = 1 << 16;
+
+/// Cells whose coordinates are kept, at most: 4 GiB of them.
+const MOST_CELLS: usize = 1 << 28;
 
 /// Longitudes beyond are those of no place, but numbers that stand for none.
 const MOST_LONGITUDE: f64 = 720.0;
@@ -96,8 +99,18 @@ impl Coordinates {
                 CubeError::unsupported(&cube.name, cause).remedy("select more of it")
             })
         };
+        let cells = (along(axes.1)?, along(axes.0)?);
+        if cells.0.cells().saturating_mul(cells.1.cells()) > MOST_CELLS {
+            let cause = format!(
+                "it has {} × {} cells, more than rectify keeps coordinates of",
+                cells.1.cells(),
+                cells.0.cells()
+            );
+            return Err(CubeError::new(ErrorKind::Limit, &cube.name, cause)
+                .remedy("select fewer rows and columns of it: rectify((SELECT … WHERE …), …)"));
+        }
         Ok(Self {
-            cells: (along(axes.1)?, along(axes.0)?),
+            cells,
             longitude: longitude.clone(),
             latitude: latitude.clone(),
             axes,
@@ -335,7 +348,13 @@ fn found(cube: &Cube) -> CubeResult<(&Variable, &Variable)> {
     );
     let mut pairs: Vec<(&Variable, &Variable)> = Vec::new();
     for longitude in &longitudes {
-        let same = latitudes.iter().filter(|own| own.axes == longitude.axes);
+        let sorted = |variable: &Variable| {
+            let mut axes = variable.axes.clone();
+            axes.sort_unstable();
+            axes
+        };
+        let same = latitudes.iter();
+        let same = same.filter(|own| sorted(own) == sorted(longitude));
         pairs.extend(same.map(|latitude| (*longitude, *latitude)));
     }
     if pairs.iter().any(|(own, _)| plane_of(cube, own).is_ok()) {

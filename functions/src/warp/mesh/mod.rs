@@ -11,7 +11,7 @@
 //! coordinates costs as much as there are cells. Where several lie over a point the smallest one counts, of equal ones the
 //! first, and what lies beyond the outermost centres only where there is nothing else. Folded ones, those without a corner,
 //! and those across a gap are left out. On a globe of degrees longitudes are unrolled, and around the poles
-//! sides are straight in a polar plane ([`chart`]); where a projection tears the Earth apart, in degrees ([`torn`]).
+//! sides are straight in a polar plane (`chart`); where a projection tears the Earth apart, in degrees (`torn`).
 
 mod blocks;
 mod chart;

@@ -33,8 +33,7 @@ impl Quadrilateral {
         let corners = corners.map(|corner| minus(corner, first));
         let [_, right, last, below] = corners;
         let area = cross(last, minus(below, right));
-        // Not a number, too.
-        if !(area.abs() > 0.0) {
+        if area == 0.0 || area.is_nan() {
             return None;
         }
         for at in 0..4 {
@@ -64,12 +63,12 @@ impl Quadrilateral {
         let place = minus(place, self.first);
         let sign = self.area.signum();
         let least = -(ON_SIDE + slack) * self.area.abs();
-        for at in 0..4 {
+        let is_inside = |at: usize| {
             let (from, to) = (self.corners[at], self.corners[(at + 1) % 4]);
-            // Not a number, too.
-            if !(cross(minus(to, from), minus(place, from)) * sign >= least) {
-                return None;
-            }
+            cross(minus(to, from), minus(place, from)) * sign >= least
+        };
+        if !(0..4).all(is_inside) {
+            return None;
         }
         let square = cross(self.twist, self.down);
         let linear = cross(self.across, self.down) + cross(place, self.twist);
@@ -80,6 +79,8 @@ impl Quadrilateral {
             true => -2.0 * constant / (linear + root),
             false => (root - linear) / (2.0 * square),
         };
+        // Where two corners are one, all positions between them are those of that place.
+        let down = if down.is_finite() { down } else { 0.0 };
         let along = (
             self.across.0 + self.twist.0 * down,
             self.across.1 + self.twist.1 * down,

@@ -198,6 +198,10 @@ impl<'a> Search<'a> {
         let corners = laid.corners.map(|corner| chart.place(corner, 0.0));
         let radii = laid.corners.map(|corner| chart.radius(corner.1));
         let farthest = radii.into_iter().fold(0.0, f64::max);
+        // What lies around the other pole goes round this one, too.
+        if farthest > 90.0 {
+            return;
+        }
         let latitude = |radius: f64| match chart {
             Chart::South => radius - 90.0,
             _ => 90.0 - radius,

@@ -33,7 +33,7 @@ const CURVED: f64 = 0.05;
 const STEP: f64 = 1e-4;
 
 /// How far beyond a side, in parts of the area, points count: sides are straight in the projection for the neighbours.
-const SLACK: f64 = 0.02;
+const SLACK: f64 = 0.1;
 
 /// A quadrilateral that is torn.
 #[derive(Debug)]
