@@ -117,6 +117,12 @@ pub trait CubeFormat: Debug + Send + Sync {
     /// Is a cube of this format a folder (Zarr) rather than one object (NetCDF)?
     fn is_directory(&self) -> bool;
 
+    /// The options that it understands itself, with one line of documentation each. They stand among those of the
+    /// store or of the table.
+    fn options(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
     /// Opens a cube: metadata only, no chunk of a data variable.
     ///
     /// Returns one [`Group`] per group that holds arrays; the root's [`Group::path`] is empty.

@@ -4,6 +4,7 @@
 mod blosc;
 pub mod geotiff;
 pub mod icechunk;
+pub mod kerchunk;
 pub mod levels;
 pub mod netcdf;
 mod stored_file;
@@ -22,6 +23,8 @@ pub fn formats() -> Vec<Arc<dyn CubeFormat>> {
     vec![
         Arc::new(zarr::ZarrFormat),
         Arc::new(icechunk::IcechunkFormat),
+        Arc::new(kerchunk::KerchunkFormat),
+        Arc::new(kerchunk::KerchunkFolder),
         Arc::new(levels::LevelsFormat),
         Arc::new(netcdf::Netcdf),
         Arc::new(geotiff::reading::GeoTiff),

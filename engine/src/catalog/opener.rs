@@ -106,7 +106,7 @@ impl Opener {
             .clone()
             .into_iter()
             .partition(|(name, _)| known.iter().any(|(known, _)| known == name));
-        check_cube_options(&cube_options, known.iter().map(|(name, _)| *name))?;
+        self.check_cube_options(&cube_options, known.iter().map(|(name, _)| *name))?;
         let version = cube_options.remove(conventions::VERSION);
         let mut root = connector.connect(url, &store_options)?;
         root.as_of = version.map(AsOf::Version);
@@ -456,6 +456,29 @@ impl Opener {
         cubes.chain(tables).collect()
     }
 
+    fn check_cube_options<'a>(
+        &self,
+        options: &Options,
+        of_store: impl Iterator<Item = &'a str>,
+    ) -> CubeResult<()> {
+        let of_cubes = conventions::INTERPRET_OPTIONS;
+        let of_formats = self.formats.iter().flat_map(|format| format.options());
+        let known = of_cubes.iter().chain(concatenate::CONCATENATE_OPTIONS);
+        let known: BTreeMap<&str, &str> = known.chain(of_formats).copied().collect();
+        let Some(unknown) = options
+            .keys()
+            .find(|name| !known.contains_key(name.as_str()))
+        else {
+            return Ok(());
+        };
+        let of_any_store = STORE_OPTIONS.iter().map(|(name, _)| *name);
+        let mut names: Vec<&str> = known.keys().copied().collect();
+        names.extend(of_store.chain(of_any_store));
+        names.sort_unstable();
+        let error = CubeError::new(ErrorKind::Invalid, "", format!("unknown option {unknown}"));
+        Err(with_nearest(error, unknown, names, "known are"))
+    }
+
     fn connector_of_kind(&self, kind: &str) -> CubeResult<&Arc<dyn StoreConnector>> {
         self.store_connectors
             .iter()
@@ -535,25 +558,4 @@ fn group_name(name: &str, group: &Group) -> String {
         "" => name.to_string(),
         path => format!("{name}/{path}"),
     }
-}
-
-fn check_cube_options<'a>(
-    options: &Options,
-    of_store: impl Iterator<Item = &'a str>,
-) -> CubeResult<()> {
-    let of_cubes = conventions::INTERPRET_OPTIONS;
-    let known = of_cubes.iter().chain(concatenate::CONCATENATE_OPTIONS);
-    let known: BTreeMap<&str, &str> = known.copied().collect();
-    let Some(unknown) = options
-        .keys()
-        .find(|name| !known.contains_key(name.as_str()))
-    else {
-        return Ok(());
-    };
-    let of_any_store = STORE_OPTIONS.iter().map(|(name, _)| *name);
-    let mut names: Vec<&str> = known.keys().copied().collect();
-    names.extend(of_store.chain(of_any_store));
-    names.sort_unstable();
-    let error = CubeError::new(ErrorKind::Invalid, "", format!("unknown option {unknown}"));
-    Err(with_nearest(error, unknown, names, "known are"))
 }
