@@ -23,11 +23,11 @@ pub fn formats() -> Vec<Arc<dyn CubeFormat>> {
     vec![
         Arc::new(zarr::ZarrFormat),
         Arc::new(icechunk::IcechunkFormat),
-        Arc::new(kerchunk::KerchunkFormat),
-        Arc::new(kerchunk::KerchunkFolder),
         Arc::new(levels::LevelsFormat),
         Arc::new(netcdf::Netcdf),
         Arc::new(geotiff::reading::GeoTiff),
+        Arc::new(kerchunk::KerchunkFormat),
+        Arc::new(kerchunk::KerchunkFolder),
     ]
 }
 

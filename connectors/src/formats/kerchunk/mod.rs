@@ -73,7 +73,6 @@ impl CubeFormat for KerchunkFolder {
             ".refs.parq",
             ".parq",
             ".kerchunk.parquet",
-            ".refs.parquet",
             ".kerchunk",
         ]
     }
