@@ -154,11 +154,11 @@ pub trait TableFormat: Debug + Send + Sync {
         Vec::new()
     }
 
-    /// Reads all of a table. The engine asks again when the file or a companion has changed.
+    /// Reads all of the tables in a file. The engine asks again when the file or a companion has changed.
     ///
     /// # Errors
     /// Not found, denied, too large, or bytes that are not of this format.
-    async fn read(&self, location: &Location) -> CubeResult<RecordBatch>;
+    async fn read(&self, location: &Location) -> CubeResult<Vec<Layer>>;
 
     /// The format of DataFusion's as which tables are written, by its name in `STORED AS`; `None` where tables
     /// are read alone.
@@ -172,6 +172,25 @@ pub trait TableFormat: Debug + Send + Sync {
     /// It has no column of geometries, or one of which the format cannot say what it is.
     fn written(&self, _schema: &Schema) -> CubeResult<WrittenTable> {
         Ok(WrittenTable::default())
+    }
+}
+
+/// A table in a file.
+#[derive(Debug, Clone)]
+pub struct Layer {
+    /// Its name behind that of the file; empty for the table that the file is, if there is such a one.
+    pub name: String,
+    /// All of it.
+    pub rows: RecordBatch,
+}
+
+impl From<RecordBatch> for Layer {
+    /// The table that a file is.
+    fn from(rows: RecordBatch) -> Self {
+        Self {
+            name: String::new(),
+            rows,
+        }
     }
 }
 

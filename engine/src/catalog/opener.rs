@@ -45,8 +45,8 @@ pub(crate) struct OpenedCube {
 pub(crate) enum Opened {
     /// A cube, and one more per further set of dimensions or group.
     Cubes(Vec<OpenedCube>),
-    /// A table that is read whole.
-    Table(Arc<TableFile>),
+    /// The tables in a file that is read whole.
+    Tables(Vec<Arc<TableFile>>),
 }
 
 impl Opened {
@@ -54,7 +54,7 @@ impl Opened {
     pub(crate) fn cubes(&self) -> &[OpenedCube] {
         match self {
             Opened::Cubes(cubes) => cubes,
-            Opened::Table(_) => &[],
+            Opened::Tables(_) => &[],
         }
     }
 }
@@ -260,8 +260,7 @@ impl Opener {
             }
             FormatAt::Table(at) => {
                 let format = self.table_formats.get(at).ok_or_else(unknown)?;
-                let table = TableFile::open(Arc::clone(format), location.clone());
-                Ok(Opened::Table(Arc::new(table.await?)))
+                Ok(Opened::Tables(TableFile::open(format, location).await?))
             }
         }
     }
@@ -269,7 +268,7 @@ impl Opener {
     /// Opens the one file that `urls` name as a table that is read whole.
     ///
     /// # Errors
-    /// Several files, nothing there, or what the format finds wrong.
+    /// Several files, several tables in it, nothing there, or what the format finds wrong.
     pub(crate) async fn open_table(
         &self,
         format: Arc<dyn TableFormat>,
@@ -281,7 +280,7 @@ impl Opener {
             locations.extend(self.locate(url, options).await?.0);
         }
         match locations.as_slice() {
-            [location] => Ok(Arc::new(TableFile::open(format, location.clone()).await?)),
+            [location] => the_only(TableFile::open(&format, location).await?, location),
             several => {
                 let cause = format!("{} files of zones cannot be one table", several.len());
                 let place = several.first().map_or("", |location| location.url.as_str());
@@ -514,6 +513,22 @@ impl Opener {
                     .remedy(format!("known are {}", schemes.join(", ")))
             })
     }
+}
+
+/// The table that a file is, or the only one in it.
+fn the_only(mut tables: Vec<Arc<TableFile>>, location: &Location) -> CubeResult<Arc<TableFile>> {
+    let main = tables.iter().position(|table| table.layer.is_empty());
+    let at = match (main, tables.len()) {
+        (Some(at), _) => at,
+        (None, 1) => 0,
+        (None, count) => {
+            let names: Vec<&str> = tables.iter().map(|table| table.layer.as_str()).collect();
+            let cause = format!("the file holds {count} tables: {}", names.join(", "));
+            return Err(CubeError::unsupported(&location.url, cause)
+                .remedy("ATTACH the file as a store, whose tables are called \"file/table\""));
+        }
+    };
+    Ok(tables.swap_remove(at))
 }
 
 /// Why there is no state of a cube to choose.
