@@ -31,7 +31,7 @@ use super::references::{Reference, ReferenceTable};
 use super::targets::Targets;
 use crate::formats::stored_file::truncated;
 use crate::stores::store_error;
-use crate::versions::Versions;
+use crate::versions::{Versions, token_of_bytes};
 
 /// One of these stands at the root of a cube.
 pub(super) const ROOT_DOCUMENTS: [&str; 4] = [".zgroup", ".zarray", ".zmetadata", "zarr.json"];
@@ -185,7 +185,7 @@ impl ReferenceObjects {
         let (url, range) = match reference {
             Reference::Inline(bytes) => {
                 let range = within(options.range.as_ref(), bytes.len() as u64, &self.url)?;
-                let meta = meta_of_bytes(key, &bytes);
+                let meta = meta(key, None, bytes.len() as u64, &token_of_bytes(&bytes));
                 let bytes = match options.head {
                     true => Bytes::new(),
                     false => bytes.slice(range.start as usize..range.end as usize),
@@ -235,14 +235,6 @@ fn meta(key: &Path, range: Option<&Range<u64>>, size: u64, token: &str) -> Objec
         e_tag: Some(tag),
         version: None,
     }
-}
-
-fn meta_of_bytes(key: &Path, bytes: &Bytes) -> ObjectMeta {
-    // FNV-1a: the same in every process, so that statistics recognise the bytes again.
-    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    meta(key, None, bytes.len() as u64, &format!("{hash:016x}"))
 }
 
 fn within(wanted: Option<&GetRange>, size: u64, place: &str) -> CubeResult<Range<u64>> {

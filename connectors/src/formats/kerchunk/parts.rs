@@ -161,12 +161,12 @@ impl ReferenceParts {
         if index.len() != counts.len() {
             return None;
         }
-        let axes = index.iter().zip(counts);
-        let number = axes.fold(Some(0_u64), |number, (at, count)| match at < count {
-            true => number?.checked_mul(*count)?.checked_add(*at),
+        let mut axes = index.iter().zip(counts);
+        let number = axes.try_fold(0_u64, |number, (at, count)| match at < count {
+            true => number.checked_mul(*count)?.checked_add(*at),
             false => None,
-        });
-        Some((array, number?))
+        })?;
+        Some((array, number))
     }
 
     async fn read(&self, slice: &Slice) -> CubeResult<Arc<ReferenceTable>> {
