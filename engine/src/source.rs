@@ -117,6 +117,12 @@ pub trait CubeFormat: Debug + Send + Sync {
     /// Is a cube of this format a folder (Zarr) rather than one object (NetCDF)?
     fn is_directory(&self) -> bool;
 
+    /// The options that it understands itself, with one line of documentation each. They stand among those of the
+    /// store or of the table.
+    fn options(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
     /// Opens a cube: metadata only, no chunk of a data variable.
     ///
     /// Returns one [`Group`] per group that holds arrays; the root's [`Group::path`] is empty.
@@ -148,11 +154,11 @@ pub trait TableFormat: Debug + Send + Sync {
         Vec::new()
     }
 
-    /// Reads all of a table. The engine asks again when the file or a companion has changed.
+    /// Reads all of the tables in a file. The engine asks again when the file or a companion has changed.
     ///
     /// # Errors
     /// Not found, denied, too large, or bytes that are not of this format.
-    async fn read(&self, location: &Location) -> CubeResult<RecordBatch>;
+    async fn read(&self, location: &Location) -> CubeResult<Vec<Layer>>;
 
     /// The format of DataFusion's as which tables are written, by its name in `STORED AS`; `None` where tables
     /// are read alone.
@@ -166,6 +172,25 @@ pub trait TableFormat: Debug + Send + Sync {
     /// It has no column of geometries, or one of which the format cannot say what it is.
     fn written(&self, _schema: &Schema) -> CubeResult<WrittenTable> {
         Ok(WrittenTable::default())
+    }
+}
+
+/// A table in a file.
+#[derive(Debug, Clone)]
+pub struct Layer {
+    /// Its name behind that of the file; empty for the table that the file is, if there is such a one.
+    pub name: String,
+    /// All of it.
+    pub rows: RecordBatch,
+}
+
+impl From<RecordBatch> for Layer {
+    /// The table that a file is.
+    fn from(rows: RecordBatch) -> Self {
+        Self {
+            name: String::new(),
+            rows,
+        }
     }
 }
 

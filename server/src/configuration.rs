@@ -29,7 +29,7 @@ use std::{env, fs};
 
 use graticule_engine::configuration::{STORE_OPTIONS, StoreDefinition};
 use graticule_engine::cube::conventions::INTERPRET_OPTIONS;
-use graticule_engine::source::{Options, StoreConnector};
+use graticule_engine::source::{CubeFormat, Options, StoreConnector};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -70,6 +70,7 @@ impl Configuration {
     pub(crate) fn load(
         file: Option<&Path>,
         connectors: &[Arc<dyn StoreConnector>],
+        formats: &[Arc<dyn CubeFormat>],
     ) -> Result<Self, Failure> {
         let path = match file {
             Some(path) => path,
@@ -86,6 +87,7 @@ impl Configuration {
             text: &text,
             folder: &folder,
             connectors,
+            formats,
         }
         .read()
         .map_err(|mistake| fail(format!("{}{mistake}", path.display())))?;
@@ -103,6 +105,7 @@ struct Reader<'a> {
     text: &'a str,
     folder: &'a Path,
     connectors: &'a [Arc<dyn StoreConnector>],
+    formats: &'a [Arc<dyn CubeFormat>],
 }
 
 impl Reader<'_> {
@@ -161,7 +164,9 @@ impl Reader<'_> {
         let (kind, connector) = self.connector(name, table)?;
         let option_names = || {
             let known = [connector.options(), STORE_OPTIONS, INTERPRET_OPTIONS];
-            known.into_iter().flatten().map(|(option, _)| *option)
+            let of_formats = self.formats.iter().flat_map(|format| format.options());
+            let known = known.into_iter().flatten().chain(of_formats);
+            known.map(|(option, _)| *option)
         };
         let mut url = None;
         let mut options = Options::new();

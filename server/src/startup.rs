@@ -28,12 +28,13 @@ pub(crate) struct Startup {
 /// A configuration that makes no sense, or an engine that cannot be built from it.
 pub(crate) fn start(arguments: &EngineArguments) -> Result<Startup, Failure> {
     let connectors = graticule_connectors::store_connectors();
-    let configuration = Configuration::load(arguments.config.as_deref(), &connectors)?;
+    let formats = graticule_connectors::formats();
+    let configuration = Configuration::load(arguments.config.as_deref(), &connectors, &formats)?;
     let threads = arguments.threads.or(configuration.threads);
     let runtime = runtime(threads)?;
     let mut builder = Engine::builder()
         .store_connectors(connectors)
-        .formats(graticule_connectors::formats())
+        .formats(formats)
         .sinks(graticule_connectors::sinks())
         .table_formats(graticule_connectors::table_formats())
         .stores(configuration.stores);

@@ -34,6 +34,7 @@ mod geotiff_writing;
 mod grids;
 mod icechunk;
 mod jobs;
+mod kerchunk;
 mod levels_writing;
 mod limits;
 mod netcdf;
@@ -85,6 +86,7 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     grids::trials,
     icechunk::trials,
     jobs::trials,
+    kerchunk::trials,
     levels_writing::trials,
     limits::trials,
     netcdf::trials,

@@ -41,6 +41,7 @@ const ABSENT: &[(&str, &[&str])] = &[
             "netcdf_reader",
             "hdf5_reader",
             "icechunk",
+            "rusqlite",
             "pgwire",
             "axum",
             "tch",

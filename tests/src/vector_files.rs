@@ -86,6 +86,7 @@ async fn systems() -> Result<(), Failed> {
             "geometry",
             Some("PROJCS[\"WGS_1984_UTM_Zone_32N\""),
         ),
+        ("areas.gpkg", "geom", Some("EPSG:3035")),
         ("areas-indexed.fgb", "geometry", None),
         ("areas-latin.shp", "geometry", None),
     ] {
@@ -167,6 +168,8 @@ async fn broken() -> Result<(), Failed> {
         "areas.fgb",
         "areas-indexed.fgb",
         "areas.geoparquet",
+        "areas.gpkg",
+        "kinds.gpkg",
     ] {
         let original = fs::read(originals.join(name))?;
         let file = folder.path().join(name);

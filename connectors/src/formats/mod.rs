@@ -4,6 +4,7 @@
 mod blosc;
 pub mod geotiff;
 pub mod icechunk;
+pub mod kerchunk;
 pub mod levels;
 pub mod netcdf;
 mod stored_file;
@@ -25,6 +26,8 @@ pub fn formats() -> Vec<Arc<dyn CubeFormat>> {
         Arc::new(levels::LevelsFormat),
         Arc::new(netcdf::Netcdf),
         Arc::new(geotiff::reading::GeoTiff),
+        Arc::new(kerchunk::KerchunkFormat),
+        Arc::new(kerchunk::KerchunkFolder),
     ]
 }
 

@@ -46,8 +46,8 @@ pub(crate) struct OpenedCube {
 pub(crate) enum Opened {
     /// A cube, and one more per further set of dimensions or group.
     Cubes(Vec<OpenedCube>),
-    /// A table that is read whole.
-    Table(Arc<TableFile>),
+    /// The tables in a file that is read whole.
+    Tables(Vec<Arc<TableFile>>),
 }
 
 impl Opened {
@@ -55,7 +55,7 @@ impl Opened {
     pub(crate) fn cubes(&self) -> &[OpenedCube] {
         match self {
             Opened::Cubes(cubes) => cubes,
-            Opened::Table(_) => &[],
+            Opened::Tables(_) => &[],
         }
     }
 }
@@ -107,7 +107,7 @@ impl Opener {
             .clone()
             .into_iter()
             .partition(|(name, _)| known.iter().any(|(known, _)| known == name));
-        check_cube_options(&cube_options, known.iter().map(|(name, _)| *name))?;
+        self.check_cube_options(&cube_options, known.iter().map(|(name, _)| *name))?;
         let version = cube_options.remove(conventions::VERSION);
         let mut root = connector.connect(url, &store_options)?;
         root.as_of = version.map(AsOf::Version);
@@ -261,8 +261,7 @@ impl Opener {
             }
             FormatAt::Table(at) => {
                 let format = self.table_formats.get(at).ok_or_else(unknown)?;
-                let table = TableFile::open(Arc::clone(format), location.clone());
-                Ok(Opened::Table(Arc::new(table.await?)))
+                Ok(Opened::Tables(TableFile::open(format, location).await?))
             }
         }
     }
@@ -270,7 +269,7 @@ impl Opener {
     /// Opens the one file that `urls` name as a table that is read whole.
     ///
     /// # Errors
-    /// Several files, nothing there, or what the format finds wrong.
+    /// Several files, several tables in it, nothing there, or what the format finds wrong.
     pub(crate) async fn open_table(
         &self,
         format: Arc<dyn TableFormat>,
@@ -282,7 +281,7 @@ impl Opener {
             locations.extend(self.locate(url, options).await?.0);
         }
         match locations.as_slice() {
-            [location] => Ok(Arc::new(TableFile::open(format, location.clone()).await?)),
+            [location] => the_only(TableFile::open(&format, location).await?, location),
             several => {
                 let cause = format!("{} files of zones cannot be one table", several.len());
                 let place = several.first().map_or("", |location| location.url.as_str());
@@ -498,6 +497,30 @@ impl Opener {
         cubes.chain(tables).collect()
     }
 
+    fn check_cube_options<'a>(
+        &self,
+        options: &Options,
+        of_store: impl Iterator<Item = &'a str>,
+    ) -> CubeResult<()> {
+        let of_cubes = conventions::INTERPRET_OPTIONS;
+        let of_formats = self.formats.iter().flat_map(|format| format.options());
+        let known = of_cubes.iter().chain(concatenate::CONCATENATE_OPTIONS);
+        let known = known.chain(of_formats).chain([&overviews::OPTION]);
+        let known: BTreeMap<&str, &str> = known.copied().collect();
+        let Some(unknown) = options
+            .keys()
+            .find(|name| !known.contains_key(name.as_str()))
+        else {
+            return Ok(());
+        };
+        let of_any_store = STORE_OPTIONS.iter().map(|(name, _)| *name);
+        let mut names: Vec<&str> = known.keys().copied().collect();
+        names.extend(of_store.chain(of_any_store));
+        names.sort_unstable();
+        let error = CubeError::new(ErrorKind::Invalid, "", format!("unknown option {unknown}"));
+        Err(with_nearest(error, unknown, names, "known are"))
+    }
+
     fn connector_of_kind(&self, kind: &str) -> CubeResult<&Arc<dyn StoreConnector>> {
         self.store_connectors
             .iter()
@@ -533,6 +556,22 @@ impl Opener {
                     .remedy(format!("known are {}", schemes.join(", ")))
             })
     }
+}
+
+/// The table that a file is, or the only one in it.
+fn the_only(mut tables: Vec<Arc<TableFile>>, location: &Location) -> CubeResult<Arc<TableFile>> {
+    let main = tables.iter().position(|table| table.layer.is_empty());
+    let at = match (main, tables.len()) {
+        (Some(at), _) => at,
+        (None, 1) => 0,
+        (None, count) => {
+            let names: Vec<&str> = tables.iter().map(|table| table.layer.as_str()).collect();
+            let cause = format!("the file holds {count} tables: {}", names.join(", "));
+            return Err(CubeError::unsupported(&location.url, cause)
+                .remedy("ATTACH the file as a store, whose tables are called \"file/table\""));
+        }
+    };
+    Ok(tables.swap_remove(at))
 }
 
 /// Why there is no state of a cube to choose.
@@ -577,26 +616,4 @@ fn group_name(name: &str, group: &Group) -> String {
         "" => name.to_string(),
         path => format!("{name}/{path}"),
     }
-}
-
-fn check_cube_options<'a>(
-    options: &Options,
-    of_store: impl Iterator<Item = &'a str>,
-) -> CubeResult<()> {
-    let of_cubes = conventions::INTERPRET_OPTIONS;
-    let known = of_cubes.iter().chain(concatenate::CONCATENATE_OPTIONS);
-    let known = known.chain([&overviews::OPTION]);
-    let known: BTreeMap<&str, &str> = known.copied().collect();
-    let Some(unknown) = options
-        .keys()
-        .find(|name| !known.contains_key(name.as_str()))
-    else {
-        return Ok(());
-    };
-    let of_any_store = STORE_OPTIONS.iter().map(|(name, _)| *name);
-    let mut names: Vec<&str> = known.keys().copied().collect();
-    names.extend(of_store.chain(of_any_store));
-    names.sort_unstable();
-    let error = CubeError::new(ErrorKind::Invalid, "", format!("unknown option {unknown}"));
-    Err(with_nearest(error, unknown, names, "known are"))
 }

@@ -360,7 +360,10 @@ impl StoredCube {
                 let cube = cubes.iter().find(|opened| opened.cube.name == name)?;
                 Some(Arc::clone(&cube.table))
             }
-            Opened::Table(table) => (self.name == name).then(|| Arc::clone(table) as _),
+            Opened::Tables(tables) => {
+                let table = tables.iter().find(|table| table.name(&self.name) == name)?;
+                Some(Arc::clone(table) as _)
+            }
         }
     }
 
@@ -370,7 +373,9 @@ impl StoredCube {
                 .iter()
                 .map(|opened| opened.cube.name.clone())
                 .collect(),
-            Some(Opened::Table(_)) => vec![self.name.clone()],
+            Some(Opened::Tables(tables)) => {
+                tables.iter().map(|table| table.name(&self.name)).collect()
+            }
             None if lock(&self.failure).is_some() => vec![],
             None => vec![self.name.clone()],
         }
@@ -397,7 +402,10 @@ impl StoredCube {
                     entry(&opened.cube.name, TableKind::Cube(cube))
                 })
                 .collect(),
-            Ok(Opened::Table(_)) => vec![entry(&self.name, TableKind::Files)],
+            Ok(Opened::Tables(tables)) => tables
+                .iter()
+                .map(|table| entry(&table.name(&self.name), TableKind::Files))
+                .collect(),
             // What is still being written is not there yet.
             Err(error) if error.kind() == ErrorKind::Conflict => vec![],
             Err(error) => vec![entry(&self.name, TableKind::Broken(error))],

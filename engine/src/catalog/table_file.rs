@@ -1,4 +1,4 @@
-//! A file that is a small table and is read whole: places, zones.
+//! A file that is a small table, or several, and is read whole: places, zones.
 //!
 //! ```text
 //!  scan ── is the file the same? ──yes──▶ the rows in memory, weighed against the memory pool
@@ -23,16 +23,18 @@ use datafusion::physical_plan::ExecutionPlan;
 
 use super::store::lock;
 use crate::error::{CubeError, CubeResult, ErrorKind};
-use crate::source::{Location, TableFormat};
+use crate::source::{Layer, Location, TableFormat};
 
 /// No file larger than this is read whole.
 const LARGEST_FILE: u64 = 1 << 30;
 
-/// A table over one file.
+/// A table in one file.
 #[derive(Debug)]
 pub(crate) struct TableFile {
     format: Arc<dyn TableFormat>,
     location: Location,
+    /// Which one it is, see [`Layer::name`].
+    pub(crate) layer: String,
     schema: SchemaRef,
     kept: Mutex<Option<Kept>>,
 }
@@ -48,26 +50,38 @@ struct Kept {
 }
 
 impl TableFile {
-    /// Reads the file at `location`.
+    /// Reads the tables in the file at `location`.
     ///
     /// # Errors
     /// Not found, denied, too large, or what the format finds wrong.
     pub(crate) async fn open(
-        format: Arc<dyn TableFormat>,
-        location: Location,
-    ) -> CubeResult<TableFile> {
-        let version = version(format.as_ref(), &location).await?;
-        let batch = format.read(&location).await?;
-        Ok(TableFile {
-            format,
-            location,
-            schema: batch.schema(),
-            kept: Mutex::new(Some(Kept {
-                version,
-                batch,
-                weight: None,
-            })),
-        })
+        format: &Arc<dyn TableFormat>,
+        location: &Location,
+    ) -> CubeResult<Vec<Arc<TableFile>>> {
+        let version = version(format.as_ref(), location).await?;
+        let table = |Layer { name, rows }: Layer| {
+            Arc::new(TableFile {
+                format: Arc::clone(format),
+                location: location.clone(),
+                layer: name,
+                schema: rows.schema(),
+                kept: Mutex::new(Some(Kept {
+                    version: version.clone(),
+                    batch: rows,
+                    weight: None,
+                })),
+            })
+        };
+        let layers = format.read(location).await?;
+        Ok(layers.into_iter().map(table).collect())
+    }
+
+    /// The name of the table, where the file is called `file`.
+    pub(crate) fn name(&self, file: &str) -> String {
+        match self.layer.as_str() {
+            "" => file.to_string(),
+            layer => format!("{file}/{layer}"),
+        }
     }
 
     /// The rows as they are now.
@@ -84,7 +98,14 @@ impl TableFile {
         }
         // What is kept is out of date; its memory is free for what comes.
         lock(&self.kept).take();
-        let batch = self.format.read(&self.location).await?;
+        let layers = self.format.read(&self.location).await?;
+        let is_same = |layer: &Layer| layer.name == self.layer;
+        let batch = layers.into_iter().find(is_same).ok_or_else(|| {
+            let cause = format!("the file has no layer {:?} any more", self.layer);
+            CubeError::corrupt(&self.location.url, cause)
+                .remedy("REFRESH STORE, or create the table again")
+        })?;
+        let batch = batch.rows;
         if batch.schema() != self.schema {
             let cause = "the columns of the file have changed since it was opened";
             return Err(CubeError::corrupt(&self.location.url, cause)

@@ -50,7 +50,7 @@ fn read(text: &str) -> Result<Configuration, String> {
         )),
     ];
     let here = folder.path().display().to_string();
-    Configuration::load(Some(&path), &kinds)
+    Configuration::load(Some(&path), &kinds, &[])
         .map(|mut configuration| {
             for store in &mut configuration.stores {
                 store.url = store.url.replace(&here, "HERE");
@@ -188,6 +188,7 @@ fn a_secret_is_in_no_message() {
 
 #[test]
 fn a_file_that_was_asked_for_must_exist() {
-    let failure = Configuration::load(Some(Path::new("/nowhere/graticule.toml")), &[]).unwrap_err();
+    let failure =
+        Configuration::load(Some(Path::new("/nowhere/graticule.toml")), &[], &[]).unwrap_err();
     assert_eq!(failure.code, ExitCode::Configuration);
 }

@@ -4,6 +4,7 @@
 //!  cubes, faults, secrets ──▶ connector ──▶ faulty_server: a script of answers, all requests kept
 //!  s3, s3_writing ──────────▶ connector ──▶ s3_server: SeaweedFS, keys and an open bucket
 //!  s3_write_faults ─────────▶ connector ──▶ faulty_proxy: spoils some requests ──▶ s3_server
+//!  references ──────────────▶ sets of kerchunk, whose files are on faulty_server
 //!  azure ───────────────────▶ connector ──▶ azure_server: Azurite, keys, signatures, an open container
 //!  gcs ─────────────────────▶ connector ──▶ gcs_server: fake-gcs-server, open to everybody
 //! ```
@@ -19,6 +20,7 @@ mod faulty_proxy;
 mod faulty_server;
 mod gcs;
 mod gcs_server;
+mod references;
 mod s3;
 mod s3_server;
 mod s3_statistics;
@@ -46,6 +48,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.extend(s3_write_faults::trials());
     trials.extend(azure::trials());
     trials.extend(gcs::trials());
+    trials.extend(references::trials());
     trials.push(Trial::test("stores::names_are_kept", || {
         run(names_are_kept())
     }));

@@ -30,6 +30,7 @@ use object_store::{
 use serde_json::Value;
 
 use super::repository::failed;
+use crate::versions::token_of_bytes;
 
 /// The document of a group or an array.
 const DOCUMENT: &str = "zarr.json";
@@ -165,7 +166,7 @@ fn document(node: NodeSnapshot) -> Bytes {
 /// What a reader is told of an object. It never changes, so it has no time.
 fn meta(path: &Path, found: &Found) -> ObjectMeta {
     let (size, tag) = match found {
-        Found::Bytes(bytes) => (bytes.len() as u64, format!("{:016x}", hash(bytes))),
+        Found::Bytes(bytes) => (bytes.len() as u64, token_of_bytes(bytes)),
         Found::Part(part) => (part.length, format!("{}-{}", part.id, part.offset)),
     };
     ObjectMeta {
@@ -175,13 +176,6 @@ fn meta(path: &Path, found: &Found) -> ObjectMeta {
         e_tag: Some(tag),
         version: None,
     }
-}
-
-/// FNV-1a: the same in every process, so that statistics recognise the bytes again.
-fn hash(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 fn wanted(range: Option<&GetRange>, size: u64) -> Result<Range<u64>> {

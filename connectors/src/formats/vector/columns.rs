@@ -163,7 +163,7 @@ pub(super) fn geometry_metadata(
 }
 
 /// Two columns of one name would make both unreachable.
-fn distinct(name: String, taken: &mut HashSet<String>) -> String {
+pub(super) fn distinct(name: String, taken: &mut HashSet<String>) -> String {
     let candidates = (1..).map(|number| format!("{name}_{number}"));
     let free = std::iter::once(name.clone())
         .chain(candidates)
@@ -226,16 +226,23 @@ fn text(value: &Value) -> Option<String> {
 }
 
 fn days(value: &Value) -> Option<i32> {
-    let text = value
-        .as_str()
-        .filter(|text| text.len() == "2020-12-31".len())?;
+    value.as_str().and_then(days_of)
+}
+
+/// Days since 1970.
+pub(super) fn days_of(text: &str) -> Option<i32> {
+    let text = Some(text).filter(|text| text.len() == "2020-12-31".len())?;
     let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
     let epoch = DateTime::UNIX_EPOCH.date_naive();
     i32::try_from(date.signed_duration_since(epoch).num_days()).ok()
 }
 
 fn microseconds(value: &Value) -> Option<i64> {
-    let text = value.as_str()?;
+    value.as_str().and_then(microseconds_of)
+}
+
+/// Microseconds since 1970.
+pub(super) fn microseconds_of(text: &str) -> Option<i64> {
     let with_offset = DateTime::parse_from_rfc3339(text).map(|time| time.timestamp_micros());
     let civil = || NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f");
     let time = with_offset.or_else(|_| civil().map(|time| time.and_utc().timestamp_micros()));

@@ -13,7 +13,7 @@ use ::flatgeobuf::{
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use graticule_engine::error::{CubeError, CubeResult};
-use graticule_engine::source::{Location, TableFormat};
+use graticule_engine::source::{Layer, Location, TableFormat};
 use serde_json::{Number, Value};
 
 use super::columns::{Columns, Crs, Kind as ValueKind};
@@ -34,10 +34,10 @@ impl TableFormat for FlatGeobuf {
         &[".fgb"]
     }
 
-    async fn read(&self, location: &Location) -> CubeResult<RecordBatch> {
+    async fn read(&self, location: &Location) -> CubeResult<Vec<Layer>> {
         let bytes = read_whole(location).await?;
         let url = &location.url;
-        parse(url, || table(&bytes, url))
+        Ok(vec![parse(url, || table(&bytes, url))?.into()])
     }
 }
 

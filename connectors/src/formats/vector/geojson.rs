@@ -8,7 +8,7 @@ use std::fmt;
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use graticule_engine::error::{CubeError, CubeResult};
-use graticule_engine::source::{Location, TableFormat};
+use graticule_engine::source::{Layer, Location, TableFormat};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, SeqAccess, Visitor};
 use serde_json::{Map, Value};
@@ -31,10 +31,10 @@ impl TableFormat for GeoJson {
         &[".geojson"]
     }
 
-    async fn read(&self, location: &Location) -> CubeResult<RecordBatch> {
+    async fn read(&self, location: &Location) -> CubeResult<Vec<Layer>> {
         let bytes = read_whole(location).await?;
         let url = &location.url;
-        parse(url, || table(&bytes, url))
+        Ok(vec![parse(url, || table(&bytes, url))?.into()])
     }
 }
 

@@ -13,7 +13,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use async_trait::async_trait;
 use bytes::Bytes;
 use graticule_engine::error::{CubeError, CubeResult};
-use graticule_engine::source::{Location, TableFormat, WrittenTable};
+use graticule_engine::source::{Layer, Location, TableFormat, WrittenTable};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Map, Value};
 
@@ -34,10 +34,10 @@ impl TableFormat for GeoParquet {
         &[".geoparquet"]
     }
 
-    async fn read(&self, location: &Location) -> CubeResult<RecordBatch> {
+    async fn read(&self, location: &Location) -> CubeResult<Vec<Layer>> {
         let bytes = read_whole(location).await?;
         let url = &location.url;
-        parse(url, || table(bytes, url))
+        Ok(vec![parse(url, || table(bytes, url))?.into()])
     }
 
     fn written_as(&self) -> Option<&'static str> {

@@ -4,13 +4,14 @@
 //!  GeoJSON ────┐
 //!  FlatGeobuf ─┼─▶ Columns: attributes, typed ─┐
 //!  Shapefile ──┴─▶ WKB, one per row ───────────┴─▶ RecordBatch; the column `geometry` is `geoarrow.wkb`
-//!  GeoParquet ───────────────────────────────────▶ and states its coordinate reference system
+//!  GeoParquet, GeoPackage ───────────────────────▶ and states its coordinate reference system
 //! ```
 //! Adding a format is a module and a line in [`table_formats`].
 
 mod columns;
 mod flatgeobuf;
 mod geojson;
+mod geopackage;
 mod geoparquet;
 mod shapefile;
 mod wkb;
@@ -31,6 +32,7 @@ pub fn table_formats() -> Vec<Arc<dyn TableFormat>> {
         Arc::new(geoparquet::GeoParquet),
         Arc::new(flatgeobuf::FlatGeobuf),
         Arc::new(shapefile::Shapefile),
+        Arc::new(geopackage::GeoPackage),
     ]
 }
 

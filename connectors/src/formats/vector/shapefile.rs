@@ -14,7 +14,7 @@ use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use bytes::Bytes;
 use graticule_engine::error::{CubeError, CubeResult};
-use graticule_engine::source::{Location, TableFormat};
+use graticule_engine::source::{Layer, Location, TableFormat};
 use object_store::path::Path;
 
 use super::columns::{Columns, Crs};
@@ -41,14 +41,14 @@ impl TableFormat for Shapefile {
             .collect()
     }
 
-    async fn read(&self, location: &Location) -> CubeResult<RecordBatch> {
+    async fn read(&self, location: &Location) -> CubeResult<Vec<Layer>> {
         let shapes = read_whole(location).await?;
         let mut others = Vec::new();
         for other in self.companions(location) {
             others.push(read_if_there(&other).await?);
         }
         let url = &location.url;
-        parse(url, || table(&shapes, &others, url))
+        Ok(vec![parse(url, || table(&shapes, &others, url))?.into()])
     }
 }
 

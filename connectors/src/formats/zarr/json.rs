@@ -26,7 +26,7 @@ pub(crate) fn parse_object(bytes: &[u8], place: &str) -> CubeResult<Map<String, 
 }
 
 /// Puts quotes around `NaN`, `Infinity` and `-Infinity` outside of strings.
-fn quote_bare_floats(text: &str) -> String {
+pub(crate) fn quote_bare_floats(text: &str) -> String {
     let mut result = String::with_capacity(text.len() + 64);
     let mut rest = text;
     'next: while let Some(character) = rest.chars().next() {

@@ -100,6 +100,13 @@ impl CubeFormat for ZarrFormat {
         true
     }
 
+    fn options(&self) -> &'static [(&'static str, &'static str)] {
+        &[(
+            "variables",
+            "arrays of a Zarr cube to open, separated by commas, with the coordinates of their dimensions",
+        )]
+    }
+
     async fn open(&self, location: &Location, options: &Options) -> CubeResult<Vec<Group>> {
         let variables = variables(location, options)?;
         let hierarchy = discover(location, variables.as_deref()).await?;

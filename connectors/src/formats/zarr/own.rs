@@ -54,6 +54,8 @@ pub(super) fn own_codec(
         "vlen" => TextsApart::of(configuration).map(unpacker),
         "vlen-array" => Lists::of(configuration).map(unpacker),
         "optional" => Masked::of(configuration).map(unpacker),
+        // References of kerchunk lead to them.
+        "grib" => Err("each chunk is a whole message of GRIB, which is not read".to_string()),
         _ => match (Filter::of(name, configuration), Compressor::of(name)) {
             (Some(filter), _) => filter.map(undoer),
             (_, Some(compressor)) => {
