@@ -3,6 +3,7 @@
 
 mod blosc;
 pub mod geotiff;
+pub mod grib;
 pub mod icechunk;
 pub mod levels;
 pub mod netcdf;
@@ -25,6 +26,7 @@ pub fn formats() -> Vec<Arc<dyn CubeFormat>> {
         Arc::new(levels::LevelsFormat),
         Arc::new(netcdf::Netcdf),
         Arc::new(geotiff::reading::GeoTiff),
+        Arc::new(grib::Grib),
     ]
 }
 
