@@ -1,7 +1,7 @@
 """What ecCodes reads, for the reader of GRIB to be compared with point by point.
 
 Writes into the folder given as the argument:
-- generated/*.grib: files written by ecCodes, a packing, scanning mode, grid or arrangement of messages each;
+- generated/*.grib: files written by ecCodes, with a packing, scanning mode, grid or arrangement of messages each;
 - expected.json: for every file its fields: name, kind of level, level, member, times, units, and files of the places and
   values of its points;
 - raw/N.bin: latitudes, longitudes and values of all points of a field as doubles, little-endian; missing values are NaN.
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import eccodes as ec
 import numpy as np
+import rasterio
 
 out = Path(sys.argv[1])
 data = os.environ.get("GRATICULE_TEST_DATA")
@@ -310,13 +311,34 @@ def seconds(date, time):
     return calendar.timegm(parts)
 
 
-def describe(handle):
+def alternating(path, points):
+    """Points of rows that run to and fro: ecCodes does not turn them around, GDAL does."""
+    with rasterio.Env(GRIB_NORMALIZE_UNITS="NO"), rasterio.open(path) as file:
+        values, place = file.read(1), file.transform
+    rows, columns = np.mgrid[0 : values.shape[0], 0 : values.shape[1]] + 0.5
+    latitudes, longitudes = place.f + place.e * rows, place.c + place.a * columns
+    assert len(points) == values.size
+    return np.column_stack([latitudes.ravel(), longitudes.ravel(), values.ravel()])
+
+
+def layer(handle):
+    """The first surface of a layer; ecCodes' level is a whole number."""
+    scale = get(handle, "scaleFactorOfFirstFixedSurface")
+    is_layer = get(handle, "typeOfSecondFixedSurface") == get(handle, "typeOfFirstFixedSurface")
+    if ec.codes_get(handle, "edition") == 1 or not is_layer or scale is None:
+        return get(handle, "level")
+    return get(handle, "scaledValueOfFirstFixedSurface") / 10**scale
+
+
+def describe(path, handle):
     keys = ("latitudes", "longitudes", "values")
     if ec.codes_get(handle, "numberOfDataPoints") > 100000:
         points = np.column_stack([ec.codes_get_array(handle, key) for key in keys])
     else:
         # These are points one by one, in whichever order values are stored.
         points = np.array([(p["lat"], p["lon"], p["value"]) for p in ec.codes_grib_get_data(handle)])
+    if get(handle, "alternativeRowScanning"):
+        points = alternating(path, points)
     if ec.codes_get(handle, "bitmapPresent") or get(handle, "numberOfMissing", 0):
         points[points[:, 2] == ec.codes_get(handle, "missingValue"), 2] = np.nan
     name = f"raw/{len(list((out / 'raw').iterdir()))}.bin"
@@ -327,7 +349,7 @@ def describe(handle):
         "name": short,
         "units": get(handle, "units"),
         "kind": get(handle, "typeOfLevel"),
-        "level": get(handle, "level"),
+        "level": layer(handle),
         "number": get(handle, "number"),
         "reference": seconds(get(handle, "dataDate"), get(handle, "dataTime")),
         "valid": seconds(get(handle, "validityDate"), get(handle, "validityTime")),
@@ -350,12 +372,13 @@ for name, path in paths.items():
         while (handle := ec.codes_grib_new_from_file(file)) is not None:
             try:
                 # Two days of hours are enough of a month.
-                if len(fields) < 48:
-                    fields.append(describe(handle))
+                if len(fields) < 48 and get(handle, "shortName") != "unknown":
+                    fields.append(describe(path, handle))
             except ec.CodesInternalError as error:
                 print(f"{name}: {error}", file=sys.stderr)
             ec.codes_release(handle)
     expected[name] = {"path": str(path), "fields": fields}
 
 (out / "expected.json").write_text(json.dumps(expected))
+# What ecCodes reads but does not write, for people.
 (out / "unwritten.txt").write_text("\n".join(unwritten) + "\n")

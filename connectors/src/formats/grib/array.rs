@@ -138,7 +138,10 @@ impl ArrayReader for FieldArray {
         };
         let shape = &self.description.shape;
         let (leading, trailing) = shape.split_at(shape.len() - of_grid);
-        let shape = leading.iter().map(|_| 1).chain(trailing.iter().map(|n| *n as usize));
+        let shape = leading
+            .iter()
+            .map(|_| 1)
+            .chain(trailing.iter().map(|n| *n as usize));
         Ok(RawChunk {
             values: Arc::new(Float32Array::new(values.into(), nulls)),
             shape: shape.collect(),

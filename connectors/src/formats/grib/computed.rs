@@ -48,7 +48,10 @@ impl ComputedArray {
             file: Arc::clone(file),
             description: ArrayDescription {
                 name: name.to_string(),
-                dimensions: dimensions.iter().map(|(name, _)| (*name).to_string()).collect(),
+                dimensions: dimensions
+                    .iter()
+                    .map(|(name, _)| (*name).to_string())
+                    .collect(),
                 shape: lengths.clone().collect(),
                 chunks: lengths
                     .map(|length| AxisChunks::regular(length, chunk.min(length)))
@@ -75,7 +78,14 @@ impl ComputedArray {
         values: ArrayRef,
         attributes: Attributes,
     ) -> Self {
-        Self::new(file, name, dimensions, u64::MAX, Values::List(values), attributes)
+        Self::new(
+            file,
+            name,
+            dimensions,
+            u64::MAX,
+            Values::List(values),
+            attributes,
+        )
     }
 
     /// The coordinates of a grid along a dimension.

@@ -25,21 +25,66 @@ pub(super) struct Kind {
 /// How the coordinate of a kind is described: kind, standard name, long name, direction.
 const DESCRIPTIONS: [(&str, &str, &str, &str); 16] = [
     ("isobaricInhPa", "air_pressure", "pressure", "down"),
-    ("heightAboveGround", "height", "height above the surface", "up"),
-    ("heightAboveGroundLayer", "height", "height above the surface", "up"),
-    ("heightAboveSea", "height_above_mean_sea_level", "height above mean sea level", "up"),
-    ("hybrid", "atmosphere_hybrid_sigma_pressure_coordinate", "hybrid level", "down"),
-    ("hybridLayer", "atmosphere_hybrid_sigma_pressure_coordinate", "hybrid level", "down"),
+    (
+        "heightAboveGround",
+        "height",
+        "height above the surface",
+        "up",
+    ),
+    (
+        "heightAboveGroundLayer",
+        "height",
+        "height above the surface",
+        "up",
+    ),
+    (
+        "heightAboveSea",
+        "height_above_mean_sea_level",
+        "height above mean sea level",
+        "up",
+    ),
+    (
+        "hybrid",
+        "atmosphere_hybrid_sigma_pressure_coordinate",
+        "hybrid level",
+        "down",
+    ),
+    (
+        "hybridLayer",
+        "atmosphere_hybrid_sigma_pressure_coordinate",
+        "hybrid level",
+        "down",
+    ),
     ("sigma", "atmosphere_sigma_coordinate", "sigma", "down"),
     ("sigmaLayer", "atmosphere_sigma_coordinate", "sigma", "down"),
     ("depthBelowLand", "depth", "depth below land", "down"),
     ("depthBelowLandLayer", "depth", "depth below land", "down"),
     ("soil", "", "soil level", "down"),
     ("soilLayer", "", "soil level", "down"),
-    ("depthBelowSea", "depth", "depth below the sea surface", "down"),
-    ("depthBelowSeaLayer", "depth", "depth below the sea surface", "down"),
-    ("theta", "air_potential_temperature", "potential temperature", "up"),
-    ("potentialVorticity", "ertel_potential_vorticity", "potential vorticity", "up"),
+    (
+        "depthBelowSea",
+        "depth",
+        "depth below the sea surface",
+        "down",
+    ),
+    (
+        "depthBelowSeaLayer",
+        "depth",
+        "depth below the sea surface",
+        "down",
+    ),
+    (
+        "theta",
+        "air_potential_temperature",
+        "potential temperature",
+        "up",
+    ),
+    (
+        "potentialVorticity",
+        "ertel_potential_vorticity",
+        "potential vorticity",
+        "up",
+    ),
 ];
 
 impl Kind {
@@ -59,7 +104,10 @@ impl Kind {
 
     /// Is a single level of this kind a place on an axis, rather than part of what the variable is?
     pub(super) fn is_axis(&self) -> bool {
-        matches!(self.name.as_str(), "isobaricInhPa" | "hybrid" | "theta" | "sigma")
+        matches!(
+            self.name.as_str(),
+            "isobaricInhPa" | "hybrid" | "theta" | "sigma"
+        )
     }
 
     /// Are levels listed from the ground up, the highest number first?

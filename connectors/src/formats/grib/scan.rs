@@ -93,7 +93,9 @@ impl Window<'_> {
             return Err(truncated("", end, size));
         }
         if length > MOST_HEADER {
-            return Err(damaged(format!("it has a section of {length} bytes in front of its values")));
+            return Err(damaged(format!(
+                "it has a section of {length} bytes in front of its values"
+            )));
         }
         let held_end = self.start + self.block.len() as u64;
         if start < self.start || end > held_end {
@@ -131,7 +133,8 @@ impl Walk<'_> {
                 return Ok(Some(from + position as u64));
             }
             if from - at > MOST_GAP {
-                let cause = format!("nothing of the {MOST_GAP} bytes from byte {at} on is a GRIB message");
+                let cause =
+                    format!("nothing of the {MOST_GAP} bytes from byte {at} on is a GRIB message");
                 return Err(damaged(cause));
             }
             from += (length - 3).max(1);
@@ -204,12 +207,15 @@ impl Walk<'_> {
             at += section.len() as u64;
             grid = Some(section);
         }
-        let end = self.end_of_first(start, length, at, first.has_bitmap).await?;
+        let end = self
+            .end_of_first(start, length, at, first.has_bitmap)
+            .await?;
         let grid = match grid {
             Some(section) => self.grid(&section, 1),
             None => {
                 let cause = "its grid is one of its centre's, which is not in the file";
-                Err(CubeError::unsupported("", cause).remedy("write it again with a grid in each message"))
+                Err(CubeError::unsupported("", cause)
+                    .remedy("write it again with a grid in each message"))
             }
         };
         match grid {

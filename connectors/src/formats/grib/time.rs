@@ -34,7 +34,11 @@ pub(super) fn moment([year, month, day, hour, minute, second]: [u64; 6]) -> Cube
 /// # Errors
 /// An unknown unit, or a time that no calendar has.
 pub(super) fn after(from: Seconds, count: i64, unit: Unit) -> CubeResult<Seconds> {
-    let beyond = || damaged(format!("its forecast reaches {count} units beyond its time"));
+    let beyond = || {
+        damaged(format!(
+            "its forecast reaches {count} units beyond its time"
+        ))
+    };
     match unit {
         Unit::Seconds(seconds) => {
             let span = count.checked_mul(seconds);
@@ -121,6 +125,9 @@ mod tests {
         assert!(moment([2024, 13, 1, 0, 0, 0]).is_err());
         assert!(after(start, i64::MAX, Unit::Seconds(60)).is_err());
         assert!(after(start, i64::MAX, Unit::Months(12)).is_err());
-        assert_eq!((span_text(21_600), span_text(900)), ("6h".to_string(), "15min".to_string()));
+        assert_eq!(
+            (span_text(21_600), span_text(900)),
+            ("6h".to_string(), "15min".to_string())
+        );
     }
 }

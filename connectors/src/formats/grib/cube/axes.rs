@@ -97,7 +97,9 @@ impl Axes {
     }
 
     fn levels_of(&self, variable: &Variable<'_>) -> Option<&Vec<Height>> {
-        self.levels.get(variable.kind()).filter(|_| variable.has_levels())
+        self.levels
+            .get(variable.kind())
+            .filter(|_| variable.has_levels())
     }
 
     /// Names and lengths of the dimensions of a variable, in front of those of the grid.
@@ -115,7 +117,10 @@ impl Axes {
         }
         let lengths = dimensions.iter().map(|(_, length)| *length as u64);
         let lengths = lengths.collect();
-        (dimensions.into_iter().map(|(name, _)| name).collect(), lengths)
+        (
+            dimensions.into_iter().map(|(name, _)| name).collect(),
+            lengths,
+        )
     }
 
     /// The fields of a variable by the indices of their chunks along these dimensions.
@@ -178,7 +183,8 @@ fn levels(variables: &[Variable<'_>]) -> BTreeMap<Kind, Vec<Height>> {
         let key = |height: &Height| (height.top, height.bottom.unwrap_or_default());
         levels.sort_by(|one, other| {
             let ((top, bottom), (other_top, other_bottom)) = (key(one), key(other));
-            top.total_cmp(&other_top).then(bottom.total_cmp(&other_bottom))
+            top.total_cmp(&other_top)
+                .then(bottom.total_cmp(&other_bottom))
         });
         if kind.is_descending() {
             levels.reverse();

@@ -40,7 +40,9 @@ pub(super) fn arrays(
 ) -> Vec<Arc<dyn ArrayReader>> {
     let mut arrays: Vec<ComputedArray> = Vec::new();
     let mut add = |name: &str, dimensions: &[(&str, u64)], values: ArrayRef, attributes| {
-        arrays.push(ComputedArray::list(file, name, dimensions, values, attributes));
+        arrays.push(ComputedArray::list(
+            file, name, dimensions, values, attributes,
+        ));
     };
     if !axes.numbers.is_empty() {
         let attributes = json!({
@@ -66,7 +68,12 @@ pub(super) fn arrays(
         add("valid_time", &[times, steps], valid, time_attributes(false));
     }
     if !axes.step_of_time.is_empty() {
-        add("step", &[times], hours(&axes.step_of_time), step_attributes());
+        add(
+            "step",
+            &[times],
+            hours(&axes.step_of_time),
+            step_attributes(),
+        );
     }
     for (kind, levels) in &axes.levels {
         let dimension = (kind.name.as_str(), levels.len() as u64);
@@ -96,7 +103,11 @@ fn of_grid(file: &Arc<StoredFile>, grid: &Grid) -> Vec<ComputedArray> {
         } => {
             let mut arrays = vec![array(rows, rows.name), array(columns, columns.name)];
             if let Some(mapping) = mapping {
-                arrays.push(ComputedArray::grid_mapping(file, GRID_MAPPING, mapping.clone()));
+                arrays.push(ComputedArray::grid_mapping(
+                    file,
+                    GRID_MAPPING,
+                    mapping.clone(),
+                ));
             }
             arrays
         }

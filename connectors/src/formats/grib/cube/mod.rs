@@ -99,7 +99,11 @@ fn attributes(contents: &Contents) -> Attributes {
             set("institution", Value::from(*name));
         }
     }
-    let references: BTreeSet<_> = contents.fields.iter().map(|f| f.product.reference).collect();
+    let references: BTreeSet<_> = contents
+        .fields
+        .iter()
+        .map(|f| f.product.reference)
+        .collect();
     if let Some(reference) = references.first().filter(|_| references.len() == 1) {
         let text = super::time::text(*reference);
         set("forecast_reference_time", Value::from(text));
@@ -116,7 +120,10 @@ fn attributes(contents: &Contents) -> Attributes {
 
 /// Variables by the group that they are in: all in one as long as their names differ, else in one per kind of level.
 fn apart(variables: Vec<Variable>) -> Vec<(String, Vec<Variable>)> {
-    let names: BTreeSet<&str> = variables.iter().map(|variable| variable.name.as_str()).collect();
+    let names: BTreeSet<&str> = variables
+        .iter()
+        .map(|variable| variable.name.as_str())
+        .collect();
     if names.len() == variables.len() {
         return vec![(String::new(), variables)];
     }
@@ -143,7 +150,13 @@ fn arrays(
         let (dimensions, lengths) = axes.dimensions(&variable);
         let fields = axes.chunks(&variable);
         let mut attributes = variable.attributes();
-        if matches!(&grid.places, Places::Rectangle { mapping: Some(_), .. }) {
+        if matches!(
+            &grid.places,
+            Places::Rectangle {
+                mapping: Some(_),
+                ..
+            }
+        ) {
             attributes.insert("grid_mapping".to_string(), Value::from(GRID_MAPPING));
         }
         let beside = coordinates::names_beside(grid, &axes);

@@ -133,12 +133,17 @@ impl<'a> Variable<'a> {
         set("standard_name", parameter.standard_name.map(Value::from));
         let long_name = parameter.long_name.as_deref();
         set("long_name", long_name.map(Value::from));
-        set("GRIB_typeOfLevel", Some(Value::from(product.level.kind.name.as_str())));
+        set(
+            "GRIB_typeOfLevel",
+            Some(Value::from(product.level.kind.name.as_str())),
+        );
         if !self.has_levels() {
             set("GRIB_level", product.level.value.map(Value::from));
             set("GRIB_bottomLevel", product.level.bottom.map(Value::from));
         }
-        let step_type = product.statistic.map_or("instant", |statistic| statistic.names().0);
+        let step_type = product
+            .statistic
+            .map_or("instant", |statistic| statistic.names().0);
         set("GRIB_stepType", Some(Value::from(step_type)));
         set("cell_methods", product.statistic.and_then(cell_methods));
         attributes

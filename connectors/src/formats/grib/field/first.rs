@@ -59,7 +59,10 @@ pub(in crate::formats::grib) fn read(section: Octets<'_>) -> CubeResult<First> {
 /// The valid time, and the period of which the values are: table 5.
 fn period(section: Octets<'_>, reference: Seconds) -> CubeResult<(Seconds, Option<Statistic>)> {
     let indicator = section.octet(21)?;
-    let [one, two] = [section.unsigned(19, 1)? as i64, section.unsigned(20, 1)? as i64];
+    let [one, two] = [
+        section.unsigned(19, 1)? as i64,
+        section.unsigned(20, 1)? as i64,
+    ];
     // Files without a forecast need not have a unit that is known.
     let at = |count: i64| match count {
         0 => Ok(reference),

@@ -17,7 +17,9 @@ pub(super) fn latitudes(half: u64) -> CubeResult<Vec<f64>> {
         return Err(CubeError::unsupported("", cause).remedy("regrid it first"));
     }
     let rows = 2 * half;
-    let north: Vec<f64> = (0..half).map(|row| root(rows, row).asin().to_degrees()).collect();
+    let north: Vec<f64> = (0..half)
+        .map(|row| root(rows, row).asin().to_degrees())
+        .collect();
     let south = north.iter().rev().map(|latitude| -latitude);
     Ok(north.iter().copied().chain(south).collect())
 }
@@ -31,7 +33,10 @@ fn root(degree: u64, row: u64) -> f64 {
         let (mut before, mut value) = (1.0, x);
         for k in 2..=degree {
             let k = k as f64;
-            (before, value) = (value, ((2.0 * k - 1.0) * x * value - (k - 1.0) * before) / k);
+            (before, value) = (
+                value,
+                ((2.0 * k - 1.0) * x * value - (k - 1.0) * before) / k,
+            );
         }
         let slope = n * (before - x * value) / (1.0 - x * x);
         let step = value / slope;
@@ -79,7 +84,10 @@ mod tests {
         assert!((found[0] - degrees(1.0 / 3.0)).abs() < 1e-12);
         let found = latitudes(2).unwrap();
         let root = |sign: f64| degrees(3.0 / 7.0 + sign * 2.0 / 7.0 * (1.2_f64).sqrt());
-        for (found, expected) in found.iter().zip([root(1.0), root(-1.0), -root(-1.0), -root(1.0)]) {
+        for (found, expected) in found
+            .iter()
+            .zip([root(1.0), root(-1.0), -root(-1.0), -root(1.0)])
+        {
             assert!((found - expected).abs() < 1e-12, "{found} {expected}");
         }
         assert!(latitudes(0).is_err() && latitudes(1 << 40).is_err());

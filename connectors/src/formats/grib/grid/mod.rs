@@ -215,7 +215,11 @@ impl Grid {
     pub(super) fn arrange(&self, mut cells: Cells) -> Cells {
         let (rows, columns) = self.size();
         if self.scanning.alternates {
-            let length = if self.scanning.by_column { rows } else { columns };
+            let length = if self.scanning.by_column {
+                rows
+            } else {
+                columns
+            };
             turn(&mut cells.values, length);
             if let Some(present) = &mut cells.present {
                 turn(present, length);

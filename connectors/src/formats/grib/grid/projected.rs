@@ -54,9 +54,10 @@ impl Projection {
             Self::Mercator { .. } => ("mercator", "mercator"),
             Self::PolarStereographic { .. } => ("polar_stereographic", "polar_stereographic"),
             Self::Lambert { .. } => ("lambert", "lambert_conformal_conic"),
-            Self::LambertEqualArea { .. } => {
-                ("lambert_azimuthal_equal_area", "lambert_azimuthal_equal_area")
-            }
+            Self::LambertEqualArea { .. } => (
+                "lambert_azimuthal_equal_area",
+                "lambert_azimuthal_equal_area",
+            ),
         }
     }
 
@@ -81,7 +82,10 @@ impl Projection {
                     vec![
                         ("standard_parallel", Value::from(parallel)),
                         ("latitude_of_projection_origin", Value::from(pole)),
-                        ("straight_vertical_longitude_from_pole", Value::from(meridian)),
+                        (
+                            "straight_vertical_longitude_from_pole",
+                            Value::from(meridian),
+                        ),
                     ],
                 )
             }
@@ -125,7 +129,11 @@ impl Projected {
         };
         let [width, height] = self.steps;
         let width = if runs_west(self.flags) { -width } else { width };
-        let height = if runs_north(self.flags) { height } else { -height };
+        let height = if runs_north(self.flags) {
+            height
+        } else {
+            -height
+        };
         let mut mapping = Attributes::new();
         mapping.insert("grid_mapping_name".to_string(), Value::from(name));
         let described = described.into_iter();

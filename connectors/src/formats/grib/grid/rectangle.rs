@@ -88,7 +88,11 @@ impl Corners {
             }),
             Axis::longitude(Coordinates::Around { lengths }),
         ];
-        let kind = if is_gaussian { "reduced_gg" } else { "reduced_ll" };
+        let kind = if is_gaussian {
+            "reduced_gg"
+        } else {
+            "reduced_ll"
+        };
         Grid {
             kind,
             places: Places::Points { axes },
@@ -160,7 +164,10 @@ impl Pole {
         let mut set = |name: &str, value: Value| {
             attributes.insert(name.to_string(), value);
         };
-        set("grid_mapping_name", Value::from("rotated_latitude_longitude"));
+        set(
+            "grid_mapping_name",
+            Value::from("rotated_latitude_longitude"),
+        );
         set("grid_north_pole_latitude", Value::from(-self.latitude));
         let north = (self.longitude + 360.0) % 360.0 - 180.0;
         set("grid_north_pole_longitude", Value::from(north));
@@ -183,7 +190,7 @@ mod tests {
 
     #[test]
     fn longitudes_over_the_seam() {
-        let cases = [
+        let cases: [([f64; 2], u8, u64, [f64; 2]); 6] = [
             ([350.0, 10.0], 0x00, 5, [-10.0, 5.0]),
             ([170.0, -170.0], 0x00, 5, [170.0, 5.0]),
             ([0.0, 359.5], 0x00, 720, [0.0, 0.5]),

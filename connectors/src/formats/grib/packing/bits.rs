@@ -62,7 +62,8 @@ impl<'a> Bits<'a> {
             (8, 0) => values.extend(bytes[..count].iter().map(|byte| change(u64::from(*byte)))),
             (16, 0) => {
                 let pairs = bytes[..2 * count].chunks_exact(2);
-                values.extend(pairs.map(|pair| change(u64::from(pair[0]) << 8 | u64::from(pair[1]))));
+                values
+                    .extend(pairs.map(|pair| change(u64::from(pair[0]) << 8 | u64::from(pair[1]))));
             }
             _ => {
                 values.extend((0..count).map(|_| change(self.next(width))));
@@ -84,7 +85,9 @@ impl<'a> Bits<'a> {
             Some(eight) => eight.try_into().map_or(0, u64::from_be_bytes),
             None => {
                 let rest = self.bytes.get(first..).unwrap_or_default();
-                let word = rest.iter().fold(0, |word, byte| (word << 8) | u64::from(*byte));
+                let word = rest
+                    .iter()
+                    .fold(0, |word, byte| (word << 8) | u64::from(*byte));
                 word << (8 * (8 - rest.len().min(7)) as u32)
             }
         };
@@ -112,9 +115,15 @@ mod tests {
                     bytes[at / 8] |= (set as u8) << (7 - at % 8);
                 }
             }
-            assert_eq!(Bits::of(&bytes).numbers(width, 37).unwrap(), wanted, "{width}");
+            assert_eq!(
+                Bits::of(&bytes).numbers(width, 37).unwrap(),
+                wanted,
+                "{width}"
+            );
             let mut found = Vec::new();
-            Bits::of(&bytes).extend(&mut found, width, 37, |n| n).unwrap();
+            Bits::of(&bytes)
+                .extend(&mut found, width, 37, |n| n)
+                .unwrap();
             assert_eq!(found, wanted, "{width}");
             assert!(Bits::of(&bytes).numbers(width, 46).is_err());
         }

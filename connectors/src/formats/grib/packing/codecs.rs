@@ -13,7 +13,9 @@ pub(super) fn jpeg2000(data: &[u8], count: usize) -> Result<Vec<u32>, String> {
         let image = Image::new(data, &settings).map_err(|error| error.to_string())?;
         let (width, height) = (image.width() as usize, image.height() as usize);
         if width.checked_mul(height) != Some(count) {
-            return Err(format!("it has {width} × {height} pixels for {count} values"));
+            return Err(format!(
+                "it has {width} × {height} pixels for {count} values"
+            ));
         }
         // Samples are decoded to floats of 32 bits.
         let depth = image.original_bit_depth();
@@ -25,7 +27,11 @@ pub(super) fn jpeg2000(data: &[u8], count: usize) -> Result<Vec<u32>, String> {
             .decode(&mut context)
             .map_err(|error| error.to_string())?;
         match decoded.components() {
-            [only] => Ok(only.samples().iter().map(|sample| sample.round() as u32).collect()),
+            [only] => Ok(only
+                .samples()
+                .iter()
+                .map(|sample| sample.round() as u32)
+                .collect()),
             several => Err(format!("it has {} channels", several.len())),
         }
     })

@@ -137,10 +137,14 @@ impl Complex {
         if let Some(last) = lengths.last_mut() {
             *last = self.last_length;
         }
-        let total = lengths.iter().fold(0_usize, |sum, n| sum.saturating_add(*n));
+        let total = lengths
+            .iter()
+            .fold(0_usize, |sum, n| sum.saturating_add(*n));
         match total == count {
             true => Ok(lengths),
-            false => Err(format!("its groups have {total} values, and it has {count}")),
+            false => Err(format!(
+                "its groups have {total} values, and it has {count}"
+            )),
         }
     }
 

@@ -24,7 +24,9 @@ pub(super) fn samples(data: &[u8], count: usize) -> Result<Vec<u32>, String> {
     let (header, compressed) = chunks(data)?;
     let (width, height, bits) = (header.width, header.height, header.bits);
     if width.checked_mul(height) != Some(count) {
-        return Err(format!("it has {width} × {height} pixels for {count} values"));
+        return Err(format!(
+            "it has {width} × {height} pixels for {count} values"
+        ));
     }
     let line = width
         .checked_mul(bits as usize)

@@ -22,9 +22,14 @@ pub(super) fn unpack(bytes: &[u8], layout: Layout) -> CubeResult<Cells> {
     let present = match map.octet(6)? {
         NO_BITMAP => None,
         BITMAP => Some(bitmap(map.from(7)?, layout.points).map_err(damaged)?),
-        EARLIER_BITMAP => return Err(damaged("its bitmap is that of an earlier field, and there is none")),
+        EARLIER_BITMAP => {
+            return Err(damaged(
+                "its bitmap is that of an earlier field, and there is none",
+            ));
+        }
         number => {
-            let cause = format!("its bitmap is number {number} of its centre's, which is not in the file");
+            let cause =
+                format!("its bitmap is number {number} of its centre's, which is not in the file");
             return Err(CubeError::unsupported("", cause)
                 .remedy("write it again with a bitmap in each message"));
         }
@@ -91,7 +96,9 @@ fn values(packing: Octets<'_>, data: &[u8], count: usize) -> CubeResult<Cells> {
             // Logarithms, of values to which a number was added so that they were positive.
             if template == 61 {
                 let added = packing.float(21)?;
-                values.iter_mut().for_each(|value| *value = value.exp() - added);
+                values
+                    .iter_mut()
+                    .for_each(|value| *value = value.exp() - added);
             }
             return Ok(all(values));
         }
@@ -117,14 +124,17 @@ fn values(packing: Octets<'_>, data: &[u8], count: usize) -> CubeResult<Cells> {
                 .remedy("transform it first, for example with `cdo sp2gp`"));
         }
         template => {
-            let cause = format!("its values are packed as data representation template 5.{template} says");
+            let cause =
+                format!("its values are packed as data representation template 5.{template} says");
             return Err(CubeError::unsupported("", cause).remedy(
                 "pack it in another way, for example with `grib_set -r -w packingType=grid_ccsds`",
             ));
         }
     };
     let scaling = scaling()?;
-    let values = numbers.iter().map(|number| scaling.value(f64::from(*number)));
+    let values = numbers
+        .iter()
+        .map(|number| scaling.value(f64::from(*number)));
     Ok(all(values.collect()))
 }
 

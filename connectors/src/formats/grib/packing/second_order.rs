@@ -12,8 +12,8 @@
 
 use graticule_engine::error::{CubeError, CubeResult};
 
-use super::bits::{Bits, TOO_SHORT};
 use super::Layout;
+use super::bits::{Bits, TOO_SHORT};
 use crate::formats::grib::octets::Octets;
 
 /// Flags in octet 14.
@@ -88,9 +88,7 @@ impl<'a> SecondOrder<'a> {
     }
 
     fn from(&self, octet: usize) -> Result<&'a [u8], String> {
-        self.section
-            .from(octet)
-            .map_err(|_| TOO_SHORT.to_string())
+        self.section.from(octet).map_err(|_| TOO_SHORT.to_string())
     }
 
     /// Widths of groups, and the octet behind them.
@@ -203,7 +201,9 @@ impl Groups<'_> {
             .iter()
             .fold(leading, |total, length| total.saturating_add(*length));
         if total != count {
-            return Err(format!("its groups have {total} values, and it has {count}"));
+            return Err(format!(
+                "its groups have {total} values, and it has {count}"
+            ));
         }
         let mut numbers = vec![0; leading];
         for ((width, length), first) in self.widths.iter().zip(&self.lengths).zip(&self.firsts) {

@@ -90,7 +90,10 @@ fn lines(table: &'static str, keys: usize, conditions: usize) -> Lines {
             *number = word.parse().unwrap_or(u8::MAX);
         }
         found.entry(key).or_default().push(Line {
-            conditions: numbers[keys..].iter().map(|word| word.parse().ok()).collect(),
+            conditions: numbers[keys..]
+                .iter()
+                .map(|word| word.parse().ok())
+                .collect(),
             variants,
             name,
             units,
@@ -124,7 +127,11 @@ impl Code {
                 level,
             } => {
                 // Tables 1 to 3 are versions of one, whose second half is each centre's own.
-                let key = if table <= 3 && parameter < 128 { 2 } else { table };
+                let key = if table <= 3 && parameter < 128 {
+                    2
+                } else {
+                    table
+                };
                 let facts = [number(level_type), Some(level as f64)];
                 let line = best(&FIRST, [key, parameter, 0], &facts);
                 (line, None, format!("parameter_{table}_{parameter}"))
