@@ -377,7 +377,9 @@ for name, path in paths.items():
             except ec.CodesInternalError as error:
                 print(f"{name}: {error}", file=sys.stderr)
             ec.codes_release(handle)
-    expected[name] = {"path": str(path), "fields": fields}
+    # The folder is moved when it is complete.
+    place = path.relative_to(out) if path.is_relative_to(out) else path
+    expected[name] = {"path": str(place), "fields": fields}
 
 (out / "expected.json").write_text(json.dumps(expected))
 # What ecCodes reads but does not write, for people.

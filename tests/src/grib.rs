@@ -226,7 +226,7 @@ fn check(prefix: &str, least: usize) -> Result<(), Failed> {
 fn check_requests() -> Result<(), Failed> {
     let folder = oracle::oracle(SCRIPT)?.join("generated");
     for (name, opening) in [
-        ("together_1_steps.grib", 2),
+        ("together_1_analyses.grib", 2),
         ("packing_2_simple_large.grib", 2),
     ] {
         let store = Observed::with(&[(name, &fs::read(folder.join(name))?)]);

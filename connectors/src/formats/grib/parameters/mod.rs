@@ -229,7 +229,7 @@ mod tests {
         assert_eq!(first(128, 167, 1, 0), "t2m");
         assert_eq!(first(2, 11, 105, 2), "t2m");
         assert_eq!(first(3, 11, 100, 850), "t");
-        assert_eq!(first(128, 254, 1, 0), "atte");
+        assert_eq!(first(128, 254, 1, 0), "atmw");
         assert_eq!(first(201, 3, 1, 0), "parameter_201_3");
         assert_eq!(first(2, 200, 1, 0), "parameter_2_200");
         assert_eq!(second([0, 0, 0], 100, 50000.0, None), "t");

@@ -140,7 +140,7 @@ async fn refusals() {
         (changed(second(0), 49, &[0, 50]), "spherical harmonics"),
         (changed(second(0), 67, &[0x7f; 8]), "points, and"),
         (changed(second(0), 67, &[0; 8]), "no points"),
-        (changed(second(0), 15, &[0x7f]), "truncated"),
+        (changed(second(0), 14, &[0x7f]), "truncated"),
         (changed(first(false), 36 + 5, &[50]), "spherical harmonics"),
         (
             changed(first(false), 8 + 7, &[0]),
