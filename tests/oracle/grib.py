@@ -189,7 +189,8 @@ for edition in (1, 2):
     save(f"grid_{edition}_regular_gg", [sample(f"regular_gg_pl_grib{edition}")])
     save(f"grid_{edition}_reduced_gg", [sample(f"reduced_gg_pl_32_grib{edition}")])
     save(f"grid_{edition}_rotated_ll", [sample(f"rotated_ll_pl_grib{edition}")])
-    for name, south in (("north", 0), ("south", 1)):
+    # In edition 1 ecCodes and GDAL put a grid around the south pole to different places; GDAL to those of edition 2.
+    for name, south in (("north", 0), ("south", 1))[:edition]:
         keys = {"gridType": "polar_stereographic", "Nx": 23, "Ny": 19, "orientationOfTheGridInDegrees": 249.0}
         keys |= {"DxInMetres": 60000, "DyInMetres": 50000, "jScansPositively": 1, "projectionCentreFlag": 128 * south}
         keys |= {"latitudeOfFirstGridPointInDegrees": 45.0 - 90 * south, "longitudeOfFirstGridPointInDegrees": 230.0}
@@ -311,20 +312,21 @@ def seconds(date, time):
     return calendar.timegm(parts)
 
 
-def alternating(path, points):
-    """Points of rows that run to and fro: ecCodes does not turn them around, GDAL does."""
+def alternating(path, handle):
+    """Points of rows that run to and fro: ecCodes does not turn them around, GDAL does, but takes the first one for the
+    western one."""
     with rasterio.Env(GRIB_NORMALIZE_UNITS="NO"), rasterio.open(path) as file:
         values, place = file.read(1), file.transform
     rows, columns = np.mgrid[0 : values.shape[0], 0 : values.shape[1]] + 0.5
-    latitudes, longitudes = place.f + place.e * rows, place.c + place.a * columns
-    assert len(points) == values.size
+    ends = [ec.codes_get(handle, f"longitudeOf{end}GridPointInDegrees") for end in ("First", "Last")]
+    latitudes, longitudes = place.f + place.e * rows, min(ends) + place.a * (columns - 0.5)
     return np.column_stack([latitudes.ravel(), longitudes.ravel(), values.ravel()])
 
 
 def layer(handle):
     """The first surface of a layer; ecCodes' level is a whole number."""
     scale = get(handle, "scaleFactorOfFirstFixedSurface")
-    is_layer = get(handle, "typeOfSecondFixedSurface") == get(handle, "typeOfFirstFixedSurface")
+    is_layer = get(handle, "typeOfLevel").endswith("Layer")
     if ec.codes_get(handle, "edition") == 1 or not is_layer or scale is None:
         return get(handle, "level")
     return get(handle, "scaledValueOfFirstFixedSurface") / 10**scale
@@ -338,7 +340,7 @@ def describe(path, handle):
         # These are points one by one, in whichever order values are stored.
         points = np.array([(p["lat"], p["lon"], p["value"]) for p in ec.codes_grib_get_data(handle)])
     if get(handle, "alternativeRowScanning"):
-        points = alternating(path, points)
+        points = alternating(path, handle)
     if ec.codes_get(handle, "bitmapPresent") or get(handle, "numberOfMissing", 0):
         points[points[:, 2] == ec.codes_get(handle, "missingValue"), 2] = np.nan
     name = f"raw/{len(list((out / 'raw').iterdir()))}.bin"
