@@ -31,6 +31,7 @@ mod dense;
 mod freshness;
 mod geotiff;
 mod geotiff_writing;
+mod grib;
 mod grids;
 mod icechunk;
 mod jobs;
@@ -83,6 +84,7 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     freshness::trials,
     geotiff::trials,
     geotiff_writing::trials,
+    grib::trials,
     grids::trials,
     icechunk::trials,
     jobs::trials,

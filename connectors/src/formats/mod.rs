@@ -3,6 +3,7 @@
 
 mod blosc;
 pub mod geotiff;
+pub mod grib;
 pub mod icechunk;
 pub mod kerchunk;
 pub mod levels;
@@ -28,6 +29,7 @@ pub fn formats() -> Vec<Arc<dyn CubeFormat>> {
         Arc::new(geotiff::reading::GeoTiff),
         Arc::new(kerchunk::KerchunkFormat),
         Arc::new(kerchunk::KerchunkFolder),
+        Arc::new(grib::Grib),
     ]
 }
 

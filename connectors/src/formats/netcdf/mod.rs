@@ -211,7 +211,7 @@ fn recognise(url: &str, storage: &dyn hdf5_reader::Storage) -> CubeResult<()> {
         [0x1f, 0x8b, ..] => ("compressed with gzip", "unpack it first with `gunzip`"),
         b"GRIB" => (
             "a GRIB file",
-            "convert it first, for example with `cdo -f nc copy`",
+            "rename it to `.grib`, or open it with STORED AS GRIB",
         ),
         _ => return Ok(()),
     };
