@@ -1,6 +1,6 @@
 """Compares cubes that `graticule generate` made of the OLCI cube with what xarray makes of it.
 
-    python generated.py SOURCE        in the folder with part.zarr, coarse.zarr and monthly.zarr
+    python generated.py SOURCE        in the folder with part.zarr, coarse.zarr, both.zarr and monthly.zarr
 """
 
 import sys
@@ -33,9 +33,21 @@ assert part["conc_chl"].attrs["units"] == source["conc_chl"].attrs["units"]
 # Sixteen cells of a quarter of the size lie below each.
 coarse = xarray.open_zarr("coarse.zarr")
 means = box["conc_chl"].coarsen(lat=4, lon=4).mean()
-agree(coarse["conc_chl"], means, 1e-6)
+agree(coarse["coarse_chl"], means, 1e-6)
 np.testing.assert_allclose(coarse["lat"], means["lat"], atol=1e-9)
 np.testing.assert_allclose(coarse["lon"], means["lon"], atol=1e-9)
+
+# Beside each other on the grid of the first: where only one has a time, the other is missing.
+both = xarray.open_zarr("both.zarr")
+assert (both["time"].values == source["time"].values).all()
+agree(both["quality_flags"], part["quality_flags"].reindex(time=source["time"]))
+assert both["coarse_chl"].shape == (5, 400, 400)
+finer = coarse["coarse_chl"].interp(lat=both["lat"], lon=both["lon"])
+inner = {"lat": slice(51.9, 51.1), "lon": slice(1.1, 1.9)}
+found, expected = both["coarse_chl"].sel(inner).values, finer.sel(inner).values
+is_known = ~np.isnan(expected)
+assert is_known.sum() > 1000
+np.testing.assert_allclose(found[is_known], expected[is_known], rtol=1e-4)
 
 monthly = xarray.open_zarr("monthly.zarr")
 assert list(monthly["time"].values) == [np.datetime64("2017-01-01T00:00:00", "ns")], monthly["time"]

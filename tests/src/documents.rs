@@ -50,7 +50,8 @@ fn check(page: &Path) -> Result<(), Failed> {
     let mut pieces: Vec<String> = text.split(FENCE).map(String::from).collect();
     let mut run = 0;
     for position in (1..pieces.len()).step_by(2) {
-        let (mark, content) = pieces[position].split_once('\n').unwrap_or_default();
+        let fence = pieces[position].clone();
+        let (mark, content) = fence.split_once('\n').unwrap_or_default();
         let printed = match mark {
             "json" => {
                 fs::write(desk.path().join("request.json"), content)?;
@@ -74,7 +75,7 @@ fn check(page: &Path) -> Result<(), Failed> {
         let found = format!("text\n{}\n", printed.trim_end());
         if expected.starts_with("text\n") && *expected != found {
             if std::env::var_os(BLESS).is_none() {
-                assert_eq!(found, *expected, "{}", pieces[position]);
+                assert_eq!(found, *expected, "{fence}");
             }
             *expected = found;
         }

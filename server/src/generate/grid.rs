@@ -6,6 +6,7 @@
 //! ```
 
 use graticule_engine::cube::AxisRole;
+use graticule_functions::space::wkt_of;
 use graticule_functions::space::zones::is_geographic;
 
 use super::inputs::{Input, InputAxis, known_crs};
@@ -13,8 +14,8 @@ use super::remarks::Remarks;
 use super::request::CubeConfig;
 use super::text::{identifier, literal};
 
-/// How close two sizes of cells must be to count as one, as in xcube (Python's `math.isclose`).
-const SAME: f64 = 1e-9;
+/// How much two sizes of cells may differ and count as one: coordinates may be floats of 32 bits.
+const SAME: f64 = 1e-6;
 
 /// Metres along a degree of a great circle, to tell coarser cells from finer ones across systems.
 const METRES_PER_DEGREE: f64 = 111_320.0;
@@ -40,6 +41,8 @@ pub(super) enum Grid {
         /// Do the arguments alone say where all cells lie?
         is_given: bool,
         method: Method,
+        /// Those that leave the part of it that is wanted.
+        conditions: Vec<String>,
     },
 }
 
@@ -94,6 +97,14 @@ impl Grid {
                 "sizes of cells are greater than 0; write one in units of crs",
             );
         }
+        let is_asked = bbox.is_some() || crs.is_some() || sizes.is_some();
+        if is_asked && (input.x().is_none() || input.y().is_none()) {
+            let text = format!(
+                "the cells of {} lie along no axes from west to east and from south to north; put them on a grid first, or leave bbox, crs and spatial_res out",
+                input.table
+            );
+            remarks.refuse("cube_config", text);
+        }
         let step = |axis: Option<&InputAxis>| axis.and_then(|axis| axis.step());
         let own = [step(input.x()), step(input.y())];
         let is_same_size = sizes.is_none_or(|sizes| {
@@ -106,7 +117,10 @@ impl Grid {
             return Self::Same { bbox };
         }
         let geographic = match &crs {
-            Some(crs) => is_geographic(crs).unwrap_or(false),
+            // What a definition does not say by itself, its WKT does.
+            Some(crs) => is_geographic(crs)
+                .or_else(|| is_geographic(&wkt_of(crs).ok()?))
+                .unwrap_or(false),
             None => input.is_geographic,
         };
         let mut arguments = Vec::new();
@@ -141,6 +155,7 @@ impl Grid {
                 own[0].map(|size| (size, input.is_geographic)),
                 sizes.map(|[x, _]| (x, geographic)),
             ),
+            conditions: Vec::new(),
         }
     }
 
@@ -157,12 +172,14 @@ impl Grid {
                     .map(|axis| axis.map(|axis| axis.name.clone()).unwrap_or_default()),
                 is_given: false,
                 method: Method::of(size(other), size(input)),
+                conditions: self.conditions(input),
             },
             Self::Other {
                 arguments,
                 axes,
                 is_given,
                 method,
+                conditions,
             } => Self::Other {
                 arguments: match is_given {
                     true => arguments.clone(),
@@ -171,6 +188,7 @@ impl Grid {
                 axes: axes.clone(),
                 is_given: *is_given,
                 method: *method,
+                conditions: conditions.clone(),
             },
         }
     }
@@ -191,13 +209,12 @@ impl Grid {
         }
     }
 
-    /// Conditions that leave the part of the grid that is wanted; `input` has its axes.
+    /// Conditions that leave the part of the grid that is wanted.
     pub(super) fn conditions(&self, input: &Input) -> Vec<String> {
-        let Self::Same {
-            bbox: Some([west, south, east, north]),
-        } = self
-        else {
-            return Vec::new();
+        let [west, south, east, north] = match self {
+            Self::Same { bbox: Some(bbox) } => bbox,
+            Self::Same { bbox: None } => return Vec::new(),
+            Self::Other { conditions, .. } => return conditions.clone(),
         };
         let (Some(x), Some(y)) = (input.x(), input.y()) else {
             return Vec::new();

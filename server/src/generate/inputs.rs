@@ -1,6 +1,6 @@
 //! The cubes that a request reads, as their metadata describe them: [`Input`].
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};
 use graticule_engine::cube::{AxisRole, Cube};
@@ -51,6 +51,8 @@ pub(super) struct InputVariable {
     pub(super) name: String,
     /// Is there nothing between two of its values, as between flags or texts?
     pub(super) is_category: bool,
+    /// Does it have a value per cell of the map?
+    pub(super) is_on_map: bool,
 }
 
 impl Input {
@@ -61,6 +63,11 @@ impl Input {
             role: axis.role,
             coordinates: Some(axis.coordinates.clone()),
         });
+        let is_of_map = |axis: &usize| {
+            let role = cube.axes[*axis].role;
+            X.contains(&role) || Y.contains(&role)
+        };
+        let map: Vec<usize> = (0..cube.axes.len()).filter(is_of_map).collect();
         let variables = cube.variables.iter().map(|variable| {
             let metadata = variable.field.metadata();
             let flags = [FLAG_MASKS, FLAG_MEANINGS, FLAG_VALUES];
@@ -68,6 +75,7 @@ impl Input {
                 name: variable.field.name().clone(),
                 is_category: flags.iter().any(|key| metadata.contains_key(*key))
                     || !variable.field.data_type().is_numeric(),
+                is_on_map: map.iter().all(|axis| variable.axes.contains(axis)),
             }
         });
         let axes: Vec<InputAxis> = axes.collect();
@@ -100,6 +108,7 @@ impl Input {
                 .map(|name| InputVariable {
                     name: name.clone(),
                     is_category: false,
+                    is_on_map: true,
                 })
                 .collect(),
             crs: None,
@@ -129,6 +138,17 @@ impl Input {
         }
         let own = self.crs.as_deref();
         own.is_some_and(|own| own.eq_ignore_ascii_case(&crs_name(crs)))
+    }
+
+    /// Are the times of both of types that cannot be compared, because one has a calendar of its own?
+    pub(super) fn counts_time_unlike(&self, other: &Self) -> bool {
+        let type_of = |input: &Self| {
+            let time = input.axis(&[AxisRole::Time])?;
+            Some(time.coordinates.as_ref()?.data_type().clone())
+        };
+        type_of(self)
+            .zip(type_of(other))
+            .is_some_and(|(own, others)| own != others)
     }
 
     /// Does the axis of this role have the same coordinates as that of `other`?

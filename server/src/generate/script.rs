@@ -62,8 +62,9 @@ impl Script {
             .filter_map(|asked| stores.input(asked, remarks))
             .collect();
         let no_output = OutputConfig::default();
-        let output = request.output_config.as_ref().unwrap_or(&no_output);
-        let target_place = stores.output(of_output(output), remarks);
+        let output = request.output_config.as_ref();
+        let target_place = output.and_then(|output| stores.output(of_output(output), remarks));
+        let output = output.unwrap_or(&no_output);
         let mut inputs = Vec::new();
         for place in &places {
             if let Some(store) = place.store.and_then(|store| stores.stores.get(store)) {

@@ -114,6 +114,13 @@ impl Select {
                 );
                 remarks.refuse("input_configs", text);
             }
+            if part.input.counts_time_unlike(parts[0].input) {
+                let text = format!(
+                    "{} and {} have calendars of their own, so that no time of one is a time of the other; join them by hand, on parts of dates",
+                    parts[0].input.table, part.input.table
+                );
+                remarks.refuse("input_configs", text);
+            }
             if number == 0 {
                 from = format!("(\n  {text}\n) AS {alias}");
             } else {
@@ -277,7 +284,16 @@ fn chosen<'a>(
     match names {
         None => {
             for (input, chosen) in inputs.iter().zip(&mut chosen) {
-                chosen.extend(&input.variables);
+                chosen.extend(input.variables.iter().filter(|variable| variable.is_on_map));
+            }
+            let others = all().filter(|variable| !variable.is_on_map);
+            let others: Vec<&str> = others.map(|variable| variable.name.as_str()).collect();
+            if !others.is_empty() {
+                let text = format!(
+                    "without names, variables with a value per cell of the map are taken, and not {}; name those that you want",
+                    others.join(", ")
+                );
+                remarks.pass_over("cube_config.variable_names", text);
             }
         }
         Some(names) => {

@@ -16,6 +16,10 @@ use super::request::{Definitions, Fields};
 use super::text::{identifier, literal};
 use crate::nearest::nearest;
 
+/// The schema of a store without a name that is read, and of one that is written.
+const INPUT: &str = "input";
+const OUTPUT: &str = "output";
+
 /// What a request says about a place where a cube is, or will be.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asked<'a> {
@@ -27,6 +31,13 @@ pub(super) struct Asked<'a> {
     pub(super) data_id: Option<&'a str>,
     pub(super) store_params: Option<&'a Fields>,
     pub(super) open_params: Option<&'a Fields>,
+}
+
+impl Asked<'_> {
+    /// The field `name` of it.
+    fn of(&self, name: &str) -> String {
+        format!("{}.{name}", self.field)
+    }
 }
 
 /// Where a cube is.
@@ -122,7 +133,7 @@ impl Stores {
 
     /// Where the cube is that is read.
     pub(super) fn input(&mut self, asked: Asked<'_>, remarks: &mut Remarks) -> Option<Place> {
-        let (store, path) = self.found(asked, "input", remarks)?;
+        let (store, path) = self.found(asked, INPUT, remarks)?;
         let number = match self.same(&store) {
             Some(number) => number,
             None => self.add(store),
@@ -139,11 +150,10 @@ impl Stores {
 
     /// Where the cube is that is written.
     pub(super) fn output(&mut self, asked: Asked<'_>, remarks: &mut Remarks) -> Option<Place> {
-        let (store, path) = self.found(asked, "output", remarks)?;
+        let (store, path) = self.found(asked, OUTPUT, remarks)?;
         if store.kind == Some(Kind::Memory) {
-            let field = format!("{}.store_id", asked.field);
             remarks.refuse(
-                field,
+                asked.of("store_id"),
                 "what is in memory is gone when the command ends; write to a store of files",
             );
         }
@@ -165,8 +175,11 @@ impl Stores {
     }
 
     fn same(&self, other: &Store) -> Option<usize> {
-        let is_same = |store: &Store| {
-            (store.kind, &store.url, &store.options) == (other.kind, &other.url, &other.options)
+        let is_same = |store: &Store| match other.kind {
+            None => store.kind.is_none() && store.name == other.name,
+            Some(_) => {
+                (store.kind, &store.url, &store.options) == (other.kind, &other.url, &other.options)
+            }
         };
         self.stores.iter().position(is_same)
     }
@@ -188,128 +201,144 @@ impl Stores {
         role: &str,
         remarks: &mut Remarks,
     ) -> Option<(Store, String)> {
-        let of_field = |name: &str| format!("{}.{name}", asked.field);
-        let own_params = asked.store_params.filter(|params| !params.is_empty());
-        let mut name = role.to_string();
-        let (store_id, params, place) = match (asked.store_id, asked.accessor) {
-            (Some(id), _) => match id.strip_prefix('@') {
-                None => (
-                    id.to_string(),
-                    own_params.cloned(),
-                    of_field("store_params"),
-                ),
-                Some(instance) => {
-                    let known = || self.definitions.keys().map(String::as_str);
-                    let Some(definition) = self.definitions.get(instance) else {
-                        let hint = match nearest(instance, known()) {
-                            Some(near) => format!("did you mean @{near}?"),
-                            None => "define it in a file, and name that with --stores".to_string(),
-                        };
-                        let text = format!("there is no store {instance}; {hint}");
-                        remarks.refuse(of_field("store_id"), text);
-                        return None;
-                    };
-                    if own_params.is_some() {
-                        let text = format!(
-                            "store {instance} has parameters of its own; leave them out, or change those"
-                        );
-                        remarks.refuse(of_field("store_params"), text);
-                    }
-                    name = instance.to_string();
-                    let id = definition.get("store_id").and_then(Value::as_str);
-                    let Some(id) = id else {
-                        let text = format!(
-                            "store {instance} has no store_id; give it one, such as \"file\""
-                        );
-                        remarks.refuse(of_field("store_id"), text);
-                        return None;
-                    };
-                    let params = definition.get("store_params").and_then(Value::as_object);
-                    let place = format!("{instance}.store_params");
-                    (id.to_string(), params.cloned(), place)
-                }
-            },
-            (None, Some(accessor)) => {
-                let id = accessor.rsplit(':').next().unwrap_or_default();
-                (
-                    id.to_string(),
-                    own_params.cloned(),
-                    of_field("store_params"),
-                )
-            }
-            (None, None) => {
-                remarks.refuse(
-                    of_field("store_id"),
-                    "nothing says where the cube is; name a store, such as \"file\"",
-                );
-                return None;
-            }
-        };
+        let named = self.named(asked, role, remarks)?;
         let Some(data_id) = asked.data_id.filter(|id| !id.is_empty()) else {
             remarks.refuse(
-                of_field("data_id"),
+                asked.of("data_id"),
                 "the cube has no name; give it one, such as \"cube.zarr\"",
             );
             return None;
         };
-        let Some(kind) = Kind::of(&store_id) else {
-            let text = match role {
-                "input" => format!(
-                    "store {store_id} is not available in this version; attach its files, once they are downloaded: ATTACH 'folder' AS {}",
-                    identifier(&store_id)
+        let mut store = Store {
+            name: named.name,
+            kind: Kind::of(&named.store_id),
+            url: String::new(),
+            options: Vec::new(),
+            tables: Vec::new(),
+        };
+        let Some(kind) = store.kind else {
+            let what = format!("store {} is not available in this version", named.store_id);
+            let remedy = match role {
+                INPUT => format!(
+                    "attach its files, once they are downloaded: ATTACH 'folder' AS {}",
+                    identifier(&named.store_id)
                 ),
-                _ => format!(
-                    "store {store_id} is not available in this version; write to file or s3"
-                ),
+                _ => "write to file or s3".to_string(),
             };
-            remarks.refuse(of_field("store_id"), text);
-            let store = Store {
-                name: store_id,
-                kind: None,
-                url: String::new(),
-                options: Vec::new(),
-                tables: Vec::new(),
-            };
+            remarks.refuse(asked.of("store_id"), format!("{what}; {remedy}"));
+            store.name = named.store_id;
             return Some((store, data_id.to_string()));
         };
         let mut root = None;
-        let mut options = Vec::new();
-        let params = params.unwrap_or_default();
-        for (path, leaf, value) in flat(&params, &place) {
-            let meaning = match leaf.as_str() {
-                "read_only" if role == "output" && value == Value::Bool(true) => Some(
-                    Meaning::Impossible("nothing can be written to this store; choose another one"),
-                ),
-                "read_only" => Some(Meaning::Idle("the store is only read")),
-                leaf => parameters::of_store(kind, leaf),
+        let is_said =
+            |name: &str, value: &Value| name != "read_only" || *value != Value::Bool(false);
+        let params = flat(&named.params, &named.place)
+            .into_iter()
+            .filter(|(_, name, value)| is_said(name, value));
+        let params = params.map(|(path, name, value)| {
+            let meaning = match (name.as_str(), role) {
+                ("read_only", INPUT) => Some(Meaning::Idle("the store is only read")),
+                ("read_only", _) => Some(Meaning::Impossible(
+                    "nothing can be written to this store; choose another one",
+                )),
+                (name, _) => parameters::of_store(kind, name),
             };
-            read(meaning, &path, &value, &mut root, &mut options, remarks);
-        }
-        let open_params = asked.open_params.cloned().unwrap_or_default();
-        for (path, leaf, value) in flat(&open_params, &of_field("open_params")) {
+            (meaning, path, value)
+        });
+        let openers = flat(
+            asked.open_params.unwrap_or(&Fields::new()),
+            &asked.of("open_params"),
+        );
+        let openers = openers
+            .into_iter()
+            .map(|(path, name, value)| (parameters::of_opener(&name), path, value));
+        for (meaning, path, value) in params.chain(openers) {
             read(
-                parameters::of_opener(&leaf),
+                meaning,
                 &path,
                 &value,
                 &mut root,
-                &mut options,
+                &mut store.options,
                 remarks,
             );
         }
         let (url, path) = address(kind, root.as_deref(), data_id);
         if url.contains(['@', '?']) && kind == Kind::Https {
-            remarks.refuse(place, "the address holds what is for the server alone; define the store in graticule.toml, with its secrets in the environment");
+            remarks.refuse(
+                named.place,
+                "the address holds what is for the server alone; define the store in graticule.toml, with its secrets in the environment",
+            );
             return None;
         }
-        let store = Store {
-            name,
-            kind: Some(kind),
-            url,
-            options,
-            tables: Vec::new(),
-        };
+        store.url = url;
         Some((store, path))
     }
+
+    /// Which store is meant, whether it is named, defined or told by the opener.
+    fn named(&self, asked: Asked<'_>, role: &str, remarks: &mut Remarks) -> Option<Named> {
+        let own = asked.store_params.cloned().unwrap_or_default();
+        let own = |id: &str| Named {
+            name: role.to_string(),
+            store_id: id.to_string(),
+            params: own.clone(),
+            place: asked.of("store_params"),
+        };
+        match (asked.store_id, asked.accessor) {
+            (Some(id), _) => match id.strip_prefix('@') {
+                Some(instance) => self.defined(instance, asked, remarks),
+                None => Some(own(id)),
+            },
+            (None, Some(accessor)) => Some(own(accessor.rsplit(':').next().unwrap_or_default())),
+            (None, None) => {
+                remarks.refuse(
+                    asked.of("store_id"),
+                    "nothing says where the cube is; name a store, such as \"file\"",
+                );
+                None
+            }
+        }
+    }
+
+    fn defined(&self, instance: &str, asked: Asked<'_>, remarks: &mut Remarks) -> Option<Named> {
+        let Some(definition) = self.definitions.get(instance) else {
+            let known = self.definitions.keys().map(String::as_str);
+            let hint = match nearest(instance, known) {
+                Some(near) => format!("did you mean @{near}?"),
+                None => "define it in a file, and name that with --stores".to_string(),
+            };
+            let text = format!("there is no store {instance}; {hint}");
+            remarks.refuse(asked.of("store_id"), text);
+            return None;
+        };
+        if asked.store_params.is_some_and(|params| !params.is_empty()) {
+            let text = format!(
+                "store {instance} has parameters of its own; leave them out, or change those"
+            );
+            remarks.refuse(asked.of("store_params"), text);
+        }
+        let Some(id) = definition.get("store_id").and_then(Value::as_str) else {
+            let text = format!("store {instance} has no store_id; give it one, such as \"file\"");
+            remarks.refuse(asked.of("store_id"), text);
+            return None;
+        };
+        let params = definition.get("store_params").and_then(Value::as_object);
+        Some(Named {
+            name: instance.to_string(),
+            store_id: id.to_string(),
+            params: params.cloned().unwrap_or_default(),
+            place: format!("{instance}.store_params"),
+        })
+    }
+}
+
+/// A store as it is asked for.
+struct Named {
+    /// The schema that it becomes.
+    name: String,
+    store_id: String,
+    params: Fields,
+    /// Where these stand.
+    place: String,
 }
 
 /// Reads one parameter.

@@ -98,6 +98,9 @@ impl Target {
         dimensions: &[Dimension],
         remarks: &mut Remarks,
     ) {
+        if dimensions.is_empty() {
+            return;
+        }
         let mut chunks: Vec<(String, String)> = Vec::new();
         for (name, length) in config.chunks.iter().flatten() {
             let field = format!("cube_config.chunks.{name}");

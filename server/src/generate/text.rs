@@ -2,6 +2,9 @@
 
 use datafusion::sql::sqlparser::keywords::ALL_KEYWORDS;
 
+/// Keywords that need no quotes to be names.
+const PLAIN_KEYWORDS: [&str; 3] = ["time", "input", "output"];
+
 /// A name, in quotes where it needs them.
 pub(super) fn identifier(name: &str) -> String {
     let is_plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
@@ -10,7 +13,7 @@ pub(super) fn identifier(name: &str) -> String {
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
     let is_keyword = || {
         let word = name.to_ascii_uppercase();
-        word != "TIME" && ALL_KEYWORDS.binary_search(&word.as_str()).is_ok()
+        !PLAIN_KEYWORDS.contains(&name) && ALL_KEYWORDS.binary_search(&word.as_str()).is_ok()
     };
     match is_plain && !is_keyword() {
         true => name.to_string(),
@@ -42,6 +45,7 @@ mod tests {
             ("time", "time"),
             ("conc_chl", "conc_chl"),
             ("B04", "\"B04\""),
+            ("input", "input"),
             ("order", "\"order\""),
             ("2m_temperature", "\"2m_temperature\""),
             ("a\"b", "\"a\"\"b\""),

@@ -183,6 +183,18 @@ fn cubes_of_olci(data: &Path) -> Result<(), Failed> {
             (String::new(), Some(0))
         );
     }
+    // Two cubes with some of their times in common, side by side.
+    let both = r#"{"input_configs": [{"store_id": "file", "data_id": "part.zarr"}, {"store_id": "file", "data_id": "coarse.zarr"}],
+                   "cube_config": {"variable_names": ["quality_flags", "coarse_chl"]},
+                   "output_config": {"store_id": "file", "data_id": "both.zarr"}}"#;
+    let rename = "ALTER TABLE here.coarse RENAME COLUMN conc_chl TO coarse_chl";
+    let output = desk.graticule(&["sql", "-c", "ATTACH '.' AS here", "-c", rename], "")?;
+    assert_eq!(text(&output.stderr), "");
+    let output = desk.graticule(&["generate", "-"], both)?;
+    assert_eq!(
+        (text(&output.stderr), output.status.code()),
+        (String::new(), Some(0))
+    );
     let script = fs::read_to_string(places::repository().join("tests/oracle/generated.py"))?;
     let source = data.join("olci-sns/cube-1-250-250.zarr");
     desk.python(&script, &[&source.to_string_lossy()])?;
