@@ -93,66 +93,73 @@ impl Select {
     }
 
     fn join(&mut self, parts: &[Part<'_>], times: &Times, remarks: &mut Remarks) {
-        let names: Vec<String> = self
-            .dimensions
-            .iter()
-            .map(|dimension| identifier(&dimension.name))
-            .collect();
-        let mut columns = names.clone();
+        let names = self.dimensions.iter();
+        let names: Vec<String> = names.map(|dimension| identifier(&dimension.name)).collect();
+        let mut variables = Vec::new();
         let mut from = String::new();
         for (number, part) in parts.iter().enumerate() {
             let alias = format!("t{}", number + 1);
             let text = part.text(times).replace('\n', "\n  ");
-            let own = part.dimensions();
-            if let Some(foreign) = own
-                .iter()
-                .find(|dimension| !self.dimensions.contains(dimension))
-            {
-                let text = format!(
-                    "{} has the axis {}, which {} has not; name a place on it in a request of its own, and join the cubes by hand",
-                    part.input.table, foreign.name, parts[0].input.table
-                );
-                remarks.refuse("input_configs", text);
-            }
-            if part.input.counts_time_unlike(parts[0].input) {
-                let text = format!(
-                    "{} and {} have calendars of their own, so that no time of one is a time of the other; join them by hand, on parts of dates",
-                    parts[0].input.table, part.input.table
-                );
-                remarks.refuse("input_configs", text);
-            }
+            let own = part.variables.iter();
+            variables.extend(own.map(|variable| format!("{alias}.{}", identifier(&variable.name))));
             if number == 0 {
                 from = format!("(\n  {text}\n) AS {alias}");
-            } else {
-                let shared = self
-                    .dimensions
-                    .iter()
-                    .filter(|dimension| own.contains(dimension));
-                let shared: Vec<String> = shared
-                    .map(|dimension| identifier(&dimension.name))
-                    .collect();
-                let join = match part.input.has_axis_of(parts[0].input, &[AxisRole::Time])
-                    || shared.len() < names.len()
-                {
-                    true => "JOIN",
-                    false => {
-                        self.names_dimensions = true;
-                        self.notes.push(format!(
-                            "{} and {} have other times: where one of them has no value it is missing",
-                            parts[0].input.table, part.input.table
-                        ));
-                        "FULL JOIN"
-                    }
-                };
-                from = format!(
-                    "{from}\n{join} (\n  {text}\n) AS {alias} USING ({})",
-                    shared.join(", ")
-                );
+                continue;
             }
-            let own = part.variables.iter();
-            columns.extend(own.map(|variable| format!("{alias}.{}", identifier(&variable.name))));
+            self.check_join(&parts[0], part, remarks);
+            let own = part.dimensions();
+            let shared = self
+                .dimensions
+                .iter()
+                .filter(|dimension| dimension.is_among(&own));
+            let shared: Vec<String> = shared
+                .map(|dimension| identifier(&dimension.name))
+                .collect();
+            let has_same_times = part.input.has_axis_of(parts[0].input, &[AxisRole::Time]);
+            let join = match has_same_times || shared.len() < names.len() {
+                true => "JOIN",
+                false => {
+                    self.names_dimensions = true;
+                    "FULL JOIN"
+                }
+            };
+            let keys = shared.join(", ");
+            from = format!("{from}\n{join} (\n  {text}\n) AS {alias} USING ({keys})");
         }
+        if self.names_dimensions && parts.len() > 2 {
+            remarks.refuse(
+                "input_configs",
+                "inputs with different times are put together two at a time; make a cube of two, and put the third to that one",
+            );
+        }
+        let dimensions = names.iter().map(|name| match self.names_dimensions {
+            true => format!("coalesce(t1.{name}, t2.{name}) AS {name}"),
+            false => name.clone(),
+        });
+        let columns: Vec<String> = dimensions.chain(variables).collect();
         self.text = format!("SELECT {}\nFROM {from}", columns.join(", "));
+        if self.names_dimensions {
+            self.note("the inputs have different times: where one of them has none, its values are missing".to_string());
+        }
+    }
+
+    /// Can `part` be joined to the first one?
+    fn check_join(&self, first: &Part<'_>, part: &Part<'_>, remarks: &mut Remarks) {
+        let (one, other) = (&first.input.table, &part.input.table);
+        let mut own = part.dimensions().into_iter();
+        if let Some(foreign) = own.find(|dimension| !dimension.is_among(&self.dimensions)) {
+            let text = format!(
+                "{other} has the axis {}, which {one} has not; make a cube of one place on it, and read that",
+                foreign.name
+            );
+            remarks.refuse("input_configs", text);
+        }
+        if part.input.counts_time_unlike(first.input) {
+            let text = format!(
+                "{one} and {other} count time in calendars of their own, so that no time of one is a time of the other; join them by hand, on parts of dates"
+            );
+            remarks.refuse("input_configs", text);
+        }
     }
 }
 

@@ -39,10 +39,17 @@ pub(super) struct Target {
 }
 
 /// A dimension of the wanted cube.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Dimension {
     pub(super) name: String,
     pub(super) role: AxisRole,
+}
+
+impl Dimension {
+    /// Is there one of its name?
+    pub(super) fn is_among(&self, others: &[Self]) -> bool {
+        others.iter().any(|other| other.name == self.name)
+    }
 }
 
 impl Target {
