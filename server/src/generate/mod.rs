@@ -47,7 +47,8 @@ pub(crate) fn run(arguments: &GenerateArguments) -> Result<(), Failure> {
         Some(file) => request::read(file)?,
         None => Default::default(),
     };
-    let startup = startup::start(&arguments.engine)?;
+    // The cube becomes a table with the name of its file, which may be that of somebody's view.
+    let startup = startup::start_without_catalogue(&arguments.engine)?;
     let mut remarks = Remarks::default();
     let script = startup.runtime.block_on(async {
         tokio::select! {

@@ -91,7 +91,7 @@ fn small_request(folder: &str) -> String {
     let samples = places::samples();
     format!(
         r#"{{"input_config": {{"store_id": "file", "data_id": "ostia_monthly.nc", "store_params": {{"root": "{}"}}}},
-            "cube_config": {{"time_range": ["2006-05-01", "2006-06-30"], "chunks": {{"lon": null}}}},
+            "cube_config": {{"variable_names": ["surface_temperature"], "time_range": ["2006-05-01", "2006-06-30"], "chunks": {{"lon": null}}}},
             "output_config": {{"store_id": "file", "data_id": "sst.zarr", "store_params": {{"root": "{folder}"}}}}}}"#,
         samples.display()
     )
@@ -130,25 +130,26 @@ fn info_makes_nothing() -> Result<(), Failed> {
     ] {
         assert!(printed.contains(part), "{printed}");
     }
-    assert_eq!(
-        desk.python("import os; print(os.listdir('.'))", &[])?
-            .contains('a'),
-        false
-    );
+    let files = desk.python("import os; print(os.listdir('.'))", &[])?;
+    assert!(!files.contains("'a'"), "{files}");
     Ok(())
 }
 
+/// Folders are made, and a view that is called as the cube stays what it is.
 fn folders_are_made() -> Result<(), Failed> {
-    let desk = Desk::with(&[("request.json", &small_request("a/b"))])?;
+    let view = "CREATE VIEW sst AS SELECT 1 AS one;\n";
+    let desk = Desk::with(&[
+        ("request.json", &small_request("a/b")),
+        ("graticule.toml", ""),
+        ("graticule.catalogue.sql", view),
+    ])?;
     let output = desk.graticule(&["generate", "request.json"], "")?;
     assert_eq!(
         (text(&output.stderr), output.status.code()),
         (String::new(), Some(0))
     );
-    assert_eq!(
-        desk.python("import os; print(os.listdir('a/b'))", &[])?,
-        "['sst.zarr']\n"
-    );
+    let look = "import os; print(os.listdir('a/b'), open('graticule.catalogue.sql').read())";
+    assert_eq!(desk.python(look, &[])?, format!("['sst.zarr'] {view}\n"));
     Ok(())
 }
 
