@@ -43,7 +43,7 @@ pub(super) fn trials() -> Vec<Trial> {
     ));
     trials.push(places::with_data(
         "command_line::generate::cubes_of_olci",
-        |data| cubes_of_olci(data),
+        cubes_of_olci,
     ));
     trials
 }
