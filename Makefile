@@ -32,11 +32,11 @@ bench:                   ## rooflines and comparisons, see benches/README.md: mi
 	. tools/environment
 	benches/run
 
-bless:                   ## rewrite the expectations of the .slt files to what is: minute
+bless:                   ## rewrite the expectations of .slt files, requests and pages to what is: minute
 	tools/setup nextest
 	. tools/environment
-	GRATICULE_BLESS=1 cargo nextest run --workspace --test all -E 'test(/^sql::/)'
-	git status --short tests
+	GRATICULE_BLESS=1 cargo nextest run --workspace --test all -E 'test(/^sql::|::requests::|^documents::/)'
+	git status --short tests docs
 
 setup:                   ## install what is missing, nothing in the clone: instant (first: minutes)
 	tools/setup

@@ -32,6 +32,9 @@ pub(crate) enum Command {
     /// Show what a cube holds: dimensions, coordinates, variables, chunks, attributes
     #[command(after_help = INSPECT_HELP, after_long_help = INSPECT_HELP)]
     Inspect(InspectArguments),
+    /// Run a request of xcube's generator (xcube gen2) as SQL, and print the SQL
+    #[command(after_help = GENERATE_HELP, after_long_help = GENERATE_HELP)]
+    Generate(GenerateArguments),
 }
 
 const SQL_HELP: &str = "\
@@ -62,6 +65,21 @@ Examples:
 Only metadata and coordinates are read, never the values of a variable.
 
 Exit codes: 0 done, 2 usage, 3 configuration, 4 not found, 5 denied, 6 unavailable, 130 interrupted.";
+
+const GENERATE_HELP: &str = "\
+Examples:
+  graticule generate request.json
+  graticule generate request.yaml --stores stores.json
+  graticule generate request.json --dry-run > cube.sql
+  graticule generate request.json --info           shape, chunks and size of what would be made
+  cat request.json | graticule generate -
+
+The SQL is printed on standard output, then run. What it does not do as the request says is named on
+standard error: `not honoured: FIELD: REASON; REMEDY`. If the cube would be another one, nothing is
+made, and the exit code is 2. docs/from-xcube.md says what the fields of a request become.
+
+Exit codes: 0 done, 1 statement failed, 2 usage, or a request that cannot be honoured,
+3 configuration, 4 not found, 5 denied, 6 unavailable, 130 interrupted.";
 
 /// Arguments of `graticule sql`.
 #[derive(Debug, Args)]
@@ -112,6 +130,29 @@ pub(crate) struct InspectArguments {
     /// Option of the store or the format, such as `anon=true`; may be given several times
     #[arg(long = "option", value_name = "NAME=VALUE", value_parser = parse_option)]
     pub(crate) options: Vec<(String, String)>,
+
+    #[command(flatten)]
+    pub(crate) engine: EngineArguments,
+}
+
+/// Arguments of `graticule generate`.
+#[derive(Debug, Args)]
+pub(crate) struct GenerateArguments {
+    /// The request: JSON or YAML; `-` is standard input
+    #[arg(value_name = "REQUEST")]
+    pub(crate) request: PathBuf,
+
+    /// File of stores, JSON or YAML, which the request calls `@name`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) stores: Option<PathBuf>,
+
+    /// Print the SQL and do not run it
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Say what would be made, as the planner sees it, and do not make it
+    #[arg(short, long, conflicts_with = "dry_run")]
+    pub(crate) info: bool,
 
     #[command(flatten)]
     pub(crate) engine: EngineArguments,

@@ -3,6 +3,7 @@
 //! ```text
 //!  arguments ─▶ configuration ─▶ startup: engine, session ─┬─▶ sql: script ─┐
 //!                                                          │   shell ───────┴▶ runner ─▶ query ─▶ output
+//!                                                          ├─▶ generate ──────▶ runner
 //!                                                          └─▶ inspect
 //! ```
 
@@ -13,6 +14,7 @@ mod count;
 mod excerpt;
 mod exit_code;
 mod failure;
+mod generate;
 mod inspect;
 mod meta_commands;
 mod nearest;
@@ -37,6 +39,7 @@ fn main() -> std::process::ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Sql(arguments) => sql::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Generate(arguments) => generate::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::Success.into(),

@@ -27,6 +27,19 @@ pub(crate) struct Startup {
 /// # Errors
 /// A configuration that makes no sense, or an engine that cannot be built from it.
 pub(crate) fn start(arguments: &EngineArguments) -> Result<Startup, Failure> {
+    started(arguments, true)
+}
+
+/// The same without the views and external tables beside the configuration: none is there, and none that is made
+/// outlives the process.
+///
+/// # Errors
+/// As [`start`].
+pub(crate) fn start_without_catalogue(arguments: &EngineArguments) -> Result<Startup, Failure> {
+    started(arguments, false)
+}
+
+fn started(arguments: &EngineArguments, has_catalogue: bool) -> Result<Startup, Failure> {
     let connectors = graticule_connectors::store_connectors();
     let formats = graticule_connectors::formats();
     let configuration = Configuration::load(arguments.config.as_deref(), &connectors, &formats)?;
@@ -38,7 +51,7 @@ pub(crate) fn start(arguments: &EngineArguments) -> Result<Startup, Failure> {
         .sinks(graticule_connectors::sinks())
         .table_formats(graticule_connectors::table_formats())
         .stores(configuration.stores);
-    if let Some(file) = configuration.catalogue_file {
+    if let Some(file) = configuration.catalogue_file.filter(|_| has_catalogue) {
         builder = builder.catalogue_file(file);
     }
     if let Some(folder) = configuration.statistics.or_else(default_statistics) {

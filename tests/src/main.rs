@@ -28,6 +28,7 @@ mod command_line;
 mod conventions;
 mod conventions_in_sql;
 mod dense;
+mod documents;
 mod freshness;
 mod geotiff;
 mod geotiff_writing;
@@ -81,6 +82,7 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     conventions::trials,
     conventions_in_sql::trials,
     dense::trials,
+    documents::trials,
     freshness::trials,
     geotiff::trials,
     geotiff_writing::trials,

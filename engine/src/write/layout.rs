@@ -8,7 +8,7 @@
 //! ```
 //! Large cubes are sharded: an object holds about 64 MiB of decoded values.
 
-use super::options::{LayoutOptions, Purpose, Shards};
+use super::options::{ALL, LayoutOptions, Purpose, Shards};
 use crate::cube::AxisRole;
 use crate::error::{CubeError, CubeResult};
 
@@ -40,6 +40,11 @@ pub(crate) struct Dimension {
 }
 
 impl Dimension {
+    /// A number of cells along it, of which [`ALL`] is its length.
+    fn cells(&self, cells: u64) -> u64 {
+        if cells == ALL { self.length } else { cells }
+    }
+
     fn is_horizontal(&self) -> bool {
         matches!(
             self.role,
@@ -79,7 +84,7 @@ impl Layout {
             .zip(chosen)
             .map(|(dimension, chosen)| {
                 let asked = options.chunks.get(&dimension.name);
-                asked.copied().unwrap_or(chosen).max(1)
+                asked.map_or(chosen, |cells| dimension.cells(*cells)).max(1)
             })
             .collect();
         if let Some(unit) = tile_unit {
@@ -91,7 +96,11 @@ impl Layout {
             Shards::Of(asked) => {
                 let along = dimensions.iter().zip(&chunks);
                 let shards = along.map(|(dimension, chunk)| {
-                    let shard = *asked.get(&dimension.name).unwrap_or(chunk);
+                    let shard = match asked.get(&dimension.name) {
+                        Some(&ALL) => dimension.length.next_multiple_of(*chunk),
+                        Some(cells) => *cells,
+                        None => *chunk,
+                    };
                     match shard % chunk {
                         0 => Ok(shard),
                         _ => Err(no_multiple(&dimension.name, shard, *chunk)),

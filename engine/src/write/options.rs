@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  chunks = 'time=8,lat=256,lon=256'     of all variables
+//!  chunks = 'time=all'                   as long as the dimension
 //!  dtype = 'int16'                       of all variables
 //!  "chl.dtype" = 'int16'                 of one
 //!  "chl.chunks" = 'lat=64,lon=64'        of one, the other dimensions as for all
@@ -38,7 +39,7 @@ const OF_CUBE: [(&str, &str); 9] = [
     ),
     (
         "chunks",
-        "Cells of a chunk along the dimensions, such as 'time=8,lat=256,lon=256'",
+        "Cells of a chunk along the dimensions, such as 'time=8,lat=256,lon=256'; 'time=all' for the whole length",
     ),
     (
         "shards",
@@ -373,12 +374,18 @@ pub(super) fn check_attributes(
     Ok(())
 }
 
-/// `time=8,lat=256`
+/// As many cells as there are along the dimension.
+pub(super) const ALL: u64 = u64::MAX;
+
+/// `time=8,lat=256`, `time=all`
 fn lengths(name: &str, text: &str) -> CubeResult<BTreeMap<String, u64>> {
     let mut lengths = BTreeMap::new();
     for part in text.split(',') {
         let length = part.split_once('=').and_then(|(dim, length)| {
-            let length: u64 = length.trim().parse().ok()?;
+            let length: u64 = match length.trim() {
+                all if all.eq_ignore_ascii_case("all") => ALL,
+                number => number.parse().ok()?,
+            };
             (length > 0 && !dim.trim().is_empty()).then(|| (dim.trim().to_string(), length))
         });
         let Some((dim, length)) = length else {
@@ -395,10 +402,13 @@ fn lengths(name: &str, text: &str) -> CubeResult<BTreeMap<String, u64>> {
     Ok(lengths)
 }
 
-/// Numbers, lists and objects as they are written in JSON, everything else as text.
+/// Numbers, lists and objects as they are written in JSON, and texts in its quotes, so that `"1.0"` is no number;
+/// everything else as text.
 fn attribute_value(text: &str) -> Value {
     match serde_json::from_str(text) {
-        Ok(value @ (Value::Number(_) | Value::Array(_) | Value::Object(_))) => value,
+        Ok(value @ (Value::Number(_) | Value::Array(_) | Value::Object(_) | Value::String(_))) => {
+            value
+        }
         _ => Value::String(text.to_string()),
     }
 }

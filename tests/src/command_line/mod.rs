@@ -1,6 +1,7 @@
 //! The built `graticule` program as its users meet it: scripts, files, pipes and the shell.
 
 mod files;
+mod generate;
 mod inspect;
 mod pipe;
 mod scripts;
@@ -19,6 +20,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     [
         scripts::trials(),
         files::trials(),
+        generate::trials(),
         inspect::trials(),
         pipe::trials(),
         shell::trials(),

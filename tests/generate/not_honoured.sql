@@ -1,0 +1,24 @@
+ATTACH '$SAMPLES' AS input (tables 'ostia_monthly.nc');
+ATTACH 'memory://memory' AS output;
+-- not honoured: cube_config.bboxx: requests have no such field; check the spelling, or leave it out
+-- not honoured: remarks: requests have no such field; check the spelling, or leave it out
+-- not honoured: code_config: Python is not run; write what it computes as SQL, in the SELECT above: chl * 2 AS chl2, CASE WHEN … END, or CREATE FUNCTION
+-- not honoured: callback_config: progress is sent to no server; watch it on the terminal, or in cube.jobs
+-- not honoured: input_config.store_params.max_depth: data_id says where the cube is; leave it out
+-- not honoured: input_config.store_params.colour: nobody here knows what it means; leave it out, or define the store in graticule.toml
+-- not honoured: input_config.open_params.group: write the group behind data_id, as in 'cube.zarr/group'
+-- not honoured: input_config.open_params.cache_size: decoded chunks are kept in the cache of graticule.toml; leave it out
+-- not honoured: input_config.open_params.filter: nobody here knows what it means; leave it out, or define the store in graticule.toml
+-- not honoured: output_config.store_id: what is in memory is gone when the command ends; write to a store of files
+-- not honoured: output_config.writer_id: grib is no format that is written; choose one of zarr, levels, netcdf, geotiff, icechunk
+-- not honoured: output_config.write_params.append_dim: a request makes a cube; to add to one, write INSERT INTO … SELECT …, with the SELECT above
+-- not honoured: output_config.write_params.speed: nobody here knows what it means; leave it out, or say it as an option in the statement above
+-- not honoured: cube_config.time_range: a range is [start, end], each a date such as "2018-05-21" or a time such as "2018-05-21T12:00:00", or null
+-- not honoured: cube_config.time_period: a period is a number and D, W, M or Y for days, weeks, months or years, such as "8D"
+-- not honoured: cube_config.bbox: a box is [west, south, east, north] with south < north; write four numbers in units of crs
+-- not honoured: cube_config.spatial_res: sizes of cells are greater than 0; write one in units of crs
+-- not honoured: cube_config.variable_names: there is no variable surface_temprature; did you mean surface_temperature?
+-- not honoured: cube_config.metadata.title: no attribute is null; leave it out
+-- not honoured: cube_config.variable_metadata.sst: attributes of a variable are an object; write {"units": "K"}
+-- error: nothing is made, because the request says 16 things on which the cube depends and which cannot be honoured (cube_config.bboxx, remarks, code_config, input_config.store_params.colour, input_config.open_params.group, input_config.open_params.filter, output_config.store_id, output_config.writer_id, output_config.write_params.append_dim, output_config.write_params.speed, cube_config.time_range, cube_config.time_period, cube_config.bbox, cube_config.spatial_res, cube_config.variable_names, cube_config.variable_metadata.sst); change it as said above
+-- exit code 2

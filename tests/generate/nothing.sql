@@ -1,0 +1,4 @@
+-- not honoured: output_config: nothing says where the cube is written; name a store and a data_id
+-- not honoured: input_config: nothing says what is read; name a store and a data_id
+-- error: nothing is made, because the request says 2 things on which the cube depends and which cannot be honoured (output_config, input_config); change it as said above
+-- exit code 2

@@ -1,0 +1,2 @@
+-- error: wrong_type.json: cube_config.bbox[1]: invalid type: string "2", expected f64
+-- exit code 2
