@@ -147,13 +147,17 @@ pub trait CubeDescriber: Send + Sync {
     ) -> CubeResult<String>;
 }
 
+/// The attribute of overviews that says what they were made of. A folder without it is none of ours.
+pub const MADE_OF: &str = "graticule_overviews";
+
 /// Keeps overviews in a folder: levels called `1`, `2`, …, each a cube of the format, the finest first.
 #[async_trait]
 pub trait OverviewKeeper: Send + Sync {
     /// The folder for the overviews of the cube at `location`, in the cube's own.
     fn folder(&self, location: &Location) -> Location;
 
-    /// What was said of the levels in `folder` when they were made visible; `None` where there are none.
+    /// What was said of the levels in `folder` when they were made visible, under [`MADE_OF`] what they were made of; `None`
+    /// where there are none.
     ///
     /// # Errors
     /// The store failed or denied access, or what is there cannot be read.
@@ -175,7 +179,7 @@ pub trait OverviewKeeper: Send + Sync {
     /// Removes all levels in `folder`; at first what makes them visible.
     ///
     /// # Errors
-    /// The store failed or denied access.
+    /// The folder holds something else than overviews that were made here, or the store failed or denied access.
     async fn withdraw(&self, folder: &Location) -> CubeResult<()>;
 }
 

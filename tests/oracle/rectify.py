@@ -410,4 +410,5 @@ if data:
     brute("olci_3035", path, "rtoa_8", lon, lat, values, "EPSG:3035", (3_718_000, 3_278_000, 3_758_000, 3_320_000), 250, 1e-7, missing=3, off=3)
 
 with open(os.path.join(folder, "cases.json"), "w") as file:
-    json.dump({"cases": cases}, file, indent=1)
+    # The folder is moved when all of it is there.
+    file.write(json.dumps({"cases": cases}, indent=1).replace(folder, "$FOLDER"))

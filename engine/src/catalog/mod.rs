@@ -12,6 +12,7 @@ pub(crate) mod definitions_file;
 pub(crate) mod files;
 pub(crate) mod listing;
 pub(crate) mod opener;
+mod overview_places;
 pub(crate) mod public;
 pub(crate) mod store;
 pub(crate) mod system;

@@ -18,7 +18,7 @@ use crate::configuration::STORE_OPTIONS;
 use crate::cube::{Cube, concatenate, conventions};
 use crate::error::{CubeError, CubeResult, ErrorKind};
 use crate::history::AsOf;
-use crate::overviews::{self, Folder, Overviews};
+use crate::overviews;
 use crate::scan::CubeTable;
 use crate::sink::CubeSink;
 use crate::source::{CubeFormat, Group, Location, Options, StoreConnector, TableFormat};
@@ -27,6 +27,7 @@ use crate::sql::suggestions::with_nearest;
 use crate::statistics::StatisticsStore;
 
 use super::listing::store_error;
+use super::overview_places::version_as_read;
 use super::table_file::TableFile;
 
 /// Characters that make a path a pattern.
@@ -322,7 +323,8 @@ impl Opener {
             for mut cube in conventions::interpret(group, &name, options).await? {
                 // Overviews are those of the first cube: others are its coarser levels, or other grids.
                 let folder = folder.clone().filter(|_| opened.is_empty());
-                cube.overviews = folder.and_then(|folder| self.overviews(folder, &cube, opening));
+                let version = version_as_read(&cube, options);
+                cube.overviews = folder.and_then(|folder| self.overviews(folder, version, opening));
                 cube.opened_as(opening);
                 let cube = Arc::new(cube);
                 let table = CubeTable::new(Arc::clone(&cube), Arc::clone(&self.blocks))
@@ -342,43 +344,6 @@ impl Opener {
                 "there is no array with a dimension in it",
             )),
         }
-    }
-
-    /// The folder where overviews of a cube are, or would be: the one that the option `overviews` names, or one that its
-    /// format keeps.
-    fn overview_folder(
-        &self,
-        format: &Arc<dyn CubeFormat>,
-        locations: &[Location],
-        options: &Options,
-        name: &str,
-    ) -> CubeResult<Option<Location>> {
-        if let Some(url) = options.get(overviews::OPTION.0) {
-            let folder = self.connect_new(url)?.child(name);
-            return Ok(Some(folder));
-        }
-        let own = self.sinks.iter().find(|sink| sink.name() == format.name());
-        let keeper = own.and_then(|sink| sink.overviews());
-        match (keeper, locations) {
-            (Some(keeper), [location]) if location.as_of.is_none() => {
-                Ok(Some(keeper.folder(location)))
-            }
-            _ => Ok(None),
-        }
-    }
-
-    /// The overviews of `cube` in `folder`, which are written as the first format that keeps any.
-    fn overviews(&self, folder: Location, cube: &Cube, opening: u64) -> Option<Arc<Overviews>> {
-        let mut sinks = self.sinks.iter();
-        let sink = sinks.find(|sink| sink.overviews().is_some())?;
-        let format = self.format_named(sink.name())?;
-        Some(Arc::new(Overviews::in_folder(Folder {
-            sink: Arc::clone(sink),
-            format,
-            location: folder,
-            version: cube.version.clone(),
-            opening,
-        })))
     }
 
     /// Opens what `url` (or a path, or a pattern of them) names, in the format that its suffix says.

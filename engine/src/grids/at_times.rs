@@ -28,8 +28,8 @@ use crate::scan::CubeTable;
 /// Steps of the new axis, at most: more is a mistake in the units.
 const MOST_TIMES: i64 = 16_000_000;
 
-/// Nanoseconds, in which times are compared.
-const UNIT: DataType = DataType::Timestamp(TimeUnit::Nanosecond, None);
+/// Microseconds, in which times are compared: they reach as far as calendars do.
+const UNIT: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
 
 /// What a new time has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,13 +88,15 @@ impl GridFunction for AtTimes {
 
     async fn table(&self, call: &Call) -> Result<Arc<dyn TableProvider>> {
         let choice = choice(call)?;
-        let most = call.seconds("max_time")?.map(|seconds| (seconds * 1e9) as i64);
+        let most = call
+            .seconds("max_time")?
+            .map(|seconds| (seconds * 1e6) as i64);
         let table = call.input().await?;
         let cube = table.cube();
         let axis = time_axis(cube)?;
-        let known = in_nanoseconds(&cube.axes[axis].coordinates, &cube.axes[axis])?;
+        let known = in_microseconds(&cube.axes[axis].coordinates, &cube.axes[axis])?;
         let new = new_axis(call, cube, axis, &known).await?;
-        let wanted = in_nanoseconds(&new.coordinates, &new)?;
+        let wanted = in_microseconds(&new.coordinates, &new)?;
         let positions = positions(&known, &wanted, choice, most);
         let sites = Sites::along_one(axis, positions);
         let method = match choice {
@@ -125,7 +127,8 @@ fn choice(call: &Call) -> CubeResult<Choice> {
     let found = known.find(|(name, _)| *name == asked);
     found.map(|(_, choice)| *choice).ok_or_else(|| {
         let known = CHOICES.map(|(name, _)| name).join(", ");
-        CubeError::invalid("", format!("at_times has no method {asked}")).remedy(format!("choose one of {known}"))
+        CubeError::invalid("", format!("at_times has no method {asked}"))
+            .remedy(format!("choose one of {known}"))
     })
 }
 
@@ -141,7 +144,7 @@ fn time_axis(cube: &Cube) -> CubeResult<usize> {
 }
 
 /// Times, ascending or not.
-fn in_nanoseconds(times: &ArrayRef, axis: &Axis) -> Result<Vec<i64>> {
+fn in_microseconds(times: &ArrayRef, axis: &Axis) -> Result<Vec<i64>> {
     let whole = cast(&cast(times, &UNIT)?, &DataType::Int64)?;
     match whole.null_count() {
         0 => Ok(whole.as_primitive::<Int64Type>().values().to_vec()),
@@ -181,11 +184,13 @@ async fn new_axis(call: &Call, cube: &Cube, axis: usize, known: &[i64]) -> Resul
             Arc::clone(&like.cube().axes[other].coordinates)
         }
     };
-    let times = in_nanoseconds(&coordinates, own)?;
+    let times = in_microseconds(&coordinates, own)?;
     let ascends = times.windows(2).all(|pair| pair[0] < pair[1]);
     if times.is_empty() || !ascends {
         let cause = "the new times are not in ascending order, or there are none";
-        return Err(CubeError::invalid("", cause).remedy("order them, and leave out what stands twice").into());
+        return Err(CubeError::invalid("", cause)
+            .remedy("order them, and leave out what stands twice")
+            .into());
     }
     let field = own.field.as_ref().clone();
     Ok(Axis {
@@ -200,21 +205,22 @@ async fn new_axis(call: &Call, cube: &Cube, axis: usize, known: &[i64]) -> Resul
 
 /// Times at equal distances, from the first that is known to the last.
 fn by_step(call: &Call, known: &[i64]) -> Result<ArrayRef> {
-    let step = call.seconds("step")?.map(|seconds| (seconds * 1e9) as i64);
+    let step = call.seconds("step")?.map(|seconds| (seconds * 1e6) as i64);
     let step = step.filter(|step| *step > 0);
-    let step = step.ok_or_else(|| call.wrong("step", "longer than no time, such as INTERVAL '1 day'"))?;
+    let step =
+        step.ok_or_else(|| call.wrong("step", "longer than no time, such as INTERVAL '1 day'"))?;
     let (Some(first), Some(last)) = (known.iter().min(), known.iter().max()) else {
         return Ok(concat(&[])?);
     };
-    let count = (last - first) / step + 1;
-    if count > MOST_TIMES {
-        return Err(call.wrong("step", "longer: it makes more steps than Graticule does").into());
+    let count = (i128::from(*last) - i128::from(*first)) / i128::from(step) + 1;
+    if count > i128::from(MOST_TIMES) {
+        return Err(call
+            .wrong("step", "longer: it makes more steps than Graticule does")
+            .into());
     }
-    let times = (0..count).map(|at| first + at * step);
+    let times = (0..count as i64).map(|at| first + at * step);
     let times: ArrayRef = Arc::new(PrimitiveArray::<Int64Type>::from_iter_values(times));
-    // Microseconds, as times of cubes are.
-    let micro = DataType::Timestamp(TimeUnit::Microsecond, None);
-    Ok(cast(&cast(&times, &UNIT)?, &micro)?)
+    Ok(cast(&times, &UNIT)?)
 }
 
 /// Where each time that is wanted lies among those that are known; no further away than `most`.
@@ -222,7 +228,8 @@ fn positions(known: &[i64], wanted: &[i64], choice: Choice, most: Option<i64>) -
     let mut order: Vec<u32> = (0..known.len() as u32).collect();
     order.sort_by_key(|cell| known[*cell as usize]);
     let at = |place: usize| order.get(place).map(|cell| (*cell, known[*cell as usize]));
-    let is_near = |time: i64, other: i64| most.is_none_or(|most| time.abs_diff(other) <= most.unsigned_abs());
+    let is_near =
+        |time: i64, other: i64| most.is_none_or(|most| time.abs_diff(other) <= most.unsigned_abs());
     let position = |time: &i64| {
         let time = *time;
         let after = order.partition_point(|cell| known[*cell as usize] < time);
@@ -241,13 +248,17 @@ fn positions(known: &[i64], wanted: &[i64], choice: Choice, most: Option<i64>) -
             (Choice::Previous, previous, _) => one(previous),
             (Choice::Next, _, next) => one(next),
             (Choice::Nearest, Some((_, before)), Some((_, behind))) => {
-                one(if time - before < behind - time { previous } else { next })
+                one(if time.abs_diff(before) < time.abs_diff(behind) {
+                    previous
+                } else {
+                    next
+                })
             }
             (Choice::Nearest, previous, next) => one(previous.or(next)),
             (Choice::Linear, Some((cell, before)), Some((next, behind)))
                 if is_near(time, before) && is_near(time, behind) =>
             {
-                let share = (time - before) as f64 / (behind - before) as f64;
+                let share = time.abs_diff(before) as f64 / behind.abs_diff(before) as f64;
                 Position::between(cell, next, share)
             }
             (Choice::Linear, ..) => Position::ABSENT,
@@ -267,7 +278,11 @@ mod tests {
             (Choice::Nearest, None, [0, 0, 1, 1, 2, 2]),
             (Choice::Previous, None, [u32::MAX, 0, 0, 1, 1, 2]),
             (Choice::Next, None, [0, 0, 1, 1, 2, u32::MAX]),
-            (Choice::Nearest, Some(4), [u32::MAX, 0, u32::MAX, 1, u32::MAX, u32::MAX]),
+            (
+                Choice::Nearest,
+                Some(4),
+                [u32::MAX, 0, u32::MAX, 1, u32::MAX, u32::MAX],
+            ),
         ] {
             let found = positions(&known, &[5, 10, 15, 20, 35, 50], choice, most);
             let found: Vec<u32> = found.into_iter().map(Position::nearest).collect();

@@ -76,7 +76,7 @@ impl GridFunction for Coarsen {
         let factors = factors(call, table.cube(), &source)?;
         let target = Target::coarser(&source, table.cube(), factors);
         let levels = Levels::of_cells(&table, &call.state, factors).await;
-        let way = Way::between(&target, &source)?;
+        let way = Way::Whole(factors);
         let warped = warped(
             &call.text,
             &table,

@@ -297,7 +297,7 @@ mod tests {
             ),
             (
                 "SELECT * FROM sample('a.zarr', 'b.csv') JOIN transect(t, 'LINESTRING(0 0, 1 1)')",
-                r#"SELECT * FROM "grid_functions"."sample((SELECT * FROM "a.zarr"), (SELECT * FROM "b.csv"))" AS sample JOIN "grid_functions"."transect(t, 'LINESTRING(0 0, 1 1)')" AS transect"#,
+                r#"SELECT * FROM "grid_functions"."sample((SELECT * FROM ""a.zarr""), (SELECT * FROM ""b.csv""))" AS sample JOIN "grid_functions"."transect(t, 'LINESTRING(0 0, 1 1)')" AS transect"#,
             ),
             ("SELECT * FROM other(t, 3)", "SELECT * FROM other(t, 3)"),
         ] {

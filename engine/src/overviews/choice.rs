@@ -9,12 +9,17 @@
 //! | `reproject`: nearest | first or last | are at most half as large |
 //!
 //! So what `coarsen` gives does not depend on overviews, but for modes, which are made of those of the level below; and
-//! what `reproject` gives differs by less than what a method makes of cells half as large as the new ones.
+//! what `reproject` gives differs by less than what a method makes of cells half as large as the new ones. At the edges of a cube
+//! whose sides are no multiples its values may reach up to half a new cell further.
 
+use arrow::array::AsArray;
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type};
 use datafusion::execution::SessionState;
 use graticule_functions::warp::Method;
 
 use super::kept::{Found, Level};
+use crate::cube::{Axis, AxisRole};
 use crate::options::CubeOptions;
 use crate::scan::CubeTable;
 
@@ -52,16 +57,17 @@ impl Levels {
         // A query needs no overviews: where they cannot be read it reads the cube.
         let found = overviews.found().await.unwrap_or_default();
         let Found { levels, is_current } = found.as_ref();
-        let fits = |level: &&Level| *is_current && has_axes_of(table, level);
+        let fits =
+            |level: &&Level| *is_current && has_axes_of(table, level) && closes(table, level);
         Self {
             levels: levels.iter().filter(fits).cloned().collect(),
             exactly: None,
         }
     }
 
-    /// Are the new cells made of whole cells of the levels?
-    pub(crate) fn make_up_cells(&self) -> bool {
-        self.exactly.is_some()
+    /// How many cells of the cube along x and y make up a new one, where these are whole ones.
+    pub(crate) fn whole_cells(&self) -> Option<(usize, usize)> {
+        self.exactly
     }
 
     /// The level for a variable that is resampled by `method`, where a new cell lies over `spread` cells of the cube
@@ -111,6 +117,30 @@ fn resembles(made: Method, method: Method) -> bool {
         Method::Nearest => matches!(made, Method::First | Method::Last),
         _ => false,
     }
+}
+
+/// Do the cells of a level close the circle where those of the cube do? Not where some are left over.
+fn closes(table: &CubeTable, level: &Level) -> bool {
+    let mut axes = table.cube().axes.iter();
+    axes.all(|axis| {
+        let length = axis.coordinates.len();
+        axis.role != AxisRole::Longitude
+            || length.is_multiple_of(level.factor())
+            || !goes_round(axis)
+    })
+}
+
+/// Do the longitudes of an axis go around the Earth?
+fn goes_round(axis: &Axis) -> bool {
+    let Ok(centres) = cast(&axis.coordinates, &DataType::Float64) else {
+        return false;
+    };
+    let centres = centres.as_primitive::<Float64Type>().values();
+    let (Some(first), Some(last)) = (centres.first(), centres.last()) else {
+        return false;
+    };
+    let step = (last - first).abs() / (centres.len().max(2) - 1) as f64;
+    (last - first).abs() + 1.5 * step > 360.0
 }
 
 /// Has the level the axes of the cube, those that became coarser apart?

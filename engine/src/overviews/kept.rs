@@ -1,37 +1,35 @@
 //! The overviews that there are of a cube: [`Overviews`].
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use datafusion::common::Result;
 use graticule_functions::warp::Method;
 use serde_json::{Map, Value, json};
-use tokio::sync::OnceCell;
 
 use super::of_query::OfQuery;
 use crate::cube::{Cube, conventions};
 use crate::error::{CubeError, CubeResult};
-use crate::sink::CubeSink;
+use crate::sink::{CubeSink, MADE_OF};
 use crate::source::{Attributes, CubeFormat, Location, Options};
+use crate::write::metadata::without_secrets;
 
 /// Levels, at most: counts of cells fit into 32 bits.
 pub(crate) const MOST_LEVELS: u32 = 15;
-
-/// The attribute of the folder of levels that says what they were made of.
-const MADE_OF: &str = "graticule_overviews";
 
 /// The overviews of a cube, looked up when they are first asked for.
 #[derive(Debug)]
 pub(crate) struct Overviews {
     source: Source,
-    found: OnceCell<Arc<Found>>,
+    /// What was found when somebody last asked, and what the folder said then.
+    found: Mutex<Option<(Option<Attributes>, Arc<Found>)>>,
 }
 
 /// Where they come from.
 #[derive(Debug)]
 enum Source {
     Folder(Folder),
-    Query(OfQuery),
+    Query(Box<OfQuery>),
 }
 
 /// A folder with the levels of a cube, or for them.
@@ -43,7 +41,7 @@ pub(crate) struct Folder {
     pub(crate) format: Arc<dyn CubeFormat>,
     /// Where it is.
     pub(crate) location: Location,
-    /// The version of the cube that is read.
+    /// The version of the cube that is read, and how it is read.
     pub(crate) version: String,
     /// Tells this opening of the cube from others.
     pub(crate) opening: u64,
@@ -81,15 +79,15 @@ impl Overviews {
     pub(crate) fn in_folder(folder: Folder) -> Self {
         Self {
             source: Source::Folder(folder),
-            found: OnceCell::new(),
+            found: Mutex::default(),
         }
     }
 
     /// Those of what a query makes of a cube with overviews.
     pub(crate) fn of_query(query: OfQuery) -> Self {
         Self {
-            source: Source::Query(query),
-            found: OnceCell::new(),
+            source: Source::Query(Box::new(query)),
+            found: Mutex::default(),
         }
     }
 
@@ -106,30 +104,46 @@ impl Overviews {
     /// # Errors
     /// The store failed, or what is there cannot be read.
     pub(crate) async fn found(&self) -> Result<Arc<Found>> {
-        let look_up = || async {
-            match &self.source {
-                Source::Folder(folder) => Ok(folder.look_up().await?),
-                Source::Query(query) => query.look_up().await,
-            }
+        let folder = match &self.source {
+            Source::Folder(folder) => folder,
+            Source::Query(query) => return query.look_up().await,
         };
-        let found = self.found.get_or_try_init(look_up).await?;
-        Ok(Arc::clone(found))
+        // Somebody else may have made or removed them since.
+        let said = folder.said().await?;
+        if let Some((before, found)) = &*self.kept()
+            && *before == said
+        {
+            return Ok(Arc::clone(found));
+        }
+        let found = match &said {
+            Some(attributes) => folder.look_up(attributes).await?,
+            None => Arc::default(),
+        };
+        *self.kept() = Some((said, Arc::clone(&found)));
+        Ok(found)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Option<(Option<Attributes>, Arc<Found>)>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Folder {
-    async fn look_up(&self) -> CubeResult<Arc<Found>> {
+    /// What the folder says of its levels, where they are ours.
+    async fn said(&self) -> CubeResult<Option<Attributes>> {
         let Some(keeper) = self.sink.overviews() else {
-            return Ok(Arc::default());
+            return Ok(None);
         };
-        let Some(attributes) = keeper.published(&self.location).await? else {
-            return Ok(Arc::default());
-        };
+        let said = keeper.published(&self.location).await?;
+        Ok(said.filter(|said| said.contains_key(MADE_OF)))
+    }
+
+    async fn look_up(&self, said: &Attributes) -> CubeResult<Arc<Found>> {
         let damaged = || {
-            let cause = "the overviews do not say what they were made of";
+            let cause = "the overviews do not say how they were made";
             CubeError::corrupt(&self.location.url, cause).remedy("run CREATE OVERVIEWS again")
         };
-        let made_of = attributes.get(MADE_OF).ok_or_else(damaged)?;
+        let made_of = &said[MADE_OF];
         let methods = made_of["methods"].as_object().ok_or_else(damaged)?;
         let method = |(name, method): (&String, &Value)| {
             Some((name.clone(), method.as_str()?.parse().ok()?))
@@ -169,7 +183,7 @@ pub(crate) fn made_of(version: &str, methods: &[(String, Method)], statement: &s
     let mut attributes = Attributes::new();
     attributes.insert(
         MADE_OF.to_string(),
-        json!({"version": version, "methods": methods, "statement": statement}),
+        json!({"version": version, "methods": methods, "statement": without_secrets(statement)}),
     );
     attributes
 }

@@ -11,11 +11,12 @@ use super::parser::{Command, parse_options};
 use super::planned::{Planned, Work};
 use super::suggestions::with_nearest;
 use crate::error::{CubeError, CubeResult};
-use crate::overviews::{OverviewMethods, Overviews};
-use crate::runtime::{io_handle, run_on};
+use crate::overviews::OverviewMethods;
+use crate::runtime::io_handle;
 use crate::scan::CubeTable;
 use crate::session::Session;
 use crate::source::Options;
+use crate::write::overviews::build::remove_overviews;
 use crate::write::overviews::{OverviewPlan, OverviewRequest};
 
 /// What follows `CREATE OVERVIEWS`.
@@ -73,22 +74,13 @@ pub(super) async fn drop_overviews(
     table: &Arc<dyn TableProvider>,
 ) -> Result<()> {
     let cube = cube_of(table)?;
-    let Some(overviews) = cube.cube().overviews.clone() else {
+    let overviews = cube.cube().overviews.as_ref();
+    let Some(folder) = overviews.and_then(|overviews| overviews.folder()) else {
         return Ok(());
     };
     let io = io_handle(session.context.state().config());
-    run_on(&io, async move { remove(&overviews).await }).await?;
+    remove_overviews(&folder.sink, &folder.location, &io).await?;
     Ok(())
-}
-
-async fn remove(overviews: &Overviews) -> CubeResult<()> {
-    let Some(folder) = overviews.folder() else {
-        return Ok(());
-    };
-    match folder.sink.overviews() {
-        Some(keeper) => keeper.withdraw(&folder.location).await,
-        None => Ok(()),
-    }
 }
 
 fn cube_of(table: &Arc<dyn TableProvider>) -> CubeResult<&CubeTable> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use datafusion::common::Result;
+use datafusion::execution::SessionState;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use tokio::runtime::Handle;
 
@@ -128,20 +129,29 @@ impl Planned {
                     // The cube is made; that nobody knows what its chunks hold is no reason to say that it is not.
                     let _ = keep_statistics(&engine.opener, &target, &built, &io).await;
                 }
+                if let Some(schema) = self.schema {
+                    engine.catalog.store(&schema)?.refresh();
+                }
+                if let Some(definition) = self.definition {
+                    engine.catalog.public.create(definition).await?;
+                }
                 let Some(request) = self.overviews else {
                     return Ok(built);
                 };
-                let cubes = made(&engine.opener, &target).await?;
-                let cube = cubes
-                    .first()
-                    .and_then(|made| made.table.downcast_ref::<CubeTable>());
-                let cube = cube.ok_or_else(|| {
-                    CubeError::not_found(&target.location.url, "the cube is gone")
+                let making = overviews_of(
+                    &engine.opener,
+                    state,
+                    &target,
+                    &request,
+                    &statement,
+                    watched,
+                );
+                let overviews = Box::pin(making).await.map_err(|error| {
+                    let name = &target.name;
+                    error.context(format!(
+                        "{name} is made, its overviews are not; say CREATE OVERVIEWS ON {name}"
+                    ))
                 })?;
-                let plan =
-                    OverviewPlan::new(state, cube, target.name.clone(), &request, &statement)
-                        .await?;
-                let overviews = plan.build(watched).await?;
                 Ok(Built {
                     objects: built.objects + overviews.objects,
                     bytes: built.bytes + overviews.bytes,
@@ -154,12 +164,6 @@ impl Planned {
             };
             let built = built?;
             drop(job);
-            if let Some(schema) = self.schema {
-                engine.catalog.store(&schema)?.refresh();
-            }
-            if let Some(definition) = self.definition {
-                engine.catalog.public.create(definition).await?;
-            }
             batch(&batch_schema, &columns, &[(target.name, built)])
         };
         Query {
@@ -203,6 +207,25 @@ async fn keep_statistics(
             .await?;
     }
     Ok(())
+}
+
+/// Makes the overviews of a cube that has just been made.
+async fn overviews_of(
+    opener: &Opener,
+    state: SessionState,
+    target: &Target,
+    request: &OverviewRequest,
+    statement: &str,
+    progress: Arc<QueryProgress>,
+) -> Result<Built> {
+    let cubes = made(opener, target).await?;
+    let cube = cubes
+        .first()
+        .and_then(|made| made.table.downcast_ref::<CubeTable>());
+    let cube =
+        cube.ok_or_else(|| CubeError::not_found(&target.location.url, "the cube is gone"))?;
+    let plan = OverviewPlan::new(state, cube, target.name.clone(), request, statement).await?;
+    plan.build(progress).await
 }
 
 /// The cubes that were made, as they are read; none of a format that is only written.

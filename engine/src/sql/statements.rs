@@ -57,7 +57,7 @@ const SECRET_WORDS: [&str; 7] = [
 /// See [`Session::run`].
 pub(crate) async fn run(session: &Session, text: &str) -> Result<Query> {
     let outcome = match parse(text) {
-        Ok(Statement::Command(command)) => run_command(session, command).await,
+        Ok(Statement::Command(command)) => run_command(session, command, text).await,
         Ok(Statement::Sql(statement)) => run_sql(session, *statement, text).await,
         Err(error) => Err(error),
     };
@@ -173,7 +173,7 @@ async fn stream(frame: DataFrame) -> Result<Query> {
     })
 }
 
-async fn run_command(session: &Session, command: Command) -> Result<Query> {
+async fn run_command(session: &Session, command: Command, text: &str) -> Result<Query> {
     let catalog = &session.engine.catalog;
     match command {
         Command::Attach {
@@ -233,7 +233,6 @@ async fn run_command(session: &Session, command: Command) -> Result<Query> {
         } => {
             let (name, schema) = named_in_store(session, &table)?;
             let found = find_table(session, table).await?;
-            let text = "CREATE OVERVIEWS";
             let planning = overviews::create(session, &found, name, schema, &options, text);
             let planned = Box::pin(planning).await?;
             match is_explained {

@@ -101,23 +101,29 @@ impl fmt::Display for Script {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for Attachment { printed, note, .. } in &self.attachments {
             if let Some(note) = note {
-                writeln!(f, "-- {note}")?;
+                write_comment(f, note)?;
             }
             if !printed.is_empty() {
                 writeln!(f, "{printed};")?;
             }
         }
         if let Some(folder) = &self.folder {
-            writeln!(f, "-- the folder {folder} is made where it is missing")?;
+            let note = format!("the folder {folder} is made where it is missing");
+            write_comment(f, &note)?;
         }
         for note in &self.notes {
-            writeln!(f, "-- {note}")?;
+            write_comment(f, note)?;
         }
         match self.create.is_empty() {
             true => Ok(()),
             false => writeln!(f, "{};", self.create),
         }
     }
+}
+
+/// A comment holds texts of the request, of which no line may become a statement.
+fn write_comment(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    writeln!(f, "-- {}", text.replace(['\n', '\r'], " "))
 }
 
 impl Attachment {
@@ -240,4 +246,22 @@ async fn described(
         Some(cube) => Input::of(name, cube),
         None => Input::assumed(name, &[]),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_are_one_line() {
+        let script = Script {
+            notes: vec!["a\nDROP TABLE b;\r\nc".to_string()],
+            folder: Some("d\ne".to_string()),
+            ..Script::default()
+        };
+        assert_eq!(
+            script.to_string(),
+            "-- the folder d e is made where it is missing\n-- a DROP TABLE b;  c\n"
+        );
+    }
 }

@@ -116,7 +116,21 @@ impl Select {
                 .map(|dimension| identifier(&dimension.name))
                 .collect();
             let has_same_times = part.input.has_axis_of(parts[0].input, &[AxisRole::Time]);
-            let join = match has_same_times || shared.len() < names.len() {
+            let has_time = |part: &Part<'_>| part.input.axis(&[AxisRole::Time]).is_some();
+            let lacks_axis = shared.len() < names.len();
+            if lacks_axis && !has_same_times && has_time(&parts[0]) && has_time(part) {
+                let lacking = self.dimensions.iter();
+                let lacking = lacking.filter(|dimension| !dimension.is_among(&own));
+                let lacking: Vec<&str> = lacking.map(|dimension| dimension.name.as_str()).collect();
+                let (one, other) = (&parts[0].input.table, &part.input.table);
+                // Only rows with a place on all axes can be missing in one of the inputs.
+                let text = format!(
+                    "{other} has other times than {one} and lacks its axis {}, so that the steps of only one of them would be lost; make a cube of {one} at one place on that axis, and read that",
+                    lacking.join(", ")
+                );
+                remarks.refuse("input_configs", text);
+            }
+            let join = match has_same_times || lacks_axis {
                 true => "JOIN",
                 false => {
                     self.names_dimensions = true;

@@ -263,9 +263,15 @@ impl Stores {
             );
         }
         let (url, path) = address(kind, root.as_deref(), data_id);
-        if url.contains(['@', '?']) && kind == Kind::Https {
+        // A signature follows a `?`, which means nothing in the addresses of object stores either.
+        let is_signed = kind != Kind::File && (url.contains('?') || path.contains('?'));
+        if is_signed || (kind == Kind::Https && url.contains('@')) {
+            let field = match root.is_none() || path.contains('?') {
+                true => asked.of("data_id"),
+                false => named.place,
+            };
             remarks.refuse(
-                named.place,
+                field,
                 "the address holds what is for the server alone; define the store in graticule.toml, with its secrets in the environment",
             );
             return None;
@@ -559,6 +565,20 @@ mod tests {
                 !format!("{printed}{remarks}").contains("s3cr3t"),
                 "{printed}{remarks}"
             );
+        }
+        for (store, data, params) in [
+            ("https", "https://acct/c/b.zarr?sv=1&sig=s3cr3t", json!({})),
+            ("https", "b.zarr?sig=s3cr3t", json!({"root": "host/a"})),
+            ("https", "https://me:s3cr3t@host/b.zarr", json!({})),
+            ("abfs", "c/b.zarr?sig=s3cr3t", json!({})),
+        ] {
+            let (run, _, remarks) = attached(store, data, &params);
+            assert_eq!(run, "");
+            assert!(
+                remarks.starts_with("not honoured: input_config.data_id"),
+                "{remarks}"
+            );
+            assert!(!remarks.contains("s3cr3t"), "{remarks}");
         }
     }
 }

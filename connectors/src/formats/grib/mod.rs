@@ -68,11 +68,11 @@ impl CubeFormat for Grib {
 }
 
 async fn read_groups(file: &Arc<StoredFile>) -> CubeResult<Vec<Group>> {
-    let mut contents = scan::read_fields(file).await?;
+    let contents = scan::read_fields(file).await?;
     // Fields that cannot be read are left out as long as others can.
     match contents.fields.is_empty() {
         false => Ok(cube::groups(file, contents)),
-        true => Err(match contents.left_out.pop() {
+        true => Err(match contents.left_out.into_iter().next() {
             Some((error, _)) => error,
             None => damaged("it has no fields"),
         }),

@@ -17,7 +17,7 @@ use graticule_engine::error::{CubeError, CubeResult, ErrorKind};
 
 use super::damaged;
 use super::field::{self, Data, Field, Message};
-use super::grid::{self, Grid};
+use super::grid::{self, Grid, Latitudes};
 use super::octets::Octets;
 use super::packing::Encoding;
 use crate::formats::stored_file::{StoredFile, truncated};
@@ -31,8 +31,12 @@ const SHORT_MESSAGE: u64 = 512 << 10;
 const MOST_GAP: u64 = 16 << 20;
 /// The most bytes of a section that is read when a file is opened.
 const MOST_HEADER: u64 = 16 << 20;
-/// The most fields of a file.
+/// The most fields of a file, those that are left out among them.
 const MOST_FIELDS: usize = 1_000_000;
+/// The most grids of a file; each is a group of its own.
+const MOST_GRIDS: usize = 1_000;
+/// The most causes for which fields are left out that are told apart.
+const MOST_CAUSES: usize = 100;
 
 /// What a file has.
 #[derive(Debug, Default)]
@@ -41,7 +45,7 @@ pub(super) struct Contents {
     pub(super) grids: Vec<Arc<Grid>>,
     /// The last edition that was met.
     pub(super) edition: u8,
-    /// Why fields are left out, and how many.
+    /// Why fields are left out, and how many; the last entry may stand for all further causes.
     pub(super) left_out: Vec<(CubeError, usize)>,
 }
 
@@ -59,15 +63,13 @@ pub(super) async fn read_fields(file: &StoredFile) -> CubeResult<Contents> {
         },
         contents: Contents::default(),
         known: HashMap::new(),
+        latitudes: Latitudes::default(),
+        met: 0,
+        causes: HashMap::new(),
     };
     let mut at = 0;
     while let Some(start) = walk.next_message(at).await? {
         at = walk.read_message(start).await?;
-        let fields = walk.contents.fields.len();
-        if fields > MOST_FIELDS {
-            let cause = format!("the file has more than {MOST_FIELDS} fields");
-            return Err(CubeError::unsupported("", cause).remedy("split it"));
-        }
     }
     if walk.contents.edition == 0 {
         return Err(damaged("it has no GRIB message"));
@@ -114,6 +116,11 @@ struct Walk<'a> {
     contents: Contents,
     /// Numbers of grids by their sections: most files have one grid.
     known: HashMap<Bytes, Result<usize, CubeError>>,
+    latitudes: Latitudes,
+    /// Fields so far, those that are left out among them.
+    met: usize,
+    /// Places of causes in what is left out, by what they say.
+    causes: HashMap<String, usize>,
 }
 
 impl Walk<'_> {
@@ -164,17 +171,39 @@ impl Walk<'_> {
         Ok(end)
     }
 
+    /// Counts a field, of which one message may have any number.
+    fn count_field(&mut self) -> CubeResult<()> {
+        self.met += 1;
+        let cause = if self.met > MOST_FIELDS {
+            format!("the file has more than {MOST_FIELDS} fields")
+        } else if self.known.len() > MOST_GRIDS {
+            format!("the file has more than {MOST_GRIDS} grids")
+        } else {
+            return Ok(());
+        };
+        Err(CubeError::unsupported("", cause).remedy("split it"))
+    }
+
     /// Notes a field that cannot be read, without giving up the others; damage is an error.
     fn leave_out(&mut self, error: CubeError) -> CubeResult<()> {
         if error.kind() != ErrorKind::Unsupported {
             return Err(error);
         }
+        let left_out = &mut self.contents.left_out;
         let said = error.to_string();
-        let mut known = self.contents.left_out.iter_mut();
-        match known.find(|(other, _)| other.to_string() == said) {
-            Some((_, count)) => *count += 1,
-            None => self.contents.left_out.push((error, 1)),
+        let at = match self.causes.get(&said) {
+            Some(at) => *at,
+            None => left_out.len().min(MOST_CAUSES),
+        };
+        if at == left_out.len() {
+            let error = match at {
+                MOST_CAUSES => CubeError::unsupported("", "they are left out for other causes"),
+                _ => error,
+            };
+            self.causes.insert(said, at);
+            left_out.push((error, 0));
         }
+        left_out[at].1 += 1;
         Ok(())
     }
 
@@ -184,8 +213,11 @@ impl Walk<'_> {
             return known.clone();
         }
         let found = match edition {
-            1 => grid::of_first(Octets::of(section, "grid description section")),
-            _ => grid::of_second(Octets::of(section, "section 3")),
+            1 => {
+                let section = Octets::of(section, "grid description section");
+                grid::of_first(section, &mut self.latitudes)
+            }
+            _ => grid::of_second(Octets::of(section, "section 3"), &mut self.latitudes),
         };
         let found = found.map(|grid| {
             self.contents.grids.push(Arc::new(grid));
@@ -198,6 +230,7 @@ impl Walk<'_> {
     }
 
     async fn read_first(&mut self, start: u64, length: u64) -> CubeResult<u64> {
+        self.count_field()?;
         let product = self.section(start + 8, 3, 28).await?;
         let mut at = start + 8 + product.len() as u64;
         let first = field::of_first(Octets::of(&product, "product definition section"))?;
@@ -326,6 +359,7 @@ impl Walk<'_> {
         sections: &Sections,
         values: Range<u64>,
     ) -> CubeResult<()> {
+        self.count_field()?;
         let Sections {
             grid: Some(grid),
             product: Some(product),

@@ -6,21 +6,21 @@
 //!     ─▶ sst/0.0  sst/1.0  sst/2.0
 //! ```
 //! Every combination of the values of the dimensions is one reference. A short rule may stand for very many, so
-//! their number and the length of their texts are bounded.
+//! their number, the length of their texts and the steps that these take are bounded.
 
 use std::ops::Range;
 
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
-use super::references::{TableBuilder, range_of};
+use super::references::{LONGEST_TEXTS, TableBuilder, range_of};
 use super::templates::{Template, Templates, Value};
 
 /// References of all rules of a set.
 const MOST_REFERENCES: u64 = 4_000_000;
 
-/// Bytes of their keys and URLs.
-const LONGEST_TEXTS: usize = 512 << 20;
+/// Dimensions of a rule.
+const MOST_DIMENSIONS: usize = 32;
 
 /// A rule that references follow.
 #[derive(Debug, Deserialize)]
@@ -93,6 +93,7 @@ impl Steps {
 #[derive(Debug)]
 struct Allowance {
     references: u64,
+    /// Bytes of keys and URLs.
     texts: usize,
 }
 
@@ -124,6 +125,11 @@ impl Generator {
     ) -> Result<(), String> {
         let too_many =
             || format!("the generators stand for more than {MOST_REFERENCES} references");
+        if self.dimensions.len() > MOST_DIMENSIONS {
+            return Err(format!(
+                "a generator has more than {MOST_DIMENSIONS} dimensions"
+            ));
+        }
         let dimensions: Vec<(String, Steps)> = self
             .dimensions
             .iter()
@@ -149,6 +155,9 @@ impl Generator {
         };
         for combination in 0..total {
             let names = names(&dimensions, combination);
+            for (_, value) in &names {
+                templates.spend(value.length())?;
+            }
             let key = templates.render(&key, &names)?;
             let url = templates.render(&url, &names)?;
             let range: Option<Range<u64>> = match &range {

@@ -6,8 +6,10 @@
 //!
 //!  file ─▶ serde, reference by reference ─▶ TableBuilder ─▶ templates in URLs ─▶ gen ─▶ ReferenceTable
 //! ```
-//! No tree of the file is built, and no text is copied that the table does not keep: such files have hundreds of
-//! megabytes. Source: the specification in the documentation of kerchunk, <https://fsspec.github.io/kerchunk/spec.html>.
+//! No tree of the file is built but of some small parts, and no text is copied that the table does not keep: such files
+//! have hundreds of megabytes.
+//!
+//! Source: the specification in the documentation of kerchunk, <https://fsspec.github.io/kerchunk/spec.html>.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,7 +19,6 @@ use std::io::{BufReader, Read};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use flate2::read::GzDecoder;
-use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
@@ -32,6 +33,9 @@ const BASE64: &str = "base64:";
 
 /// Bytes of a file that is packed with gzip, when it is unpacked.
 const LARGEST_UNPACKED: u64 = 2 << 30;
+
+/// Bytes in memory, about, of what is read as a tree: templates, generators and objects that are metadata.
+const LARGEST_TREES: usize = 128 << 20;
 
 /// Reads the bytes of a file, which may be packed with gzip.
 ///
@@ -63,19 +67,27 @@ pub(super) fn parse(bytes: &[u8]) -> Result<ReferenceTable, String> {
 }
 
 /// What a file holds.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct ReferenceSet {
     version: Option<u64>,
     templates: BTreeMap<String, String>,
     generators: Vec<Generator>,
     references: TableBuilder,
+    /// Bytes that trees may still take.
+    left: usize,
 }
 
 impl ReferenceSet {
     fn read<'de, R: serde_json::de::Read<'de>>(
         json: &mut serde_json::Deserializer<R>,
     ) -> serde_json::Result<Self> {
-        let mut set = Self::default();
+        let mut set = Self {
+            version: None,
+            templates: BTreeMap::new(),
+            generators: Vec::new(),
+            references: TableBuilder::default(),
+            left: LARGEST_TREES,
+        };
         json.deserialize_any(WholeSet(&mut set))?;
         json.end()?;
         Ok(set)
@@ -116,12 +128,22 @@ impl<'de> Visitor<'de> for WholeSet<'_> {
         while let Some(Text(key)) = map.next_key::<Text<'de>>()? {
             match key.as_ref() {
                 "version" => set.version = map.next_value()?,
-                "templates" => set.templates = map.next_value()?,
-                "gen" => set.generators = map.next_value()?,
-                "refs" => map.next_value_seed(AllReferences(&mut set.references))?,
+                "templates" => {
+                    let tree = map.next_value_seed(Tree(&mut set.left))?;
+                    set.templates = serde_json::from_value(tree).map_err(A::Error::custom)?;
+                }
+                "gen" => {
+                    let tree = map.next_value_seed(Tree(&mut set.left))?;
+                    set.generators = serde_json::from_value(tree).map_err(A::Error::custom)?;
+                }
+                "refs" => map.next_value_seed(AllReferences {
+                    references: &mut set.references,
+                    left: &mut set.left,
+                })?,
                 key => map.next_value_seed(OneReference {
                     key,
                     references: &mut set.references,
+                    left: &mut set.left,
                 })?,
             }
         }
@@ -130,7 +152,10 @@ impl<'de> Visitor<'de> for WholeSet<'_> {
 }
 
 /// The object whose keys are those of the cube.
-struct AllReferences<'a>(&'a mut TableBuilder);
+struct AllReferences<'a> {
+    references: &'a mut TableBuilder,
+    left: &'a mut usize,
+}
 
 impl<'de> DeserializeSeed<'de> for AllReferences<'_> {
     type Value = ();
@@ -151,7 +176,8 @@ impl<'de> Visitor<'de> for AllReferences<'_> {
         while let Some(Text(key)) = map.next_key::<Text<'de>>()? {
             map.next_value_seed(OneReference {
                 key: &key,
-                references: &mut *self.0,
+                references: &mut *self.references,
+                left: &mut *self.left,
             })?;
         }
         Ok(())
@@ -162,6 +188,7 @@ impl<'de> Visitor<'de> for AllReferences<'_> {
 struct OneReference<'a> {
     key: &'a str,
     references: &'a mut TableBuilder,
+    left: &'a mut usize,
 }
 
 impl<'de> DeserializeSeed<'de> for OneReference<'_> {
@@ -200,7 +227,7 @@ impl<'de> Visitor<'de> for OneReference<'_> {
 
     /// An object is metadata.
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        let object = Map::<String, Value>::deserialize(MapAccessDeserializer::new(map))?;
+        let object = Tree(self.left).visit_map(map)?;
         let text = serde_json::to_vec(&object).map_err(A::Error::custom)?;
         self.references
             .bytes(self.key, &text)
@@ -231,6 +258,90 @@ impl<'de> Visitor<'de> for OneReference<'_> {
         self.references
             .file(self.key, &url, range)
             .map_err(A::Error::custom)
+    }
+}
+
+/// A value with all that is in it, which takes much more memory than its text: its parts are taken away from the bytes
+/// that are left.
+struct Tree<'a>(&'a mut usize);
+
+impl Tree<'_> {
+    fn leaf<E: Error>(self, value: impl Into<Value>) -> Result<Value, E> {
+        take::<E>(self.0, 0)?;
+        Ok(value.into())
+    }
+}
+
+/// Takes a value with a text of `length` bytes away from what is left.
+fn take<E: Error>(left: &mut usize, length: usize) -> Result<(), E> {
+    let rest = left.checked_sub(length + size_of::<Value>());
+    *left = rest.ok_or_else(|| {
+        let most = LARGEST_TREES >> 20;
+        E::custom(format!(
+            "templates, generators and objects take more than {most} MiB of memory"
+        ))
+    })?;
+    Ok(())
+}
+
+impl<'de> DeserializeSeed<'de> for Tree<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Tree<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        self.leaf(Value::Null)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
+        self.leaf(value)
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+        self.leaf(value)
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+        self.leaf(value)
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        self.leaf(value)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {
+        take::<E>(self.0, text.len())?;
+        Ok(text.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+        take::<A::Error>(self.0, 0)?;
+        let mut values = Vec::new();
+        while let Some(value) = list.next_element_seed(Tree(&mut *self.0))? {
+            values.push(value);
+        }
+        Ok(Value::Array(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        take::<A::Error>(self.0, 0)?;
+        let mut values = Map::new();
+        while let Some(Text(key)) = map.next_key::<Text<'de>>()? {
+            take::<A::Error>(self.0, key.len())?;
+            let value = map.next_value_seed(Tree(&mut *self.0))?;
+            values.insert(key.into_owned(), value);
+        }
+        Ok(Value::Object(values))
     }
 }
 
@@ -319,6 +430,23 @@ mod tests {
                 ),
             }
         }
+    }
+
+    #[test]
+    fn trees_are_bounded() {
+        let many = format!("{}0", "0,".repeat(4_000_000));
+        for text in [
+            format!(r#"{{"a/.zattrs": {{"b": [{many}]}}}}"#),
+            format!(r#"{{"version": 1, "refs": {{}}, "gen": [{many}]}}"#),
+        ] {
+            let error = parse(text.as_bytes()).unwrap_err();
+            assert!(error.contains("MiB of memory"), "{error}");
+        }
+        let nested = r#"{"a": {"b": [1, -2, 0.5, "c", null, true, {"d": []}]}}"#;
+        assert_eq!(
+            shown(nested, "a").unwrap(),
+            r#"{"b":[1,-2,0.5,"c",null,true,{"d":[]}]}"#
+        );
     }
 
     #[test]

@@ -18,6 +18,13 @@ use bytes::Bytes;
 /// The documents of Zarr that make a folder a group or an array.
 const NODE_DOCUMENTS: [&str; 3] = [".zgroup", ".zarray", "zarr.json"];
 
+/// Bytes of a key, and its parts between slashes: every folder above an array is kept as a text of its own.
+const LONGEST_KEY: usize = 4096;
+const MOST_PARTS: usize = 64;
+
+/// Bytes of texts that templates become, as short ones may stand for very long ones.
+pub(super) const LONGEST_TEXTS: usize = 512 << 20;
+
 /// What a key leads to.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Reference {
@@ -170,6 +177,12 @@ impl TableBuilder {
     }
 
     fn add(&mut self, key: &str, place: Place) -> Result<(), String> {
+        if key.len() > LONGEST_KEY || key.split('/').count() > MOST_PARTS {
+            let start: String = key.chars().take(32).collect();
+            return Err(format!(
+                "the key {start:?}… has more than {LONGEST_KEY} bytes or {MOST_PARTS} parts"
+            ));
+        }
         let key_start = self.keys.len() as u64;
         let key_length = u32::try_from(key.len()).map_err(|_| "a key is too long")?;
         self.keys.push_str(key);
@@ -186,8 +199,12 @@ impl TableBuilder {
         &mut self,
         complete: impl Fn(&str) -> Result<Option<String>, String>,
     ) -> Result<(), String> {
+        let mut left = LONGEST_TEXTS;
         for url in &mut self.urls {
             if let Some(completed) = complete(url)? {
+                left = left.checked_sub(completed.len()).ok_or_else(|| {
+                    format!("the URLs with templates become more than {LONGEST_TEXTS} bytes")
+                })?;
                 *url = completed.into();
             }
         }
@@ -279,5 +296,18 @@ mod tests {
         assert_eq!(table.nodes_below(""), ["a", "g"]);
         assert_eq!(table.nodes_below("g"), ["g/b"]);
         assert!(range_of(u64::MAX, 1).is_err());
+    }
+
+    #[test]
+    fn long_keys_are_refused() {
+        for (key, is_good) in [
+            ("k".repeat(4096), true),
+            ("k".repeat(4097), false),
+            (vec!["k"; 64].join("/"), true),
+            (vec!["k"; 65].join("/"), false),
+        ] {
+            let added = TableBuilder::default().bytes(&key, b"{}");
+            assert_eq!(added.is_ok(), is_good, "{key}");
+        }
     }
 }

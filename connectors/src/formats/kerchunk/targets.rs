@@ -7,9 +7,10 @@
 //! | `s3://…`, `gs://…`, `az://…` | an object | every set |
 //! | `https://…` | a file of a web server | every set; of this machine's own network only sets of it |
 //!
-//! Who writes a set tells this process what to ask for. So a set from elsewhere does not lead to files of this machine
-//! or to servers that only this machine can reach, and no credentials go along: requests are not signed unless the
-//! user says so, and options of the user that are secrets stay with the store they are for.
+//! Who writes a set tells this process what to ask for. So a set from elsewhere does not name files of this machine or
+//! addresses that only this machine can reach, and no credentials go along: requests are not signed unless the user says
+//! so, and options of the user that are secrets stay with the store they are for. Only what stands in the set is looked
+//! at: names of hosts are not resolved, and redirects of a server outside are followed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -136,7 +137,7 @@ impl Targets {
             .connect(url, &options)
             .map_err(|error| error.within(&self.set.url))?;
         // Of the store that the set is in, the user has said how to ask it.
-        match !url.contains('?') && root(&found.url) == root(&self.set.url) && !found.local {
+        match !url.contains('?') && base(&found) == base(&self.set) && !found.local {
             true => Ok(Location {
                 path: found.path,
                 url: found.url,
@@ -239,6 +240,17 @@ impl Targets {
     }
 }
 
+/// What stands in front of the path of a place. A server may have several buckets, which are stores of their own.
+fn base(of: &Location) -> Option<&str> {
+    let url = of.url.trim_end_matches('/');
+    let path: &str = of.path.as_ref();
+    match url.strip_suffix(path) {
+        Some(base) => Some(base.trim_end_matches('/')),
+        // Percent-encoded, as only the URLs of web servers are, whose paths start behind the host.
+        None => root(url),
+    }
+}
+
 /// The scheme, host and port of a URL, or the scheme and the bucket.
 fn root(url: &str) -> Option<&str> {
     let (scheme, rest) = url.split_once("://")?;
@@ -278,6 +290,8 @@ fn is_inside(host: &Host<&str>) -> bool {
                 || address.is_unspecified()
                 || address.is_unique_local()
                 || address.is_unicast_link_local()
+                // Addresses of IPv4 in others: NAT64 (RFC 6052, RFC 8215) and 6to4 (RFC 3056).
+                || matches!(address.segments(), [0x64, 0xff9b, ..] | [0x2002, ..])
                 || address
                     .to_ipv4()
                     .is_some_and(|address| is_inside(&Host::Ipv4(address)))
@@ -362,6 +376,16 @@ mod tests {
             ),
             (
                 &web,
+                "https://[64:ff9b::a00:1]/a.nc",
+                Err("only this machine's network"),
+            ),
+            (
+                &web,
+                "https://[2002:7f00:1::]/a.nc",
+                Err("only this machine's network"),
+            ),
+            (
+                &web,
                 "https://169.254.169.254/latest",
                 Err("only this machine's network"),
             ),
@@ -428,6 +452,51 @@ mod tests {
                 }
                 (found, _) => panic!("{url}: {found:?}"),
             }
+        }
+    }
+
+    /// Buckets of one server are not taken for one another.
+    #[test]
+    fn buckets_of_one_server() {
+        let minio = set("http://minio:9000/refs/x.json", "x.json", false);
+        let azure = set(
+            "https://acct.blob.core.windows.net/c/x.json",
+            "x.json",
+            false,
+        );
+        let of_minio = [
+            ("remote_endpoint", "http://minio:9000"),
+            ("remote_allow_http", "true"),
+        ];
+        let of_azure = [("remote_account", "acct")];
+        for (set, options, url, path, is_of_set) in [
+            (&minio, &of_minio[..], "s3://refs/a.nc", "a.nc", true),
+            (&minio, &of_minio[..], "s3://data/a.nc", "a.nc", false),
+            (
+                &minio,
+                &of_minio[..],
+                "http://minio:9000/refs/a.nc",
+                "refs/a.nc",
+                false,
+            ),
+            (&azure, &of_azure[..], "az://c/a.nc", "a.nc", true),
+            (&azure, &of_azure[..], "az://d/a.nc", "a.nc", false),
+            (
+                &azure,
+                &of_azure[..],
+                "https://acct.blob.core.windows.net/c/a.nc",
+                "c/a.nc",
+                false,
+            ),
+        ] {
+            let options = options.iter();
+            let options: Options = options
+                .map(|(name, value)| (name.to_string(), value.to_string()))
+                .collect();
+            let targets = Targets::new(set, &options);
+            let found = targets.find(&url.into()).unwrap();
+            assert_eq!(found.path.as_ref(), path, "{url}");
+            assert_eq!(Arc::ptr_eq(&found.store, &set.store), is_of_set, "{url}");
         }
     }
 

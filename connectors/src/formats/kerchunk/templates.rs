@@ -24,8 +24,12 @@ const DEEPEST: usize = 8;
 /// Operators of one expression: it is evaluated on the stack.
 const MOST_OPERATORS: usize = 32;
 
-/// Names and operators that are evaluated for one text.
-const MOST_STEPS: u32 = 10_000;
+/// Names and operators that are evaluated for all texts of a set.
+const MOST_STEPS: u64 = 200_000_000;
+
+/// Bytes that are copied in about the time of a step, and those that stand for comparing a name.
+const BYTES_OF_STEP: u64 = 256;
+const BYTES_OF_NAME: usize = 16;
 
 /// A text with expressions in it.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,9 +64,23 @@ pub(super) enum Value {
     Text(String),
 }
 
+impl Value {
+    /// Bytes that a copy of it takes beside itself.
+    pub(super) fn length(&self) -> usize {
+        match self {
+            Self::Number(_) => 0,
+            Self::Text(text) => text.len(),
+        }
+    }
+}
+
 /// The templates of a set, by their names.
-#[derive(Debug, Default)]
-pub(super) struct Templates(BTreeMap<String, Template>);
+#[derive(Debug)]
+pub(super) struct Templates {
+    templates: BTreeMap<String, Template>,
+    /// Steps that its texts may still take.
+    left: Cell<u64>,
+}
 
 impl Template {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
@@ -93,7 +111,22 @@ impl Templates {
         let parsed = texts
             .iter()
             .map(|(name, text)| Ok((name.clone(), Template::parse(text)?)));
-        parsed.collect::<Result<_, String>>().map(Self)
+        Ok(Self {
+            templates: parsed.collect::<Result<_, String>>()?,
+            left: Cell::new(MOST_STEPS),
+        })
+    }
+
+    /// Takes a step away from those that are left, and those of copying `length` bytes.
+    ///
+    /// # Errors
+    /// None is left.
+    pub(super) fn spend(&self, length: usize) -> Result<(), String> {
+        let steps = 1 + length as u64 / BYTES_OF_STEP;
+        let left = self.left.get().checked_sub(steps);
+        self.left
+            .set(left.ok_or("the templates and generators take too many steps")?);
+        Ok(())
     }
 
     /// The text of `template`, in which `names` have these values.
@@ -102,12 +135,10 @@ impl Templates {
         template: &Template,
         names: &[(String, Value)],
     ) -> Result<String, String> {
-        let steps = Cell::new(MOST_STEPS);
         let scope = Scope {
             templates: self,
             names,
             depth: 0,
-            steps: &steps,
         };
         scope.render(template)
     }
@@ -119,7 +150,6 @@ struct Scope<'a> {
     templates: &'a Templates,
     names: &'a [(String, Value)],
     depth: usize,
-    steps: &'a Cell<u32>,
 }
 
 impl Scope<'_> {
@@ -142,16 +172,18 @@ impl Scope<'_> {
                 ));
             }
         }
+        self.templates.spend(text.len())?;
         Ok(text)
     }
 
     fn evaluate(self, expression: &Expression) -> Result<Value, String> {
-        let steps = self.steps.get().checked_sub(1);
-        self.steps
-            .set(steps.ok_or("a template takes too many steps")?);
         match expression {
-            Expression::Value(value) => Ok(value.clone()),
+            Expression::Value(value) => {
+                self.templates.spend(value.length())?;
+                Ok(value.clone())
+            }
             Expression::Operation(operator, sides) => {
+                self.templates.spend(0)?;
                 let number = |side| match self.evaluate(side)? {
                     Value::Number(number) => Ok(number),
                     Value::Text(text) => text
@@ -164,12 +196,15 @@ impl Scope<'_> {
             }
             Expression::Name(name, arguments) => {
                 let known = self.names.iter().find(|(known, _)| known == name);
+                let copied = known.map_or(0, |(_, value)| value.length());
+                let compared = self.names.len() * BYTES_OF_NAME;
+                self.templates.spend(copied + compared)?;
                 if let (Some((_, value)), true) = (known, arguments.is_empty()) {
                     return Ok(value.clone());
                 }
                 let template = self
                     .templates
-                    .0
+                    .templates
                     .get(name)
                     .ok_or_else(|| format!("there is no template {name:?}"))?;
                 if self.depth == DEEPEST {
@@ -401,6 +436,21 @@ mod tests {
             ("s".to_string(), Value::Text("12".to_string())),
         ];
         templates.render(&Template::parse(text)?, &names)
+    }
+
+    #[test]
+    fn steps_are_of_the_whole_set() {
+        let templates = Templates {
+            templates: BTreeMap::new(),
+            left: Cell::new(5),
+        };
+        let names = [("i".to_string(), Value::Number(7))];
+        let template = Template(vec![Piece::Expression(Expression::Name(
+            "i".to_string(),
+            Vec::new(),
+        ))]);
+        let render = || templates.render(&template, &names).is_ok();
+        assert_eq!([render(), render(), render()], [true, true, false]);
     }
 
     #[test]

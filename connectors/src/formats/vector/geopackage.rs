@@ -14,10 +14,11 @@ mod columns;
 mod database;
 mod geometry;
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use graticule_engine::error::{CubeError, CubeResult};
 use graticule_engine::source::{Layer, Location, TableFormat};
-use rusqlite::OptionalExtension;
 
 use self::columns::{Column, Columns};
 use self::database::{Database, quoted};
@@ -82,6 +83,11 @@ fn contents(database: &Database) -> CubeResult<Vec<Content>> {
     let tables: Vec<(String, String)> = database.all(query, [], |row| {
         Ok((row.get("table_name")?, row.get("data_type")?))
     })?;
+    let mut listed = HashSet::new();
+    let mut names = tables.iter().map(|(table, _)| table);
+    if let Some(table) = names.find(|table| !listed.insert(table.to_ascii_lowercase())) {
+        return Err(database.corrupt(format!("the layer {table:?} is listed twice")));
+    }
     let content = |(table, data_type): (String, String)| {
         let geometry = match data_type.as_str() {
             "features" => Some(geometry(database, &table)?),
@@ -114,16 +120,16 @@ fn crs(database: &Database, system: i64) -> CubeResult<Option<Crs>> {
     }
     let query = "SELECT organization, organization_coordsys_id, definition \
                  FROM gpkg_spatial_ref_sys WHERE srs_id = ?1";
-    let found = database.connection.query_row(query, [system], |row| {
+    let found = database.all(query, [system], |row| {
         let (authority, code): (String, i64) = (
             row.get("organization")?,
             row.get("organization_coordsys_id")?,
         );
         let definition: Option<String> = row.get("definition")?;
         Ok((authority, code, definition))
-    });
-    let found = found.optional().map_err(|error| database.failed(&error))?;
-    Ok(found.and_then(|(authority, code, definition)| {
+    })?;
+    let first = found.into_iter().next();
+    Ok(first.and_then(|(authority, code, definition)| {
         let authority = authority.trim().to_ascii_uppercase();
         let is_known = ["EPSG", "ESRI", "OGC", "IAU_2015"].contains(&authority.as_str());
         let text = definition.filter(|text| text.contains('['));
@@ -169,7 +175,7 @@ fn rows(database: &Database, content: &Content) -> CubeResult<arrow::array::Reco
     let failed = |error: rusqlite::Error| database.failed(&error);
     let mut statement = database.connection.prepare(&query).map_err(failed)?;
     let mut found = statement.query([]).map_err(failed)?;
-    let mut columns = Columns::new(columns, database.size);
+    let mut columns = Columns::new(columns, &database.budget);
     while let Some(row) = found.next().map_err(failed)? {
         let value = |at: usize| row.get_ref(at).map_err(|error| error.to_string());
         columns

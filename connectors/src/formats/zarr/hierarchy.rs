@@ -17,6 +17,7 @@ use std::sync::{Mutex, PoisonError};
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use graticule_engine::error::{CubeError, CubeResult, ErrorKind};
+use graticule_engine::sink::MADE_OF;
 use graticule_engine::source::{Attributes, Location};
 use serde_json::{Map, Value};
 
@@ -389,7 +390,7 @@ impl Reader<'_> {
 /// Is it the folder of overviews that are made here? They are no part of the cube.
 fn is_own_overviews((path, node): &(String, Node)) -> bool {
     match node {
-        Node::Group(attributes) => path == OVERVIEWS && attributes.contains_key("multiscales"),
+        Node::Group(attributes) => path == OVERVIEWS && attributes.contains_key(MADE_OF),
         _ => false,
     }
 }

@@ -3,9 +3,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, UInt32Array};
-use arrow::compute::{cast, take};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, UInt32Array, make_comparator};
+use arrow::compute::{SortOptions, cast, take};
 use arrow::datatypes::{DataType, Float64Type};
+use arrow::error::ArrowError;
 use async_trait::async_trait;
 use serde_json::Value;
 
@@ -68,7 +69,10 @@ impl Burnt {
     /// Rows and columns of the chunk at `index`.
     fn cells(&self, index: &[u64]) -> CubeResult<[Range<usize>; 2]> {
         let [y, x] = index else {
-            return Err(CubeError::invalid(&self.description.name, "a chunk has no place"));
+            return Err(CubeError::invalid(
+                &self.description.name,
+                "a chunk has no place",
+            ));
         };
         let range = |axis: usize, number: u64| {
             let range = self.description.chunks[axis].range(number);
@@ -94,53 +98,45 @@ impl Burnt {
         }
     }
 
-    /// The values of one feature per cell.
-    fn chosen(&self, cells: &[Range<usize>; 2]) -> Result<ArrayRef, arrow::error::ArrowError> {
+    /// The values of one feature per cell: the last, the first, or that with the smallest or largest value.
+    fn chosen(&self, cells: &[Range<usize>; 2]) -> Result<ArrayRef, ArrowError> {
+        let values = &self.marks.attributes[self.at].1;
+        let order = make_comparator(values, values, SortOptions::default())?;
+        let overlap = self.marks.overlap;
+        let takes = |feature: usize, before: usize| match overlap {
+            Overlap::First => false,
+            Overlap::Smallest => order(feature, before).is_lt(),
+            Overlap::Largest => order(feature, before).is_gt(),
+            Overlap::Last | Overlap::Sum => true,
+        };
+        let by_value = matches!(overlap, Overlap::Smallest | Overlap::Largest);
         let mut features: Vec<Option<u32>> = vec![None; cells[0].len() * cells[1].len()];
-        let keeps_first = self.marks.overlap == Overlap::First;
         self.each(cells, |feature, marked| {
+            if by_value && values.is_null(feature) {
+                return;
+            }
             for cell in &mut features[marked] {
-                if !(keeps_first && cell.is_some()) {
+                if cell.is_none_or(|before| takes(feature, before as usize)) {
                     *cell = Some(feature as u32);
                 }
             }
         });
-        let values = &self.marks.attributes[self.at].1;
         take(values, &UInt32Array::from(features), None)
     }
 
-    /// The values of all features of a cell, reduced to one.
-    fn reduced(&self, cells: &[Range<usize>; 2]) -> Result<ArrayRef, arrow::error::ArrowError> {
-        let values = &self.marks.attributes[self.at].1;
-        let whole = match values.data_type() {
-            temporal if temporal.is_temporal() => cast(values, &DataType::Int64)?,
-            DataType::Boolean => cast(values, &DataType::UInt8)?,
-            _ => Arc::clone(values),
-        };
-        let numbers = cast(&whole, &DataType::Float64)?;
+    /// The sum of all features of a cell.
+    fn added(&self, cells: &[Range<usize>; 2]) -> Result<ArrayRef, ArrowError> {
+        let numbers = cast(&self.marks.attributes[self.at].1, &DataType::Float64)?;
         let numbers = numbers.as_primitive::<Float64Type>();
         let mut found: Vec<Option<f64>> = vec![None; cells[0].len() * cells[1].len()];
-        let overlap = self.marks.overlap;
         self.each(cells, |feature, marked| {
-            if numbers.is_null(feature) {
-                return;
-            }
-            let value = numbers.value(feature);
-            for cell in &mut found[marked] {
-                *cell = Some(match (overlap, *cell) {
-                    (_, None) => value,
-                    (Overlap::Smallest, Some(before)) => before.min(value),
-                    (Overlap::Largest, Some(before)) => before.max(value),
-                    (_, Some(before)) => before + value,
-                });
+            if numbers.is_valid(feature) {
+                for cell in &mut found[marked] {
+                    *cell = Some(cell.unwrap_or(0.0) + numbers.value(feature));
+                }
             }
         });
-        let found: ArrayRef = Arc::new(Float64Array::from(found));
-        let data_type = values.data_type();
-        match data_type.is_temporal() {
-            true => cast(&cast(&found, whole.data_type())?, data_type),
-            false => cast(&found, data_type),
-        }
+        Ok(Arc::new(Float64Array::from(found)))
     }
 }
 
@@ -164,11 +160,12 @@ impl ArrayReader for Burnt {
     fn decode(&self, index: &[u64], _chunk: EncodedChunk) -> CubeResult<RawChunk> {
         let cells = self.cells(index)?;
         let values = match self.marks.overlap {
-            Overlap::Last | Overlap::First => self.chosen(&cells),
-            Overlap::Smallest | Overlap::Largest | Overlap::Sum => self.reduced(&cells),
+            Overlap::Sum => self.added(&cells),
+            _ => self.chosen(&cells),
         };
         Ok(RawChunk {
-            values: values.map_err(|error| CubeError::unsupported(&self.description.name, error))?,
+            values: values
+                .map_err(|error| CubeError::unsupported(&self.description.name, error))?,
             shape: cells.iter().map(Range::len).collect(),
         })
     }

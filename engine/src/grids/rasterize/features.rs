@@ -47,7 +47,11 @@ impl Reading {
     pub(super) async fn of(call: &Call, overlap: Overlap) -> Result<Self> {
         let rows = call.input_rows().await?;
         let schema = Arc::clone(rows.schema().inner());
-        let is_geometry = |field: &&FieldRef| field.extension_type_name().is_some_and(|name| name.starts_with("geoarrow."));
+        let is_geometry = |field: &&FieldRef| {
+            field
+                .extension_type_name()
+                .is_some_and(|name| name.starts_with("geoarrow."))
+        };
         let mut found = schema.fields().iter().filter(is_geometry);
         let (Some(geometry), None) = (found.next(), found.next()) else {
             let cause = "rasterize needs one column of geometries";
@@ -55,17 +59,22 @@ impl Reading {
                 .remedy("select one, such as ST_GeomFromText(wkt) AS geometry")
                 .into());
         };
-        let stated = call.text_argument("source_crs")?.or_else(|| crs_of(geometry));
+        let stated = call
+            .text_argument("source_crs")?
+            .or_else(|| crs_of(geometry));
         // A grid in the system that is asked for, where nobody says another.
         let system = match stated {
             Some(system) => Some(system),
             None => call.text_argument("crs")?,
         };
         let system = system.ok_or_else(|| {
-            CubeError::invalid("", "the geometries do not say in which coordinate reference system they are")
-                .remedy("name it: source_crs => 'EPSG:4326'")
+            CubeError::invalid(
+                "",
+                "the geometries do not say in which coordinate reference system they are",
+            )
+            .remedy("name it: source_crs => 'EPSG:4326'")
         })?;
-        let attributes = attributes(call, &schema)?;
+        let attributes = attributes(call, &schema, overlap)?;
         let columns = std::iter::once(geometry).chain(&attributes);
         let columns: Vec<_> = columns.map(|field| ident(field.name())).collect();
         Ok(Self {
@@ -78,10 +87,12 @@ impl Reading {
     }
 }
 
-fn attributes(call: &Call, schema: &Schema) -> CubeResult<Vec<FieldRef>> {
+fn attributes(call: &Call, schema: &Schema, overlap: Overlap) -> CubeResult<Vec<FieldRef>> {
+    // Times are not added up.
     let is_value = |field: &FieldRef| {
         let kind = field.data_type();
-        kind.is_numeric() || kind.is_temporal() || *kind == DataType::Boolean
+        let is_ordered = kind.is_temporal() || *kind == DataType::Boolean;
+        kind.is_numeric() || is_ordered && overlap != Overlap::Sum
     };
     let Some(names) = call.texts("attribute")? else {
         let all = schema.fields().iter().filter(|field| is_value(field));
@@ -95,9 +106,14 @@ fn attributes(call: &Call, schema: &Schema) -> CubeResult<Vec<FieldRef>> {
             match fields.find(|field| field.name() == name) {
                 Some(field) if is_value(field) => Ok(Arc::clone(field)),
                 Some(_) => {
-                    let cause = format!("{name} is no column of numbers, times or truths");
-                    Err(CubeError::unsupported("", cause)
-                        .remedy(format!("number its values: dense_rank() OVER (ORDER BY {name})")))
+                    let kinds = match overlap {
+                        Overlap::Sum => "numbers",
+                        _ => "numbers, times or truths",
+                    };
+                    let cause = format!("{name} is no column of {kinds}");
+                    Err(CubeError::unsupported("", cause).remedy(format!(
+                        "number its values: dense_rank() OVER (ORDER BY {name})"
+                    )))
                 }
                 None => {
                     let error = CubeError::invalid("", format!("there is no column {name}"));
@@ -202,20 +218,30 @@ impl Features {
         let mut runs = Vec::with_capacity(self.geometries.len());
         for (number, geometry) in self.geometries.iter().enumerate() {
             let marked = match geometry {
-                Some(geometry) => burnt(&plane, (&along_x, &along_y), (x.len(), y.len()), number, geometry).map_err(refused)?,
+                Some(geometry) => burnt(
+                    &plane,
+                    (&along_x, &along_y),
+                    (x.len(), y.len()),
+                    number,
+                    geometry,
+                )
+                .map_err(refused)?,
                 None => Vec::new(),
             };
             self.reservation.try_grow(marked.len() * size_of::<Run>())?;
             runs.push(marked);
         }
-        let attributes = self.attributes.into_iter().map(|(field, values)| match self.overlap {
-            // What is added up may not fit into its type any more.
-            Overlap::Sum => {
-                let field = field.as_ref().clone().with_data_type(DataType::Float64);
-                Ok((Arc::new(field), cast(&values, &DataType::Float64)?))
-            }
-            _ => Ok((field, values)),
-        });
+        let attributes = self
+            .attributes
+            .into_iter()
+            .map(|(field, values)| match self.overlap {
+                // What is added up may not fit into its type any more.
+                Overlap::Sum => {
+                    let field = field.as_ref().clone().with_data_type(DataType::Float64);
+                    Ok((Arc::new(field), cast(&values, &DataType::Float64)?))
+                }
+                _ => Ok((field, values)),
+            });
         Ok(Marks {
             attributes: attributes.collect::<Result<_>>()?,
             runs,
@@ -228,8 +254,11 @@ impl Features {
 /// Where coordinates lie among the cells of an axis of the grid.
 fn axis(centres: &[f64]) -> CubeResult<CellAxis> {
     CellAxis::new(centres, None).ok_or_else(|| {
-        CubeError::unsupported("", "an axis of the grid has fewer than two cells, so nobody knows how large they are")
-            .remedy("choose a smaller resolution or a larger bbox")
+        CubeError::unsupported(
+            "",
+            "an axis of the grid has fewer than two cells, so nobody knows how large they are",
+        )
+        .remedy("choose a smaller resolution or a larger bbox")
     })
 }
 

@@ -167,7 +167,7 @@ impl Coordinates {
             true => Plane::Globe,
             false => Plane::Projected(projection),
         };
-        Ok(Mesh::new(&places, centres, plane, widest).map_err(refused)?)
+        Mesh::new(&places, centres, plane, widest).map_err(refused)
     }
 
     /// The coordinates in another system, kept as decoded chunks are.

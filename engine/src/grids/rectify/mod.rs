@@ -141,7 +141,7 @@ impl GridFunction for Rectify {
         let rest = without(table.cube(), &coordinates);
         let rest = CubeTable::new(Arc::new(rest), Arc::clone(table.blocks()));
         // Overviews are made of cells whose neighbours are known by their numbers alone.
-        let (way, levels) = (Way::Searched(mesh), Levels::default());
+        let (way, levels) = (Way::Searched(Box::new(mesh)), Levels::default());
         let warped = warped(&call.text, &rest, source, target, way, &resampling, &levels)?;
         Ok(Arc::new(warped))
     }

@@ -245,18 +245,6 @@ impl Target {
         Self::of_cells(source, cube, (factor, factor), true)
     }
 
-    /// The same grid with its last edges where those of `source` are: cells of an overview may reach over the cube's edge.
-    pub(in crate::grids) fn ending_with(&self, source: &Horizontal) -> Self {
-        let (x, y) = source.edges();
-        let mut target = self.clone();
-        for (places, edges) in [(&mut target.x_places, x), (&mut target.y_places, y)] {
-            if let (Some(last), Some(edge)) = (places.edges.last_mut(), edges.last()) {
-                *last = *edge;
-            }
-        }
-        target
-    }
-
     fn of_cells(source: &Horizontal, cube: &Cube, factors: (usize, usize), is_whole: bool) -> Self {
         let (x_edges, y_edges) = source.edges();
         let x_places = Places::coarser(&x_edges, factors.0, is_whole);

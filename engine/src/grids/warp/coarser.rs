@@ -23,8 +23,8 @@ pub(super) struct Coarser<'a> {
     /// Its grid.
     pub(super) source: Horizontal,
     pub(super) target: Target,
-    /// Are the cells of the target made of whole cells of levels?
-    pub(super) of_whole_cells: bool,
+    /// How many cells of the cube along x and y make up a cell of the target, where these are whole ones.
+    pub(super) whole: Option<(usize, usize)>,
     /// The tiles of the target over levels, by their numbers.
     pub(super) known: Vec<(u32, Arc<Tiles>)>,
     /// The levels of variables.
@@ -95,12 +95,11 @@ impl Coarser<'_> {
             unit: self.source.unit,
             ..grid
         };
-        let target = match self.of_whole_cells {
-            true => self.target.ending_with(&grid),
-            false => self.target.clone(),
+        let way = match self.whole {
+            Some((across, down)) => Way::Whole((across / level.factor(), down / level.factor())),
+            None => Way::between(&self.target, &grid)?,
         };
-        let way = Way::between(&target, &grid)?;
-        let tiles = Arc::new(Tiles::new(grid, target, way, &level.cube)?);
+        let tiles = Arc::new(Tiles::new(grid, self.target.clone(), way, &level.cube)?);
         self.known.push((level.number, Arc::clone(&tiles)));
         Ok(tiles)
     }

@@ -103,7 +103,7 @@ pub(crate) fn warped(
         base: table,
         source,
         target,
-        of_whole_cells: levels.make_up_cells(),
+        whole: levels.whole_cells(),
         known: Vec::new(),
         read: BTreeMap::new(),
     };

@@ -41,10 +41,12 @@ const PROBES: usize = 33;
 pub(crate) enum Way {
     /// Both are in the same system.
     Same,
+    /// A cell of the target is so many of the source along x and y, at the end fewer.
+    Whole((usize, usize)),
     /// They are moved to the system of the source.
     Moved(Transformation),
     /// The cells of the source have coordinates of their own.
-    Searched(Mesh),
+    Searched(Box<Mesh>),
 }
 
 impl Way {
@@ -236,7 +238,13 @@ impl Tiles {
                 let members = mesh.members(lattice, centres)?;
                 return Ok(members.map_or(Tile::Outside, Tile::Centres));
             }
-            let corners = self.positions(lattice)?;
+            let corners = match self.way {
+                Way::Whole((across, down)) => Positions::Separable {
+                    x: whole_edges(&columns, across, self.source.x_cells.cells()),
+                    y: whole_edges(&rows, down, self.source.y_cells.cells()),
+                },
+                _ => self.positions(lattice)?,
+            };
             if method.weighs_overlap() {
                 let corners = corners.with_y(|y| self.source.by_area(y));
                 let sizes = |row: usize| self.source.size_of_row(row);
@@ -253,7 +261,7 @@ impl Tiles {
 
     fn positions(&self, lattice: Lattice<'_>) -> Result<Positions, ProjectionError> {
         match &self.way {
-            Way::Same => Ok(Positions::of_same_system(lattice, self.axes())),
+            Way::Same | Way::Whole(_) => Ok(Positions::of_same_system(lattice, self.axes())),
             Way::Searched(mesh) => mesh.positions(lattice),
             Way::Moved(transformation) => {
                 let (from, to) = (self.target.unit, self.source.unit);
@@ -273,6 +281,9 @@ impl Tiles {
 
     /// How far neighbouring cells of the target lie apart in the source, on average.
     fn measured_spread(&self) -> Result<(f64, f64)> {
+        if let Way::Whole((across, down)) = self.way {
+            return Ok((across as f64, down as f64));
+        }
         if let Way::Searched(mesh) = &self.way {
             let step = |places: &Places| places.mean_size();
             return Ok(mesh.spread((step(&self.target.x_places), step(&self.target.y_places))));
@@ -310,6 +321,12 @@ impl Tiles {
         let spread = |one: f64, other: f64| (one + other).sqrt().max(1.0);
         Ok((spread(across.0, down.0), spread(across.1, down.1)))
     }
+}
+
+/// The positions of the edges of `cells`, each made of `factor` of the source's `count` cells.
+fn whole_edges(cells: &Range<u64>, factor: usize, count: usize) -> Vec<f64> {
+    let edge = |cell: u64| (cell as usize * factor).min(count) as f64 - 0.5;
+    (cells.start..=cells.end).map(edge).collect()
 }
 
 /// Cells along a side of a tile whose chunks are `depth` cells deep, where a cell covers `spread` of the source.

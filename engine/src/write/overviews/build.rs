@@ -21,6 +21,7 @@ use crate::overviews::made_of;
 use crate::progress::QueryProgress;
 use crate::runtime::{io_handle, run_on};
 use crate::sink::{CubeSink, CubeWriter};
+use crate::source::Location;
 use crate::write::build::Built;
 use crate::write::claim::Claim;
 use crate::write::objects::{cut, extent, objects_in, within};
@@ -37,13 +38,7 @@ impl OverviewPlan {
         let workers = state.config().target_partitions().max(1);
         let (sink, folder) = (Arc::clone(&self.target.sink), self.target.location.clone());
         let claim = Claim::take(&sink.notes(&folder), &io).await?;
-        {
-            let (sink, folder) = (Arc::clone(&sink), folder.clone());
-            run_on(&io, async move {
-                keeper(sink.as_ref())?.withdraw(&folder).await
-            })
-            .await?;
-        }
+        withdraw(&sink, &folder, &io).await?;
         let mut writers = Vec::new();
         for level in &self.levels {
             let writer = open(level, &io).await?;
@@ -79,8 +74,7 @@ impl OverviewPlan {
         let is_one = methods.iter().all(|(_, method)| *method == methods[0].1);
         let method = methods.first().filter(|_| is_one);
         let method = method.map(|(_, method)| method.to_string());
-        let version = self.table.cube().stored_version();
-        let attributes = made_of(version, &methods, &self.statement);
+        let attributes = made_of(&self.version, &methods, &self.statement);
         let count = self.levels.len() as u32;
         run_on(&io, async move {
             for writer in &writers {
@@ -104,21 +98,54 @@ impl OverviewPlan {
         })
     }
 
-    /// Memory of a tile in work: a plane of the cube, what is carried, values and stored numbers.
+    /// Memory of a tile in work: the chunks under it as they are and as numbers, a plane of the cube, and what is carried of
+    /// it and of unfinished ones.
     fn bytes_of_tile(&self, at: usize) -> usize {
         let reduction = &self.variables[at];
         let depth: u64 = reduction.others.iter().map(|(_, size)| *size).product();
         let cells = reduction.sides.y * reduction.sides.x;
-        let chunk: u64 = reduction
-            .variable
-            .chunks()
-            .iter()
-            .map(|chunks| chunks.size())
-            .product();
-        4 * cells * 8
-            + 2 * cells * depth as usize * (carried(reduction.method) + 8)
-            + chunk as usize * 8
+        let chunks = reduction.variable.chunks();
+        let chunk: u64 = chunks.iter().map(|chunks| chunks.size()).product();
+        let under = |side: usize, axis: usize| {
+            let dimension = reduction.variable.axes.iter().position(|own| *own == axis);
+            let size = dimension
+                .map_or(1, |dimension| chunks[dimension].size())
+                .max(1);
+            let below = 2 * side as u64;
+            // Tiles whose edges are those of chunks look into no neighbours.
+            let is_aligned = below.is_multiple_of(size) || size.is_multiple_of(below);
+            below.div_ceil(size) + u64::from(!is_aligned)
+        };
+        let under = under(reduction.sides.y, self.grid.y) * under(reduction.sides.x, self.grid.x);
+        let carried = cells * depth as usize * (carried(reduction.method) + 8);
+        (under * chunk * 16) as usize + 4 * cells * 8 + (2 + self.levels.len()) * carried
     }
+}
+
+/// Removes the overviews in a folder, while nobody makes any.
+///
+/// # Errors
+/// Someone else makes them, the folder holds something else, or the store fails.
+pub(crate) async fn remove_overviews(
+    sink: &Arc<dyn CubeSink>,
+    folder: &Location,
+    io: &Handle,
+) -> CubeResult<()> {
+    let claim = Claim::take(&sink.notes(folder), io).await?;
+    withdraw(sink, folder, io).await?;
+    claim.release().await?;
+    // They are gone: folders without a meaning are no reason to say that they are not.
+    let _ = sink.clear(folder).await;
+    Ok(())
+}
+
+async fn withdraw(sink: &Arc<dyn CubeSink>, folder: &Location, io: &Handle) -> CubeResult<()> {
+    let (sink, folder) = (Arc::clone(sink), folder.clone());
+    run_on(
+        io,
+        async move { keeper(sink.as_ref())?.withdraw(&folder).await },
+    )
+    .await
 }
 
 fn keeper(sink: &dyn CubeSink) -> CubeResult<&dyn crate::sink::OverviewKeeper> {

@@ -7,7 +7,7 @@
 //!  build   claim ─▶ levels ─▶ commit each ─▶ publish: now they are there
 //! ```
 
-mod build;
+pub(crate) mod build;
 mod pass;
 mod tiling;
 
@@ -46,6 +46,8 @@ pub(crate) struct OverviewRequest {
 pub(crate) struct OverviewPlan {
     target: Target,
     statement: String,
+    /// The version of the cube that is read, and how it is read.
+    version: String,
     table: CubeTable,
     grid: Horizontal,
     variables: Vec<Reduction>,
@@ -100,6 +102,7 @@ impl OverviewPlan {
         Ok(Self {
             target,
             statement: statement.to_string(),
+            version: folder.version.clone(),
             table: table.clone(),
             grid,
             variables,
@@ -389,7 +392,10 @@ fn check_axes(level: &Draft, cube: &Cube, grid: &Horizontal) -> CubeResult<()> {
         let Some(dimension) = dimensions.find(|dimension| dimension.name == *name) else {
             continue;
         };
-        if at != grid.x && at != grid.y && &dimension.coordinates != &axis.coordinates {
+        if at != grid.x
+            && at != grid.y
+            && dimension.coordinates.as_ref() != axis.coordinates.as_ref()
+        {
             let cause =
                 format!("the coordinates of axis {name} have no order, or some of them twice");
             return Err(CubeError::unsupported(&cube.name, cause)

@@ -137,11 +137,17 @@ where
 
     async fn work(&self, next: &AtomicU64) -> Result<()> {
         let (rows, columns) = self.counts(0);
-        let side = rows.max(columns).next_power_of_two();
-        let curve = side * side;
+        // Squares of the shorter side, one after the other along the longer one.
+        let side = rows.min(columns).next_power_of_two();
+        let squares = rows.max(columns).div_ceil(side);
         loop {
             let at = next.fetch_add(1, Relaxed);
-            let (block, (row, column)) = (at / curve, place_on_curve(at % curve));
+            let (square, place) = (at / (side * side), place_on_curve(at % (side * side)));
+            let (block, along) = (square / squares, square % squares * side);
+            let (row, column) = match rows < columns {
+                true => (place.0, place.1 + along),
+                false => (place.0 + along, place.1),
+            };
             if block >= self.blocks() {
                 return Ok(());
             }

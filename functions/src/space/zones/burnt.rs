@@ -32,13 +32,20 @@ pub fn burnt(
     // Polygons among others, too: points and lines have no area.
     let mut runs = runs_of(plane, zone, geometry, EdgeRule::HalfOpen)?;
     if !is_area(geometry) {
-        let mut cells = Cells {
-            along,
-            columns: counts.0 as i64,
-            rows: counts.1 as i64,
-            runs: &mut runs,
+        let turns: &[f64] = match plane.period() {
+            Some(_) => &[-1.0, 0.0, 1.0],
+            None => &[0.0],
         };
-        cells.mark(geometry);
+        for turn in turns {
+            let mut cells = Cells {
+                along,
+                shift: turn * plane.period().unwrap_or(0.0),
+                columns: counts.0 as i64,
+                rows: counts.1 as i64,
+                runs: &mut runs,
+            };
+            cells.mark(geometry);
+        }
         normalize(&mut runs);
     }
     Ok(runs)
@@ -47,6 +54,8 @@ pub fn burnt(
 /// The cells under points and lines.
 struct Cells<'a> {
     along: (AlongAxis<'a>, AlongAxis<'a>),
+    /// What x is moved by, so that it falls on a grid that begins at another longitude.
+    shift: f64,
     columns: i64,
     rows: i64,
     runs: &'a mut Vec<Run>,
@@ -66,13 +75,13 @@ impl Cells<'_> {
     }
 
     fn cell(&self, place: Coord) -> Option<(i64, i64)> {
-        let (column, row) = ((self.along.0)(place.x), (self.along.1)(place.y));
-        // Far beyond the grid there is nothing to follow.
-        let is_near = |position: f64, cells: i64| {
-            position.is_finite() && position.abs() <= 4.0 * cells as f64 + 4e6
-        };
-        let both = is_near(column, self.columns) && is_near(row, self.rows);
-        both.then(|| (column.floor() as i64, row.floor() as i64))
+        let (column, row) = (
+            (self.along.0)(place.x + self.shift),
+            (self.along.1)(place.y),
+        );
+        // Numbers of cells that are exact.
+        let is_place = |position: f64| position.abs() < 9e15;
+        (is_place(column) && is_place(row)).then(|| (column.floor() as i64, row.floor() as i64))
     }
 
     fn point(&mut self, place: Coord) {
@@ -89,28 +98,36 @@ impl Cells<'_> {
         }
     }
 
-    fn segment(&mut self, (mut column, mut row): (i64, i64), to: (i64, i64)) {
-        let (across, down) = ((to.0 - column).abs(), (to.1 - row).abs());
-        let (right, below) = ((to.0 - column).signum(), (to.1 - row).signum());
-        let is_flat = across >= down;
-        let (long, short) = if is_flat { (across, down) } else { (down, across) };
-        let mut error = 2 * short - long;
-        for _ in 0..long {
-            self.put(column, row);
-            if error >= 0 {
-                match is_flat {
-                    true => row += below,
-                    false => column += right,
-                }
-                error -= 2 * long;
-            }
+    /// Of each step along the longer side the cell that is nearest to the line; of two that are as near the one further
+    /// on. Only steps on the grid are made, however long the line is.
+    fn segment(&mut self, from: (i64, i64), to: (i64, i64)) {
+        let (across, down) = (to.0 - from.0, to.1 - from.1);
+        let is_flat = across.abs() >= down.abs();
+        let (long, short) = if is_flat {
+            (across, down)
+        } else {
+            (down, across)
+        };
+        let (start, cells) = match is_flat {
+            true => (from.0, self.columns),
+            false => (from.1, self.rows),
+        };
+        let (steps, aside) = (i128::from(long.abs()), i128::from(short.abs()));
+        let (first, last) = match long < 0 {
+            true => (start - (cells - 1), start),
+            false => (-start, cells - 1 - start),
+        };
+        for step in first.max(0)..=last.min(long.abs()) {
+            let moved = match steps {
+                0 => 0,
+                _ => ((2 * aside * i128::from(step) + steps) / (2 * steps)) as i64,
+            };
+            let (long, short) = (step * long.signum(), moved * short.signum());
             match is_flat {
-                true => column += right,
-                false => row += below,
+                true => self.put(from.0 + long, from.1 + short),
+                false => self.put(from.0 + short, from.1 + long),
             }
-            error += 2 * short;
         }
-        self.put(to.0, to.1);
     }
 
     fn put(&mut self, column: i64, row: i64) {
@@ -140,13 +157,17 @@ mod tests {
         let same = |place: f64| place;
         let cells = |geometry: Geometry| {
             let runs = burnt(&plane, (&same, &same), (4, 4), 0, &geometry).unwrap();
-            let cells = runs.iter().flat_map(|run| (run.start..run.end).map(|x| (x, run.row)));
+            let cells = runs
+                .iter()
+                .flat_map(|run| (run.start..run.end).map(|x| (x, run.row)));
             cells.collect::<Vec<_>>()
         };
         assert_eq!(cells(point! {x: 3.2, y: 1.9}.into()), [(3, 1)]);
         assert_eq!(cells(point! {x: 4.0, y: 1.9}.into()), []);
         let line = line_string![(x: 0.1, y: 0.1), (x: 3.9, y: 1.9)];
         assert_eq!(cells(line.into()), [(0, 0), (1, 0), (2, 1), (3, 1)]);
+        let long = line_string![(x: -4e9, y: 1.5), (x: 4e9, y: 1.5)];
+        assert_eq!(cells(long.into()), [(0, 1), (1, 1), (2, 1), (3, 1)]);
         let steep = line_string![(x: 1.5, y: 3.5), (x: 1.5, y: -1.0)];
         assert_eq!(cells(steep.into()), [(1, 0), (1, 1), (1, 2), (1, 3)]);
     }

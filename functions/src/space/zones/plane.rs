@@ -110,6 +110,11 @@ impl Plane {
         })
     }
 
+    /// After what x comes back to where it was.
+    pub(super) fn period(&self) -> Option<f64> {
+        self.period
+    }
+
     /// The distances by which a polygon between `west` and `east` is moved to fall on cells between
     /// `first` and `last`.
     pub(super) fn shifts(

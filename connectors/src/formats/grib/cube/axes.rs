@@ -1,5 +1,6 @@
 //! The axes that the variables of a group share, apart from those of the grid: [`Axes`].
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::variables::Variable;
@@ -18,6 +19,7 @@ pub(super) struct Axes {
     pub(super) steps: Vec<Seconds>,
     /// The step of each valid time, where it has one that is not 0 everywhere.
     pub(super) step_of_time: Vec<Seconds>,
+    /// In [`Height::order`], or the other way round for kinds that descend.
     pub(super) levels: BTreeMap<Kind, Vec<Height>>,
 }
 
@@ -34,6 +36,41 @@ impl Height {
             top: level.value.unwrap_or_default(),
             bottom: level.bottom,
         }
+    }
+
+    fn order(&self, other: &Self) -> Ordering {
+        let bottom = |height: &Self| height.bottom.unwrap_or_default();
+        self.top
+            .total_cmp(&other.top)
+            .then(bottom(self).total_cmp(&bottom(other)))
+            .then(self.bottom.is_some().cmp(&other.bottom.is_some()))
+    }
+}
+
+/// Where the fields of a variable lie among members and levels. What they have is asked once for all of them: a variable
+/// may have a million.
+struct Lookup<'a> {
+    numbers: Option<&'a [u64]>,
+    levels: Option<&'a [Height]>,
+    is_descending: bool,
+}
+
+impl Lookup<'_> {
+    fn place(&self, field: &Field) -> Vec<u64> {
+        let mut place = Vec::new();
+        if let Some(numbers) = self.numbers {
+            let number = field.product.number.unwrap_or_default();
+            place.push(position(numbers, &number));
+        }
+        if let Some(levels) = self.levels {
+            let height = Height::of(&field.product.level);
+            let found = levels.binary_search_by(|other| match self.is_descending {
+                true => height.order(other),
+                false => other.order(&height),
+            });
+            place.push(found.unwrap_or_default() as u64);
+        }
+        place
     }
 }
 
@@ -68,27 +105,23 @@ impl Axes {
 
     /// Has the variable several forecasts of one time?
     fn overlaps(&self, variable: &Variable<'_>) -> bool {
+        let lookup = self.lookup(variable);
         let mut references: HashMap<Vec<u64>, Seconds> = HashMap::new();
         variable.fields.iter().any(|field| {
-            let mut place = self.level_and_number(variable, field);
+            let mut place = lookup.place(field);
             place.push(field.product.valid as u64);
             let reference = field.product.reference;
             *references.entry(place).or_insert(reference) != reference
         })
     }
 
-    fn level_and_number(&self, variable: &Variable<'_>, field: &Field) -> Vec<u64> {
-        let mut place = Vec::new();
-        if self.has_numbers(variable) {
-            let number = field.product.number.unwrap_or_default();
-            place.push(position(&self.numbers, &number));
+    fn lookup(&self, variable: &Variable<'_>) -> Lookup<'_> {
+        let has_numbers = self.has_numbers(variable);
+        Lookup {
+            numbers: has_numbers.then_some(self.numbers.as_slice()),
+            levels: self.levels_of(variable).map(Vec::as_slice),
+            is_descending: variable.kind().is_descending(),
         }
-        if let Some(levels) = self.levels_of(variable) {
-            let height = Height::of(&field.product.level);
-            let found = levels.iter().position(|other| *other == height);
-            place.push(found.unwrap_or_default() as u64);
-        }
-        place
     }
 
     fn has_numbers(&self, variable: &Variable<'_>) -> bool {
@@ -126,10 +159,11 @@ impl Axes {
     /// The fields of a variable by the indices of their chunks along these dimensions.
     pub(super) fn chunks(&self, variable: &Variable<'_>) -> HashMap<Vec<u64>, Data> {
         let mut chunks = HashMap::new();
+        let lookup = self.lookup(variable);
+        // Times stand between members and levels.
+        let at = usize::from(lookup.numbers.is_some());
         for field in &variable.fields {
-            let mut index = self.level_and_number(variable, field);
-            // Times stand between members and levels.
-            let at = usize::from(self.has_numbers(variable));
+            let mut index = lookup.place(field);
             let product = &field.product;
             match self.steps.is_empty() {
                 true => index.insert(at, position(&self.times, &product.valid)),
@@ -172,23 +206,102 @@ fn levels(variables: &[Variable<'_>]) -> BTreeMap<Kind, Vec<Height>> {
     let mut found: BTreeMap<Kind, Vec<Height>> = BTreeMap::new();
     for variable in variables.iter().filter(|variable| variable.has_levels()) {
         let levels = found.entry(variable.kind().clone()).or_default();
-        for field in &variable.fields {
-            let height = Height::of(&field.product.level);
-            if !levels.contains(&height) {
-                levels.push(height);
-            }
-        }
+        let fields = variable.fields.iter();
+        levels.extend(fields.map(|field| Height::of(&field.product.level)));
     }
     for (kind, levels) in &mut found {
-        let key = |height: &Height| (height.top, height.bottom.unwrap_or_default());
-        levels.sort_by(|one, other| {
-            let ((top, bottom), (other_top, other_bottom)) = (key(one), key(other));
-            top.total_cmp(&other_top)
-                .then(bottom.total_cmp(&other_bottom))
-        });
+        levels.sort_by(Height::order);
+        levels.dedup_by(|one, other| one.order(other) == Ordering::Equal);
         if kind.is_descending() {
             levels.reverse();
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::variables;
+    use super::*;
+    use crate::formats::grib::field::Product;
+    use crate::formats::grib::packing::Encoding;
+    use crate::formats::grib::parameters::Parameter;
+
+    fn field(kind: &str, value: f64, bottom: Option<f64>, start: u64) -> Field {
+        Field {
+            product: Product {
+                parameter: Parameter {
+                    name: "t".to_string(),
+                    units: None,
+                    standard_name: None,
+                    long_name: None,
+                },
+                derived: None,
+                level: Level {
+                    kind: Kind {
+                        name: kind.to_string(),
+                        units: "1",
+                    },
+                    value: Some(value),
+                    bottom,
+                },
+                reference: 0,
+                valid: 0,
+                statistic: None,
+                number: None,
+                centre: 98,
+            },
+            grid: 0,
+            data: Data {
+                encoding: Encoding::Second,
+                ranges: vec![start..start + 1],
+            },
+        }
+    }
+
+    #[test]
+    fn fields_find_their_levels() {
+        // Levels as they come, and their places.
+        let cases: [(&str, &[(f64, Option<f64>, u64)]); 3] = [
+            (
+                "isobaricInhPa",
+                &[
+                    (500.0, None, 2),
+                    (1000.0, None, 0),
+                    (850.0, None, 1),
+                    (0.5, None, 3),
+                ],
+            ),
+            (
+                "heightAboveGround",
+                &[(10.0, None, 1), (2.0, None, 0), (100.0, None, 2)],
+            ),
+            // Layers with the same first surface, one without a second one.
+            (
+                "depthBelowLandLayer",
+                &[
+                    (0.0, Some(1.0), 2),
+                    (0.0, None, 0),
+                    (0.0, Some(0.0), 1),
+                    (1.0, Some(0.5), 3),
+                ],
+            ),
+        ];
+        for (kind, levels) in cases {
+            let numbered = levels.iter().zip(0..);
+            let fields: Vec<Field> = numbered
+                .map(|((value, bottom, _), start)| field(kind, *value, *bottom, start))
+                .collect();
+            let mut of_grids = variables::of_grids(&fields);
+            let (_, variables) = of_grids.remove(0);
+            let axes = Axes::of(&variables);
+            let chunks = axes.chunks(&variables[0]);
+            assert_eq!(chunks.len(), levels.len(), "{kind}");
+            for ((.., place), start) in levels.iter().zip(0..) {
+                let data = chunks.get([0, *place].as_slice());
+                let found = data.and_then(|data| data.ranges.first().map(|range| range.start));
+                assert_eq!(found, Some(start), "{kind} {place}");
+            }
+        }
+    }
 }

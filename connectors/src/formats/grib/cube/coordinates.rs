@@ -106,7 +106,7 @@ fn of_grid(file: &Arc<StoredFile>, grid: &Grid) -> Vec<ComputedArray> {
                 arrays.push(ComputedArray::grid_mapping(
                     file,
                     GRID_MAPPING,
-                    mapping.clone(),
+                    mapping.as_ref().clone(),
                 ));
             }
             arrays

@@ -119,7 +119,7 @@ impl<'a> Variable<'a> {
     pub(super) fn has_levels(&self) -> bool {
         let level = &self.first.product.level;
         let is_other = |field: &&Field| field.product.level != *level;
-        level.value.is_some() && (level.kind.is_axis() || self.fields.iter().any(|f| is_other(&f)))
+        level.value.is_some() && (level.kind.is_axis() || self.fields.iter().any(is_other))
     }
 
     pub(super) fn attributes(&self) -> Attributes {

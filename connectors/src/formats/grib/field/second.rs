@@ -191,9 +191,9 @@ fn period(
 ) -> CubeResult<(Seconds, Option<Statistic>)> {
     let code = section.octet(first + 12)?;
     let end = match moment(time(section, first)?) {
-        Ok(end) => end,
-        // Not every file says when the period ends.
-        Err(_) => {
+        Ok(end) if end >= start => end,
+        // Not every file says when the period ends: some have zeros there, which are a time of the year 0.
+        _ => {
             let unit = Unit::of(section.octet(first + 14)?, false)?;
             after(start, section.signed(first + 15, 4)?, unit)?
         }
@@ -241,4 +241,36 @@ fn derived(section: Octets<'_>, template: Template) -> CubeResult<Option<String>
         4 => format!("probability_below_{}", limit(upper)?),
         other => format!("probability_{other}"),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn ends_of_periods() {
+        let start = moment([2024, 2, 29, 6, 0, 0]).unwrap();
+        // Year, month, day, hour, minute and second, and the hours that are expected.
+        let cases: [([u8; 7], i64); 5] = [
+            ([7, 232, 2, 29, 12, 0, 0], 6),
+            ([7, 232, 2, 29, 6, 0, 0], 0),
+            // Three hours are what else is said.
+            ([0; 7], 3),
+            ([255; 7], 3),
+            ([7, 232, 2, 29, 0, 0, 0], 3),
+        ];
+        for (end, hours) in cases {
+            let mut octets = end.to_vec();
+            // One span, nothing missing, a sum, of this kind of times, three hours.
+            octets.extend([1, 0, 0, 0, 0, 1, 2, 1, 0, 0, 0, 3]);
+            let (found, statistic) = period(Octets::of(&octets, "section 4"), 1, start).unwrap();
+            assert_eq!(found - start, hours * 3600, "{end:?}");
+            let expected = Statistic {
+                code: 1,
+                seconds: hours * 3600,
+            };
+            assert_eq!(statistic, Some(expected), "{end:?}");
+        }
+    }
 }

@@ -2,10 +2,10 @@
 
 use graticule_engine::error::{CubeError, CubeResult};
 
-use super::Grid;
 use super::earth::Earth;
 use super::projected::{Projected, Projection};
 use super::rectangle::{Corners, Pole};
+use super::{Grid, Latitudes};
 use crate::formats::grib::octets::Octets;
 
 /// What octets 7 and 8, the points of a row, are where rows differ in length.
@@ -13,11 +13,14 @@ const NOT_ONE: u64 = 0xffff;
 
 /// # Errors
 /// A grid that is not read, or a damaged one.
-pub(in crate::formats::grib) fn read(section: Octets<'_>) -> CubeResult<Grid> {
+pub(in crate::formats::grib) fn read(
+    section: Octets<'_>,
+    latitudes: &mut Latitudes,
+) -> CubeResult<Grid> {
     let kind = section.octet(6)?;
     let earth = Earth::of_first(section.octet(17).is_ok_and(|flags| flags & 0x40 != 0));
     match kind {
-        0 | 4 => of_degrees(section, kind == 4),
+        0 | 4 => of_degrees(section, kind == 4, latitudes),
         10 => {
             let pole = Pole {
                 latitude: degrees(section, 33)?,
@@ -88,11 +91,16 @@ fn corners(section: Octets<'_>) -> CubeResult<Corners> {
         first: [degrees(section, 11)?, degrees(section, 14)?],
         last: [degrees(section, 18)?, degrees(section, 21)?],
         step: (has_steps && step != NOT_ONE && step != 0).then(|| step as f64 / 1000.0),
+        unit: 1e-3,
         flags: section.octet(28)?,
     })
 }
 
-fn of_degrees(section: Octets<'_>, is_gaussian: bool) -> CubeResult<Grid> {
+fn of_degrees(
+    section: Octets<'_>,
+    is_gaussian: bool,
+    latitudes: &mut Latitudes,
+) -> CubeResult<Grid> {
     let corners = corners(section)?;
     let half = section.unsigned(26, 2)?;
     match (corners.columns, is_gaussian) {
@@ -104,9 +112,9 @@ fn of_degrees(section: Octets<'_>, is_gaussian: bool) -> CubeResult<Grid> {
                 Ok(length as u32)
             });
             let lengths = lengths.collect::<CubeResult<Vec<u32>>>()?;
-            corners.reduced(is_gaussian.then_some(half), lengths)
+            corners.reduced(is_gaussian.then_some(half), lengths, latitudes)
         }
-        (_, true) => corners.gaussian(half),
+        (_, true) => corners.gaussian(half, latitudes),
         (_, false) => corners.regular("regular_ll"),
     }
 }

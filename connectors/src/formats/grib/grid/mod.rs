@@ -21,6 +21,7 @@ use graticule_engine::error::{CubeError, CubeResult};
 use graticule_engine::source::Attributes;
 
 pub(super) use self::first::read as of_first;
+pub(super) use self::gaussian::Latitudes;
 pub(super) use self::second::read as of_second;
 use super::damaged;
 use super::packing::{Cells, Layout};
@@ -61,7 +62,7 @@ pub(super) enum Places {
         rows: Axis,
         columns: Axis,
         /// Attributes of the grid mapping, where the axes are not latitude and longitude.
-        mapping: Option<Attributes>,
+        mapping: Option<Box<Attributes>>,
     },
     /// Points one after the other, each with the coordinates that are known.
     Points { axes: Vec<Axis> },

@@ -146,7 +146,7 @@ impl Projected {
             places: Places::Rectangle {
                 rows: axis("y", "projection_y_coordinate", y, height, self.rows),
                 columns: axis("x", "projection_x_coordinate", x, width, self.columns),
-                mapping: Some(mapping),
+                mapping: Some(Box::new(mapping)),
             },
             scanning: Scanning::of(self.flags)?,
             points: points.ok_or_else(|| damaged("its grid has no end"))?,

@@ -7,7 +7,7 @@ use graticule_engine::source::Attributes;
 use serde_json::Value;
 
 use super::earth::Earth;
-use super::{Axis, Coordinates, Grid, Places, Scanning, gaussian, runs_west};
+use super::{Axis, Coordinates, Grid, Latitudes, Places, Scanning, runs_west};
 use crate::formats::grib::damaged;
 
 /// What sections say of a grid of latitudes and longitudes, in degrees.
@@ -20,6 +20,8 @@ pub(super) struct Corners {
     pub(super) last: [f64; 2],
     /// From column to column, where the section says so.
     pub(super) step: Option<f64>,
+    /// What numbers are counted in: the step is rounded to it.
+    pub(super) unit: f64,
     /// Code table 3.4.
     pub(super) flags: u8,
 }
@@ -39,8 +41,8 @@ impl Corners {
     }
 
     /// `half` are the rows between a pole and the equator.
-    pub(super) fn gaussian(&self, half: u64) -> CubeResult<Grid> {
-        let rows = gaussian::rows(half, self.first[0], self.last[0], self.rows)?;
+    pub(super) fn gaussian(&self, half: u64, latitudes: &mut Latitudes) -> CubeResult<Grid> {
+        let rows = latitudes.rows(half, self.first[0], self.last[0], self.rows)?;
         self.grid("regular_gg", Coordinates::List(Arc::new(rows)))
     }
 
@@ -55,7 +57,7 @@ impl Corners {
             (rows.name, columns.name) = ("y", "x");
             (rows.standard_name, columns.standard_name) = ("grid_latitude", "grid_longitude");
             (rows.units, columns.units) = ("degrees", "degrees");
-            *mapping = Some(pole.mapping(earth));
+            *mapping = Some(Box::new(pole.mapping(earth)));
         }
         Ok(grid)
     }
@@ -64,11 +66,20 @@ impl Corners {
     ///
     /// # Errors
     /// It does not cover the Earth.
-    pub(super) fn reduced(&self, half: Option<u64>, lengths: Vec<u32>) -> CubeResult<Grid> {
+    pub(super) fn reduced(
+        &self,
+        half: Option<u64>,
+        lengths: Vec<u32>,
+        latitudes: &mut Latitudes,
+    ) -> CubeResult<Grid> {
         let is_gaussian = half.is_some();
+        // The last longitude is that of the longest row.
+        let longest = lengths.iter().copied().max().unwrap_or_default();
+        let step = 360.0 / f64::from(longest);
+        let is_around = (self.last[1].rem_euclid(360.0) - (360.0 - step)).abs() < step;
         let covers = match half {
-            Some(half) => self.rows == 2 * half,
-            None => true,
+            Some(half) => is_around && self.rows == 2 * half,
+            None => is_around,
         };
         if !covers || self.first[1] != 0.0 || lengths.len() as u64 != self.rows {
             let cause = "its reduced grid does not cover the Earth";
@@ -76,7 +87,7 @@ impl Corners {
                 .remedy("make it regular first, for example with `cdo setgridtype,regular`"));
         }
         let rows = match half {
-            Some(half) => gaussian::rows(half, self.first[0], self.last[0], self.rows)?,
+            Some(half) => latitudes.rows(half, self.first[0], self.last[0], self.rows)?,
             None => even(self.first[0], self.last[0], self.rows).values(0..self.rows),
         };
         let lengths = Arc::new(lengths);
@@ -132,9 +143,12 @@ impl Corners {
         let (Coordinates::Steps { step: found, .. }, Some(step)) = (&even, self.step) else {
             return even;
         };
-        // Some files give a last point that is not on the grid.
+        // Some files give a last point that is not on the grid. What rounding explains is no sign of that: steps are
+        // rounded more than points. A little more than half a unit, because degrees are not exact in binary.
         let step = if is_west { -step } else { step };
-        match (found - step).abs() * (self.columns as f64) < step.abs() {
+        let difference = (found - step).abs();
+        let is_rounded = difference <= 0.505 * self.unit;
+        match is_rounded || difference * (self.columns as f64) < step.abs() {
             true => even,
             false => Coordinates::Steps {
                 first,
@@ -206,6 +220,7 @@ mod tests {
                 first: [0.0, first],
                 last: [0.0, last],
                 step: Some(step.abs()),
+                unit: 1e-3,
                 flags,
             };
             let expected = Coordinates::Steps {
@@ -214,6 +229,62 @@ mod tests {
                 count: columns,
             };
             assert_eq!(corners.longitudes(), expected, "{first} to {last}");
+        }
+    }
+
+    #[test]
+    fn rounded_steps() {
+        // Columns, last longitude, step, unit, and the last longitude that is meant.
+        let cases = [
+            // N320 and N640.
+            (1280, 359.719, 0.281, 1e-3, 359.719),
+            (2560, 359.859, 0.141, 1e-3, 359.859),
+            (2560, 359.859_375, 0.140_625, 1e-6, 359.859_375),
+            // Last points that are not on the grid.
+            (1280, 360.0, 0.281_25, 1e-6, 359.718_75),
+            (360, 0.0, 1.0, 1e-3, 359.0),
+        ];
+        for (columns, last, step, unit, expected) in cases {
+            let corners = Corners {
+                columns,
+                rows: 1,
+                first: [0.0, 0.0],
+                last: [0.0, last],
+                step: Some(step),
+                unit,
+                flags: 0,
+            };
+            let found = corners.longitudes().values(columns - 1..columns);
+            let distance = (found[0] - expected).abs();
+            assert!(distance < 1e-9, "{columns} columns: {found:?}");
+        }
+    }
+
+    #[test]
+    fn reduced_grids_cover_the_earth() {
+        // The longest row has a point every 45 degrees.
+        let cases = [
+            (315.0, true),
+            (-45.0, true),
+            (310.0, true),
+            (180.0, false),
+            (90.0, false),
+            (0.0, false),
+        ];
+        for (last, covers) in cases {
+            let corners = Corners {
+                columns: 0,
+                rows: 4,
+                first: [59.0, 0.0],
+                last: [-59.0, last],
+                step: None,
+                unit: 1e-3,
+                flags: 0,
+            };
+            for half in [None, Some(2)] {
+                let grid = corners.reduced(half, vec![4, 8, 8, 4], &mut Latitudes::default());
+                assert_eq!(grid.is_ok(), covers, "{last} {half:?}");
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use super::earth::Earth;
 use super::first::meridian;
 use super::projected::{Projected, Projection};
 use super::rectangle::{Corners, Pole};
-use super::{Grid, Places, Scanning};
+use super::{Grid, Latitudes, Places, Scanning};
 use crate::formats::grib::octets::Octets;
 
 /// What the points of a row, and other numbers, are where there is none.
@@ -14,11 +14,14 @@ const MISSING: u64 = 0xffff_ffff;
 
 /// # Errors
 /// A grid that is not read, or a damaged one.
-pub(in crate::formats::grib) fn read(section: Octets<'_>) -> CubeResult<Grid> {
+pub(in crate::formats::grib) fn read(
+    section: Octets<'_>,
+    latitudes: &mut Latitudes,
+) -> CubeResult<Grid> {
     let template = section.unsigned(13, 2)?;
     let points = section.unsigned(7, 4)?;
     match template {
-        0 | 40 => of_degrees(section, template == 40),
+        0 | 40 => of_degrees(section, template == 40, latitudes),
         1 => {
             let pole = Pole {
                 latitude: micro(section, 73)?,
@@ -111,11 +114,16 @@ fn corners(section: Octets<'_>) -> CubeResult<Corners> {
         first: [angle(47)?, angle(51)?],
         last: [angle(56)?, angle(60)?],
         step: has_step.then(|| degrees(step as f64)),
+        unit: degrees(1.0),
         flags: section.octet(72)?,
     })
 }
 
-fn of_degrees(section: Octets<'_>, is_gaussian: bool) -> CubeResult<Grid> {
+fn of_degrees(
+    section: Octets<'_>,
+    is_gaussian: bool,
+    latitudes: &mut Latitudes,
+) -> CubeResult<Grid> {
     let corners = corners(section)?;
     let half = section.unsigned(68, 4)?;
     match (corners.columns, is_gaussian) {
@@ -127,9 +135,9 @@ fn of_degrees(section: Octets<'_>, is_gaussian: bool) -> CubeResult<Grid> {
                 .take(corners.rows as usize)
                 .map(|first| Ok(section.unsigned(first, octets.min(4))? as u32));
             let lengths = lengths.collect::<CubeResult<Vec<u32>>>()?;
-            corners.reduced(is_gaussian.then_some(half), lengths)
+            corners.reduced(is_gaussian.then_some(half), lengths, latitudes)
         }
-        (_, true) => corners.gaussian(half),
+        (_, true) => corners.gaussian(half, latitudes),
         (_, false) => corners.regular("regular_ll"),
     }
 }

@@ -54,7 +54,11 @@ fn coded(
     layout: Layout,
     present: Option<&[bool]>,
 ) -> CubeResult<Coded> {
-    let length = section.count(1, 3)?.min(section.len());
+    let length = match section.count(1, 3)? {
+        // Of a message with more octets than three can count: a correction of its length, not the section's own.
+        0..120 => section.len(),
+        length => length.min(section.len()),
+    };
     let section = Octets::of(&section.from(1)?[..length], "data section");
     let flags = section.octet(4)?;
     if flags & SPHERICAL_HARMONICS != 0 {
@@ -96,5 +100,28 @@ fn turn_odd_rows(values: &mut [f64], row: usize) {
     if row > 0 {
         let rows = values.chunks_mut(row);
         rows.skip(1).step_by(2).for_each(<[f64]>::reverse);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn lengths_that_correct_that_of_the_message() {
+        let layout = Layout {
+            points: 150,
+            row: 150,
+        };
+        // The section has 161 octets.
+        for length in [161_u32, 0, 7, 119, 0xff_ffff] {
+            let mut section = length.to_be_bytes()[1..].to_vec();
+            section.extend([0, 0, 0, 0, 0, 0, 0, 8]);
+            section.extend(0..150);
+            let cells = unpack(&section, false, 0, layout).unwrap();
+            let expected: Vec<f64> = (0..150).map(f64::from).collect();
+            assert_eq!(cells.values, expected, "{length}");
+        }
     }
 }

@@ -77,6 +77,10 @@ fn section(bytes: &[u8], number: u8) -> CubeResult<(Octets<'_>, &[u8])> {
 }
 
 fn values(packing: Octets<'_>, data: &[u8], count: usize) -> CubeResult<Cells> {
+    // Where all points are missing there may be no image, or one without pixels and as wide as it likes.
+    if count == 0 {
+        return Ok(all(Vec::new()));
+    }
     let template = packing.unsigned(10, 2)?;
     if template == 4 {
         return floats(data, count, packing.octet(12)?);
@@ -169,4 +173,32 @@ fn floats(data: &[u8], count: usize, precision: u8) -> CubeResult<Cells> {
         }
     }
     Ok(all(values))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn fields_without_values() {
+        // No pixels, in lines of 4 GiB.
+        let mut image = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
+        image.extend([255, 255, 255, 255, 0, 0, 0, 0, 8, 0, 0, 0, 0]);
+        for template in [0, 2, 3, 4, 40, 41, 42, 61] {
+            let contents: [&[u8]; 2] = [&[], &image];
+            for data in contents {
+                let mut bytes = vec![0, 0, 0, 21, 5, 0, 0, 0, 0, 0, template];
+                bytes.extend([0, 0, 0, 0, 0, 0, 0, 0, 8, 0]);
+                // Twelve points, none of which is there.
+                bytes.extend([0, 0, 0, 8, 6, 0, 0, 0]);
+                bytes.extend([0, 0, 0, 5 + data.len() as u8, 7]);
+                bytes.extend(data);
+                let layout = Layout { points: 12, row: 4 };
+                let cells = unpack(&bytes, layout).unwrap();
+                assert_eq!(cells.values, [0.0; 12], "{template}");
+                assert_eq!(cells.present, Some(vec![false; 12]), "{template}");
+            }
+        }
+    }
 }

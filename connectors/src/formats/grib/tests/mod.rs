@@ -152,3 +152,43 @@ async fn refusals() {
         assert!(error.contains(expected), "{expected}: {error}");
     }
 }
+
+/// A message of edition 1 whose length is counted in units of 120 octets, and corrected by its data section.
+#[tokio::test]
+async fn long_messages_of_edition_1() {
+    let mut bytes = first(false);
+    // The product section becomes longer by 19 octets, the message as long as 120 - 5 + 4.
+    bytes.splice(36..36, [0; 19]);
+    bytes[10] = 28 + 19;
+    bytes[4..7].copy_from_slice(&[0x80, 0, 1]);
+    let data = 36 + 19 + 32 + 8;
+    bytes[data..data + 3].copy_from_slice(&[0, 0, 5]);
+    assert_eq!(bytes.len(), 119);
+    assert!(read_all([bytes.clone(), bytes].concat()).await);
+}
+
+/// Files with more grids, or causes for which fields are left out, than are kept.
+#[tokio::test]
+async fn limits() {
+    let messages = |numbers: std::ops::Range<u16>, at: usize| {
+        let message = |number: u16| {
+            let mut bytes = second(0);
+            bytes[at..at + 2].copy_from_slice(&number.to_be_bytes());
+            bytes
+        };
+        numbers.flat_map(message).collect::<Vec<u8>>()
+    };
+    // The last two octets of the first longitude.
+    let error = open(messages(0..1002, 89)).await.unwrap_err().to_string();
+    assert!(error.contains("more than 1000 grids"), "{error}");
+    assert_eq!(open(messages(0..20, 89)).await.unwrap().len(), 20);
+    // Templates of grids that are not known.
+    let mut bytes = messages(200..350, 49);
+    bytes.extend(second(0));
+    let groups = open(bytes).await.unwrap();
+    let left_out = groups[0].attributes["GRIB_left_out"].as_str().unwrap();
+    let lines: Vec<&str> = left_out.lines().collect();
+    assert_eq!(lines.len(), 101, "{left_out}");
+    assert!(lines[0].starts_with("1 fields"), "{left_out}");
+    assert!(lines[100].starts_with("50 fields"), "{left_out}");
+}

@@ -24,6 +24,7 @@ use arrow::datatypes::{Field, Schema};
 use rusqlite::types::ValueRef;
 
 use super::super::columns::{Crs, days_of, distinct, geometry_metadata, microseconds_of};
+use super::database::Budget;
 use super::geometry::well_known_binary;
 
 /// A column as it is declared.
@@ -157,9 +158,6 @@ impl Values {
     }
 }
 
-/// How often the bytes of a file may be counted: those that are the default of a column stand there once.
-const MOST_TIMES: usize = 4;
-
 /// Cells of a table.
 const MOST_CELLS: usize = 1 << 28;
 
@@ -176,20 +174,19 @@ fn stored_as(value: ValueRef<'_>) -> &'static str {
 
 /// The rows so far.
 #[derive(Debug)]
-pub(super) struct Columns {
+pub(super) struct Columns<'a> {
     columns: Vec<Column>,
     rows: usize,
-    /// Bytes that rows can still have: pages of a broken file may be counted several times.
-    left: usize,
+    budget: &'a Budget,
 }
 
-impl Columns {
-    /// Of a table in a file of `size` bytes.
-    pub(super) fn new(columns: Vec<Column>, size: usize) -> Self {
+impl<'b> Columns<'b> {
+    /// Of a table in a file whose rows take their bytes from `budget`.
+    pub(super) fn new(columns: Vec<Column>, budget: &'b Budget) -> Self {
         Self {
             columns,
             rows: 0,
-            left: size.saturating_mul(MOST_TIMES),
+            budget,
         }
     }
 
@@ -200,13 +197,10 @@ impl Columns {
     ) -> Result<(), String> {
         self.rows += 1;
         let row = self.rows;
-        // A row has at least one byte, and texts and blobs are as long as they are stored.
-        let mut length = 1;
+        self.budget.row()?;
         for (at, column) in self.columns.iter_mut().enumerate() {
             let value = value(at)?;
-            if let ValueRef::Text(bytes) | ValueRef::Blob(bytes) = value {
-                length += bytes.len();
-            }
+            self.budget.value(value)?;
             let wrong = |cause: &str| {
                 let name = &column.name;
                 format!("column {name:?} has {cause} in row {row}")
@@ -217,8 +211,6 @@ impl Columns {
                 Err(cause) => return Err(wrong(cause)),
             }
         }
-        let left = self.left.checked_sub(length);
-        self.left = left.ok_or("there are more rows than the file has bytes for")?;
         match row.saturating_mul(self.columns.len()) > MOST_CELLS {
             true => Err(format!("there are more than {MOST_CELLS} cells")),
             false => Ok(()),

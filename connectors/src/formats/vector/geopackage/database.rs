@@ -3,10 +3,13 @@
 //! Nothing that the file says is run: no views, no triggers, no functions beyond those that do no harm, and no text or row
 //! longer than the file.
 
+use std::cell::Cell;
+
 use bytes::Buf;
 use graticule_engine::error::{CubeError, CubeResult, ErrorKind};
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, MAIN_DB, OptionalExtension, Params, Row};
 
 /// What a file starts with.
@@ -18,12 +21,46 @@ const HEADER: usize = 100;
 /// Where the header says how changes are kept: 1 in a journal, 2 in a log beside the file, which is not here.
 const KEEPING: std::ops::Range<usize> = 18..20;
 
+/// How often the bytes of a file may be counted: those that are the default of a column stand there once.
+const MOST_TIMES: usize = 4;
+
+/// Bytes that all rows of a file can still have: pages of a broken file may be counted several times.
+#[derive(Debug)]
+pub(super) struct Budget(Cell<usize>);
+
+impl Budget {
+    /// Of a file of `size` bytes.
+    fn of(size: usize) -> Self {
+        Self(Cell::new(size.saturating_mul(MOST_TIMES)))
+    }
+
+    /// A row has at least one byte.
+    pub(super) fn row(&self) -> Result<(), &'static str> {
+        self.spend(1)
+    }
+
+    /// A value has one that says what it is, a NULL too, and texts and blobs are as long as they are stored.
+    pub(super) fn value(&self, value: ValueRef<'_>) -> Result<(), &'static str> {
+        match value {
+            ValueRef::Text(bytes) | ValueRef::Blob(bytes) => self.spend(1 + bytes.len()),
+            ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => self.spend(1),
+        }
+    }
+
+    fn spend(&self, length: usize) -> Result<(), &'static str> {
+        let left = self.0.get().checked_sub(length);
+        self.0
+            .set(left.ok_or("there are more rows than the file has bytes for")?);
+        Ok(())
+    }
+}
+
 /// An opened database.
 #[derive(Debug)]
 pub(super) struct Database {
     pub(super) connection: Connection,
-    /// Bytes of the file.
-    pub(super) size: usize,
+    /// Of all its tables together.
+    pub(super) budget: Budget,
     url: String,
 }
 
@@ -65,7 +102,7 @@ impl Database {
         let connection = opened().map_err(|error| failed(url, &error))?;
         Ok(Self {
             connection,
-            size: bytes.len(),
+            budget: Budget::of(bytes.len()),
             url: url.to_string(),
         })
     }
@@ -93,14 +130,23 @@ impl Database {
         &self,
         query: &str,
         parameters: impl Params,
-        row: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+        mut row: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> CubeResult<Vec<T>> {
-        let found = || {
-            let mut statement = self.connection.prepare(query)?;
-            statement.query_map(parameters, row)?.collect()
-        };
-        let found: rusqlite::Result<Vec<T>> = found();
-        found.map_err(|error| self.failed(&error))
+        let failed = |error: rusqlite::Error| self.failed(&error);
+        let too_many = |cause: &str| self.corrupt(format!("in its own tables {cause}"));
+        let mut statement = self.connection.prepare(query).map_err(failed)?;
+        let columns = statement.column_count();
+        let mut rows = statement.query(parameters).map_err(failed)?;
+        let mut all = Vec::new();
+        while let Some(found) = rows.next().map_err(failed)? {
+            self.budget.row().map_err(too_many)?;
+            for at in 0..columns {
+                let value = found.get_ref(at).map_err(failed)?;
+                self.budget.value(value).map_err(too_many)?;
+            }
+            all.push(row(found).map_err(failed)?);
+        }
+        Ok(all)
     }
 
     pub(super) fn failed(&self, error: &rusqlite::Error) -> CubeError {

@@ -10,8 +10,8 @@
 //! where the first cell of that level has its centre.
 
 use async_trait::async_trait;
-use graticule_engine::error::CubeResult;
-use graticule_engine::sink::OverviewKeeper;
+use graticule_engine::error::{CubeError, CubeResult, ErrorKind};
+use graticule_engine::sink::{MADE_OF, OverviewKeeper};
 use graticule_engine::source::{Attributes, Location};
 use serde_json::{Map, Value, json};
 
@@ -19,7 +19,9 @@ use super::super::OVERVIEWS;
 use super::super::hierarchy::{Node, discover};
 use super::super::json::parse_object;
 use super::ZarrSink;
+use super::removal::is_note;
 use super::state::bytes_of;
+use super::writer::new_state;
 use crate::writing::folder::CubeFolder;
 
 /// The object that makes levels visible.
@@ -68,6 +70,8 @@ impl OverviewKeeper for ZarrSink {
             "consolidated_metadata": {
                 "kind": "inline",
                 "must_understand": false,
+                // Who still reads the levels before these finds that they are others now.
+                "state": new_state(),
                 "metadata": metadata,
             },
         });
@@ -78,10 +82,24 @@ impl OverviewKeeper for ZarrSink {
 
     async fn withdraw(&self, folder: &Location) -> CubeResult<()> {
         let objects = CubeFolder::new(folder);
-        if objects.meta(ROOT).await?.is_some() {
+        let said = self.published(folder).await?;
+        let mut found = objects.list().await?;
+        found.retain(|object| !is_note(objects.name(&object.location)));
+        let is_ours = match &said {
+            Some(said) => said.contains_key(MADE_OF),
+            // Nothing, or levels that were begun.
+            None => found
+                .iter()
+                .all(|object| is_of_level(objects.name(&object.location))),
+        };
+        if !is_ours {
+            let cause = "the folder holds something else than overviews";
+            return Err(CubeError::new(ErrorKind::Conflict, &folder.url, cause)
+                .remedy("name another folder with the option overviews"));
+        }
+        if said.is_some() {
             objects.delete(vec![folder.child(ROOT).path]).await?;
         }
-        let mut found = objects.list().await?;
         found.retain(|object| is_of_level(objects.name(&object.location)));
         let paths = found.into_iter().map(|object| object.location);
         objects.delete(paths.collect()).await?;

@@ -97,7 +97,7 @@ pub(super) async fn remove_unseen(
     Ok((count + leftovers.0, bytes + leftovers.1))
 }
 
-fn is_note(name: &str) -> bool {
+pub(super) fn is_note(name: &str) -> bool {
     name.strip_prefix(NOTES)
         .is_some_and(|rest| rest.starts_with('/'))
 }

@@ -208,11 +208,16 @@ fn documents_v3(
             (array.name.clone(), document)
         })
         .collect();
-    let state = format!("{:016x}", RandomState::new().build_hasher().finish());
+    let state = new_state();
     let root = group_v3(&cube.attributes, &documents, &state);
     let documents = documents.into_iter();
     let documents = documents.map(|(name, document)| (format!("{name}/zarr.json"), document));
     Ok((documents.collect(), ("zarr.json", bytes_of(&root, place)?)))
+}
+
+/// What tells a state from any other.
+pub(super) fn new_state() -> String {
+    format!("{:016x}", RandomState::new().build_hasher().finish())
 }
 
 /// The keys of the array of this name that is `before`, or such that it did not have.

@@ -1,0 +1,3 @@
+-- not honoured: input_config.data_id: the address holds what is for the server alone; define the store in graticule.toml, with its secrets in the environment
+-- error: nothing is made, because the request says 1 thing on which the cube depends and which cannot be honoured (input_config.data_id); change it as said above
+-- exit code 2
