@@ -4,13 +4,14 @@
 //! |---|---|---|
 //! | `coarsen`: average, rms, mode | the same method | are the ones that are asked for |
 //! | `coarsen`: min, max, sum | the same method | make up those that are asked for |
-//! | `reproject`: bilinear, cubic, cubic_spline, lanczos, average | average | are at most half as large |
-//! | `reproject`: mode | mode | are at most half as large |
+//! | `reproject`: bilinear, cubic, cubic_spline, lanczos | average | are at most half as large |
 //! | `reproject`: nearest | first or last | are at most half as large |
+//! | `reproject`: average, mode | the same method | are at most an eighth as large |
 //!
 //! So what `coarsen` gives does not depend on overviews, but for modes, which are made of those of the level below; and
-//! what `reproject` gives differs by less than what a method makes of cells half as large as the new ones. At the edges of a cube
-//! whose sides are no multiples its values may reach up to half a new cell further.
+//! what `reproject` gives is what a method makes of cells that are smaller than the new ones: pictures need two of them along a side,
+//! means and modes, which are taken for numbers, eight. At the edges of a cube whose sides are no multiples values may reach
+//! as much further.
 
 use arrow::array::AsArray;
 use arrow::compute::cast;
@@ -84,10 +85,9 @@ impl Levels {
             let (made, factor) = (made, level.factor());
             match self.exactly {
                 Some(factors) => made.is_some_and(|made| makes_up(made, method, factor, factors)),
-                None => {
-                    let half = spread.0.min(spread.1) / 2.0;
-                    made.is_some_and(|made| resembles(made, method)) && factor as f64 <= half
-                }
+                None => made
+                    .and_then(|made| cells_needed(made, method))
+                    .is_some_and(|cells| cells * factor as f64 <= spread.0.min(spread.1)),
             }
         })
     }
@@ -105,17 +105,17 @@ fn makes_up(made: Method, method: Method, factor: usize, factors: (usize, usize)
     }
 }
 
-/// Do values made by `made` stand for those that `method` looks at?
-fn resembles(made: Method, method: Method) -> bool {
-    match method {
-        Method::Bilinear
-        | Method::Cubic
-        | Method::CubicSpline
-        | Method::Lanczos
-        | Method::Average => made == Method::Average,
-        Method::Mode => made == Method::Mode,
-        Method::Nearest => matches!(made, Method::First | Method::Last),
-        _ => false,
+/// How many cells of a level, made by `made`, a new cell must have along a side so that they stand for the cube's cells
+/// that `method` looks at; `None` where no number is enough.
+fn cells_needed(made: Method, method: Method) -> Option<f64> {
+    match (method, made) {
+        (
+            Method::Bilinear | Method::Cubic | Method::CubicSpline | Method::Lanczos,
+            Method::Average,
+        )
+        | (Method::Nearest, Method::First | Method::Last) => Some(2.0),
+        (Method::Average, Method::Average) | (Method::Mode, Method::Mode) => Some(8.0),
+        _ => None,
     }
 }
 
