@@ -33,12 +33,9 @@ impl GridFunction for Coarsen {
     fn arguments(&self) -> &'static [(&'static str, &'static str)] {
         &[
             (
-                "lat",
-                "How many cells along the axis lat become one; so for lon, y and x",
+                "(an axis)",
+                "How many cells along the horizontal axis of this name become one",
             ),
-            ("lon", "As lat"),
-            ("y", "As lat"),
-            ("x", "As lat"),
             (
                 "method",
                 "How a value is made of those below: average where it is left out; of flags the one that occurs most often",
@@ -52,6 +49,10 @@ impl GridFunction for Coarsen {
                 "What missing values do to a cell made of several: 'skip', the default, or 'propagate'",
             ),
         ]
+    }
+
+    fn takes_axes(&self) -> bool {
+        true
     }
 
     async fn table(&self, call: &Call) -> Result<Arc<dyn TableProvider>> {
@@ -93,7 +94,8 @@ impl GridFunction for Coarsen {
 /// How many cells along x and y become one.
 fn factors(call: &Call, cube: &Cube, grid: &Horizontal) -> CubeResult<(usize, usize)> {
     let mut factors = (1, 1);
-    for name in ["lat", "lon", "y", "x"] {
+    let is_other = |name: &&str| ["method", "methods", "missing"].contains(name);
+    for name in call.names().filter(|name| !is_other(name)) {
         let Some(number) = call
             .numbers(name, &[1])?
             .and_then(|numbers| numbers.first().copied())
