@@ -24,3 +24,4 @@ pub mod statistics;
 mod write;
 
 pub use engine::{Engine, EngineBuilder, Query, Session};
+pub use sql::described::Described;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemoryCatalogProviderList};
-use datafusion::common::Result;
+use datafusion::common::{Result, ScalarValue};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::sqlparser::keywords::ALL_KEYWORDS;
@@ -17,6 +17,7 @@ use graticule_functions::registry;
 
 use crate::engine::{Query, Shared};
 use crate::options::CubeOptions;
+use crate::sql::described::{self, Described};
 use crate::sql::names::{CATALOG, PUBLIC_SCHEMA, qualified, quoted};
 use crate::sql::relations::CubeRelations;
 use crate::sql::{parser, statements};
@@ -115,11 +116,32 @@ impl Session {
     /// # Errors
     /// The statement does not parse, names something unknown, or breaks a limit.
     pub async fn run(&self, statement: &str) -> Result<Query> {
+        self.run_with(statement, &[]).await
+    }
+
+    /// Plans one query with the values of `$1`, `$2`, …, and starts it.
+    ///
+    /// # Errors
+    /// See [`Session::run`]; a value is missing, or the statement is none that takes values.
+    pub async fn run_with(&self, statement: &str, parameters: &[ScalarValue]) -> Result<Query> {
+        self.update_functions().await;
+        statements::run(self, statement, parameters).await
+    }
+
+    /// Plans one statement, and says what it takes and gives. Nothing is changed, and no values are read.
+    ///
+    /// # Errors
+    /// The statement does not parse, or names something unknown.
+    pub async fn describe(&self, statement: &str) -> Result<Described> {
+        self.update_functions().await;
+        described::describe_statement(self, statement).await
+    }
+
+    async fn update_functions(&self) {
         let functions = &self.engine.catalog.public;
         functions
             .update_functions(&self.context, &self.functions_seen)
             .await;
-        statements::run(self, statement).await
     }
 
     /// Names a shell can complete: tables of the stores listed so far, columns of the cubes opened

@@ -1,6 +1,7 @@
 //! The command line: subcommands, flags and the texts of `--help`.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -35,6 +36,9 @@ pub(crate) enum Command {
     /// Run a request of xcube's generator (xcube gen2) as SQL, and print the SQL
     #[command(after_help = GENERATE_HELP, after_long_help = GENERATE_HELP)]
     Generate(GenerateArguments),
+    /// Serve the database on the network: PostgreSQL's protocol, SQL over HTTP, Arrow Flight SQL
+    #[command(after_help = SERVE_HELP, after_long_help = SERVE_HELP)]
+    Serve(ServeArguments),
 }
 
 const SQL_HELP: &str = "\
@@ -80,6 +84,19 @@ made, and the exit code is 2. docs/from-xcube.md says what the fields of a reque
 
 Exit codes: 0 done, 1 statement failed, 2 usage, or a request that cannot be honoured,
 3 configuration, 4 not found, 5 denied, 6 unavailable, 130 interrupted.";
+
+const SERVE_HELP: &str = "\
+Examples:
+  graticule serve                                    all doors, open to this machine only
+  graticule serve --config graticule.toml --pg 0.0.0.0:5432
+  psql postgresql://127.0.0.1:5432/graticule         a client
+  curl http://127.0.0.1:8080/sql -d 'SELECT 1'       another one
+
+A door that is named neither here nor in the section [server] of the configuration file stays shut;
+if none is named, all are open to this machine. Ctrl-C or SIGTERM stops the server: what runs has
+shutdown_timeout to end.
+
+Exit codes: 0 done, 2 usage, 3 configuration, 6 unavailable.";
 
 /// Arguments of `graticule sql`.
 #[derive(Debug, Args)]
@@ -153,6 +170,25 @@ pub(crate) struct GenerateArguments {
     /// Say what would be made, as the planner sees it, and do not make it
     #[arg(short, long, conflicts_with = "dry_run")]
     pub(crate) info: bool,
+
+    #[command(flatten)]
+    pub(crate) engine: EngineArguments,
+}
+
+/// Arguments of `graticule serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArguments {
+    /// Where to listen for PostgreSQL's protocol, such as 127.0.0.1:5432; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) pg: Option<SocketAddr>,
+
+    /// Where to listen for SQL over HTTP, such as 127.0.0.1:8080
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) http: Option<SocketAddr>,
+
+    /// Where to listen for Arrow Flight SQL, such as 127.0.0.1:50051
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) flight: Option<SocketAddr>,
 
     #[command(flatten)]
     pub(crate) engine: EngineArguments,

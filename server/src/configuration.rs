@@ -19,11 +19,15 @@
 //! secret_access_key_file = "secret"    # its value is in a file
 //! ```
 //!
+//! The section `[server]` is described in `serve/settings.rs`.
+//!
 //! Every mistake is an error that names the file, the line and, for a wrong name, the nearest
 //! right one.
 
+use std::fmt::Display;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::{env, fs};
 
@@ -33,9 +37,11 @@ use graticule_engine::source::{CubeFormat, Options, StoreConnector};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::access::Access;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::nearest::nearest;
+use crate::serve::settings::ServerSection;
 use graticule_engine::bytes::parse_bytes;
 
 /// What `graticule.toml` says.
@@ -53,11 +59,15 @@ pub(crate) struct Configuration {
     pub(crate) stores: Vec<StoreDefinition>,
     /// Where views and external tables are kept: beside the configuration file.
     pub(crate) catalogue_file: Option<PathBuf>,
+    /// What `graticule serve` does.
+    pub(crate) server: ServerSection,
+    /// Who may come in through the network.
+    pub(crate) access: Access,
 }
 
 const DEFAULT_FILE: &str = "graticule.toml";
 const CATALOGUE_SUFFIX: &str = "catalogue.sql";
-const TOP_LEVEL: [&str; 2] = ["engine", "stores"];
+const TOP_LEVEL: [&str; 3] = ["engine", "stores", "server"];
 const ENGINE: [&str; 4] = ["memory", "threads", "cache", "statistics"];
 const STORE: [&str; 3] = ["type", "path", "url"];
 const INDIRECTIONS: [&str; 2] = ["_env", "_file"];
@@ -119,6 +129,7 @@ impl Reader<'_> {
         for (key, value) in document.get_ref() {
             match key.get_ref().as_ref() {
                 "engine" => self.read_engine(self.table(key, value)?, &mut configuration)?,
+                "server" => configuration.server = self.read_server(self.table(key, value)?)?,
                 "stores" => {
                     for (name, store) in self.table(key, value)? {
                         let read = self.read_store(name, self.table(name, store)?)?;
@@ -142,18 +153,7 @@ impl Reader<'_> {
                     let folder = self.folder.join(self.text_of(key, value)?);
                     into.statistics = Some(folder);
                 }
-                "threads" => {
-                    let threads = scalar(value.get_ref()).and_then(|text| text.parse().ok());
-                    match threads {
-                        Some(threads) if threads > 0 => into.threads = Some(threads),
-                        _ => {
-                            return Err(self.mistake(
-                                value.span(),
-                                "threads is a whole number from 1 to 65535",
-                            ));
-                        }
-                    }
-                }
+                "threads" => into.threads = Some(self.count(key, value, u16::MAX)?),
                 _ => return Err(self.unknown(key, "setting", ENGINE.into_iter())),
             }
         }
@@ -293,6 +293,23 @@ impl Reader<'_> {
         })
     }
 
+    /// A whole number from 1 to `most`.
+    fn count<T: FromStr + Display + PartialOrd + From<bool>>(
+        &self,
+        key: Key<'_>,
+        value: &Spanned<DeValue<'_>>,
+        most: T,
+    ) -> Result<T, Mistake> {
+        let count = scalar(value.get_ref()).and_then(|text| text.parse().ok());
+        let one = T::from(true);
+        count
+            .filter(|count| (&one..=&most).contains(&count))
+            .ok_or_else(|| {
+                let text = format!("{} is a whole number from 1 to {most}", key.get_ref());
+                self.mistake(value.span(), &text)
+            })
+    }
+
     fn amount(&self, value: &Spanned<DeValue<'_>>) -> Result<u64, Mistake> {
         let text = scalar(value.get_ref()).unwrap_or_default();
         parse_bytes(&text).map_err(|mistake| self.mistake(value.span(), &mistake))
@@ -330,6 +347,8 @@ fn scalar(value: &DeValue<'_>) -> Option<String> {
         DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
     }
 }
+
+mod server;
 
 #[cfg(test)]
 mod tests;

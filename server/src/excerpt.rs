@@ -28,8 +28,10 @@ pub(crate) struct Excerpt {
     /// Line in the script, from 1.
     pub(crate) line: usize,
     text: String,
-    /// First marked character, from 0.
+    /// First marked character of the text, from 0.
     start: usize,
+    /// Characters of the line that the text leaves out before.
+    skipped: usize,
     /// Marked characters, at least 1.
     length: usize,
 }
@@ -61,6 +63,13 @@ impl Excerpt {
         }
     }
 
+    /// The first marked character of `statement`, from 1.
+    pub(crate) fn position(&self, statement: &str) -> usize {
+        let above = statement.split_inclusive('\n').take(self.line - 1);
+        let above: usize = above.map(|line| line.chars().count()).sum();
+        above + self.skipped + self.start + 1
+    }
+
     fn new(index: usize, text: &str, start: usize, length: usize) -> Self {
         let text = masked(text);
         let skipped = if text.chars().count() > WIDTH {
@@ -78,6 +87,7 @@ impl Excerpt {
                 .map(|c| if c.is_control() { ' ' } else { c })
                 .collect(),
             start: start - skipped,
+            skipped,
             length: length.clamp(1, WIDTH),
         }
     }
@@ -187,6 +197,17 @@ mod tests {
             let found = Excerpt::find(statement, &target);
             let place = found.as_ref().map(|e| (e.line, e.start, e.length));
             assert_eq!(place, expected, "{statement}");
+        }
+    }
+
+    #[test]
+    fn positions_count_characters_of_the_statement() {
+        let long = format!("-- Größe\nSELECT {} AS y, culprit", "1 + ".repeat(60));
+        for (statement, name) in [("SELECT lat, x\nFROM t", "x"), (&long, "culprit")] {
+            let target = Target::Name(name.to_string());
+            let position = Excerpt::find(statement, &target).unwrap().position(statement);
+            let found: String = statement.chars().skip(position - 1).collect();
+            assert!(found.starts_with(name), "{position} in {statement}");
         }
     }
 

@@ -4,9 +4,11 @@
 //!  arguments ─▶ configuration ─▶ startup: engine, session ─┬─▶ sql: script ─┐
 //!                                                          │   shell ───────┴▶ runner ─▶ query ─▶ output
 //!                                                          ├─▶ generate ──────▶ runner
+//!                                                          ├─▶ serve: a service behind network doors
 //!                                                          └─▶ inspect
 //! ```
 
+mod access;
 mod arguments;
 mod completion;
 mod configuration;
@@ -14,14 +16,18 @@ mod count;
 mod excerpt;
 mod exit_code;
 mod failure;
+mod flight;
 mod generate;
+mod http;
 mod inspect;
 mod meta_commands;
 mod nearest;
 mod output;
+mod postgres;
 mod progress_bar;
 mod query;
 mod runner;
+mod serve;
 mod shell;
 mod sql;
 mod startup;
@@ -40,6 +46,7 @@ fn main() -> std::process::ExitCode {
         Command::Sql(arguments) => sql::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::Success.into(),

@@ -71,7 +71,7 @@ impl<'a> RunningQuery<'a> {
                 query.progress = Some(progress);
                 Ok((query, schema))
             }
-            Some(Message::Batch(_)) | None => Err(query.vanished().await),
+            Some(Message::Batch(_)) | None => Err(Failure::vanished()),
         }
     }
 
@@ -82,10 +82,10 @@ impl<'a> RunningQuery<'a> {
     pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>, Failure> {
         match self.receive().await? {
             Some(Message::Batch(batch)) => Ok(Some(batch)),
-            Some(Message::Started(..)) => Err(self.vanished().await),
+            Some(Message::Started(..)) => Err(Failure::vanished()),
             None => match (&mut self.task).await {
                 Ok(()) => Ok(None),
-                Err(_) => Err(self.vanished().await),
+                Err(_) => Err(Failure::vanished()),
             },
         }
     }
@@ -114,12 +114,6 @@ impl<'a> RunningQuery<'a> {
                 }
             }
         }
-    }
-
-    /// The task ended without an answer: it panicked.
-    async fn vanished(&mut self) -> Failure {
-        let error = DataFusionError::Internal("the query stopped unexpectedly".to_string());
-        Failure::of_statement(&error, self.statement)
     }
 }
 

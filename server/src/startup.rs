@@ -7,10 +7,12 @@ use std::sync::Arc;
 use graticule_engine::{Engine, Session};
 use tokio::runtime::Runtime;
 
+use crate::access::Access;
 use crate::arguments::EngineArguments;
 use crate::configuration::Configuration;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
+use crate::serve::settings::ServerSection;
 
 /// Everything a command needs.
 pub(crate) struct Startup {
@@ -18,8 +20,12 @@ pub(crate) struct Startup {
     pub(crate) runtime: Runtime,
     /// The database.
     pub(crate) engine: Engine,
-    /// The one client.
+    /// The one client of the command line.
     pub(crate) session: Arc<Session>,
+    /// What the configuration file says of the server.
+    pub(crate) server: ServerSection,
+    /// Who may come in through the network.
+    pub(crate) access: Access,
 }
 
 /// Reads the configuration, then builds the engine; flags win over the file.
@@ -76,6 +82,8 @@ fn started(arguments: &EngineArguments, has_catalogue: bool) -> Result<Startup, 
         runtime,
         engine,
         session,
+        server: configuration.server,
+        access: configuration.access,
     })
 }
 

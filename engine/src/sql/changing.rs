@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use datafusion::common::{Result, TableReference};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as SqlStatement;
@@ -257,13 +258,22 @@ pub(super) async fn vacuum_stores(
     let io = io_handle(session.context.state().config());
     let swept = vacuum(&root, &session.engine.opener.sinks, table, &io).await?;
     store.refresh();
-    let columns = [
+    let columns = swept_columns();
+    batch(&schema(&columns), &columns, &swept)
+}
+
+/// The columns of what `VACUUM` says.
+pub(super) fn vacuum_columns() -> SchemaRef {
+    schema(&swept_columns())
+}
+
+fn swept_columns() -> Vec<Column<Swept>> {
+    vec![
         Column::text("cube", "The cube", |row: &Swept| Some(row.name.clone())),
         Column::text("found", "What was found", |row| Some(row.found.to_string())),
         Column::whole("objects", "Objects removed", |row| Some(row.objects)),
         Column::whole("bytes", "Bytes removed", |row| Some(row.bytes)),
-    ];
-    batch(&schema(&columns), &columns, &swept)
+    ]
 }
 
 /// Why what a statement names is no cube of a store: it is another table, or there is none.

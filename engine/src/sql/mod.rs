@@ -14,6 +14,7 @@ mod copying;
 mod creating;
 mod depth;
 pub(crate) mod describe;
+pub(crate) mod described;
 pub(crate) mod functions;
 pub(crate) mod names;
 mod naming;

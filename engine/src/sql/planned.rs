@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
 use datafusion::execution::SessionState;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -181,14 +182,7 @@ impl Planned {
     /// # Errors
     /// The query cannot be planned.
     pub(super) async fn explain(&self) -> Result<RecordBatch> {
-        let columns = [
-            Column::text(
-                "plan_type",
-                "What is explained",
-                |row: &(String, String)| Some(row.0.clone()),
-            ),
-            Column::text("plan", "The plan", |row| Some(row.1.clone())),
-        ];
+        let columns = explained_columns();
         batch(&schema(&columns), &columns, &self.work.explain().await?)
     }
 }
@@ -237,6 +231,25 @@ async fn made(opener: &Opener, target: &Target) -> Result<Vec<OpenedCube>> {
     let options = Options::new();
     let made = opener.open(&format, location, &options, &target.name);
     Ok(made.await?)
+}
+
+/// The columns of the result of a change, or of its `EXPLAIN`.
+pub(super) fn schema_of(is_explained: bool) -> SchemaRef {
+    match is_explained {
+        true => schema(&explained_columns()),
+        false => schema(&columns()),
+    }
+}
+
+fn explained_columns() -> Vec<Column<(String, String)>> {
+    vec![
+        Column::text(
+            "plan_type",
+            "What is explained",
+            |row: &(String, String)| Some(row.0.clone()),
+        ),
+        Column::text("plan", "The plan", |row| Some(row.1.clone())),
+    ]
 }
 
 fn columns() -> Vec<Column<(String, Built)>> {

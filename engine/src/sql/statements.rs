@@ -7,7 +7,7 @@ use arrow::datatypes::Schema;
 use datafusion::catalog::TableProvider;
 use datafusion::common::config::ConfigEntry;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DataFusionError, Result, TableReference};
+use datafusion::common::{DataFusionError, ParamValues, Result, ScalarValue, TableReference};
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::{DdlStatement, LogicalPlan, Statement as PlanStatement};
 use datafusion::physical_plan::execute_stream;
@@ -54,25 +54,39 @@ const SECRET_WORDS: [&str; 7] = [
 /// Runs one statement.
 ///
 /// # Errors
-/// See [`Session::run`].
-pub(crate) async fn run(session: &Session, text: &str) -> Result<Query> {
+/// See [`Session::run_with`].
+pub(crate) async fn run(
+    session: &Session,
+    text: &str,
+    parameters: &[ScalarValue],
+) -> Result<Query> {
     let outcome = match parse(text) {
-        Ok(Statement::Command(command)) => run_command(session, command, text).await,
-        Ok(Statement::Sql(statement)) => run_sql(session, *statement, text).await,
+        Ok(Statement::Command(command)) => match refuse_parameters(parameters) {
+            Ok(()) => run_command(session, command, text).await,
+            Err(error) => Err(error),
+        },
+        Ok(Statement::Sql(statement)) => run_sql(session, *statement, text, parameters).await,
         Err(error) => Err(error),
     };
     outcome.map_err(|error| without_queries(error, text))
 }
 
-async fn run_sql(session: &Session, mut statement: SqlStatement, text: &str) -> Result<Query> {
+async fn run_sql(
+    session: &Session,
+    mut statement: SqlStatement,
+    text: &str,
+    parameters: &[ScalarValue],
+) -> Result<Query> {
     refuse_ignored_clauses(&statement)?;
     let signed = take_queries(&mut statement)?;
     if let Some(definition) = Definition::of(statement.clone(), text)? {
+        refuse_parameters(parameters)?;
         check_definition(&definition, &signed)?;
         session.engine.catalog.public.create(definition).await?;
         return done();
     }
     if let Some(writing) = Writing::of(&statement, session)? {
+        refuse_parameters(parameters)?;
         let planning = Box::pin(writing.plan(session, text));
         return match with_signed(signed, planning).await? {
             Some(planned) => Ok(planned.start(session)),
@@ -145,6 +159,9 @@ async fn run_sql(session: &Session, mut statement: SqlStatement, text: &str) -> 
     if let Some(geometries) = geometries {
         plan = geometries.apply(plan, &state)?;
     }
+    if !parameters.is_empty() {
+        plan = plan.with_param_values(ParamValues::from(parameters.to_vec()))?;
+    }
     if let LogicalPlan::Statement(PlanStatement::SetVariable(assignment)) = &plan
         && let Some(setting) = assignment.variable.strip_prefix("cube.")
     {
@@ -157,6 +174,18 @@ async fn run_sql(session: &Session, mut statement: SqlStatement, text: &str) -> 
     }
     let frame = session.context.execute_logical_plan(plan).await?;
     stream(frame).await
+}
+
+/// Statements that are no query have no place for values that come later.
+fn refuse_parameters(parameters: &[ScalarValue]) -> Result<()> {
+    match parameters.is_empty() {
+        true => Ok(()),
+        false => Err(
+            CubeError::unsupported("", "only queries take parameters such as $1")
+                .remedy("write the values into the statement")
+                .into(),
+        ),
+    }
 }
 
 /// Starts a plan with a progress of its own.
@@ -173,7 +202,7 @@ async fn stream(frame: DataFrame) -> Result<Query> {
     })
 }
 
-async fn run_command(session: &Session, command: Command, text: &str) -> Result<Query> {
+pub(super) async fn run_command(session: &Session, command: Command, text: &str) -> Result<Query> {
     let catalog = &session.engine.catalog;
     match command {
         Command::Attach {
@@ -216,7 +245,7 @@ async fn run_command(session: &Session, command: Command, text: &str) -> Result<
         Command::ShowStores => {
             let sql =
                 "SELECT table_schema AS store, url, known_tables AS tables, error FROM cube.stores";
-            Box::pin(run(session, sql)).await
+            Box::pin(run(session, sql, &[])).await
         }
         Command::Describe { table } => {
             let table = find_table(session, table).await?;
@@ -356,7 +385,7 @@ async fn show_tables(
          FROM cube.tables WHERE {} ORDER BY 1, 2",
         conditions.join(" AND ")
     );
-    Box::pin(run(session, &sql)).await
+    Box::pin(run(session, &sql, &[])).await
 }
 
 /// Options that carry secrets would be written into the catalogue; and a view lives for good.

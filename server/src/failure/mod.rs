@@ -20,14 +20,21 @@ use graticule_engine::error::CubeError;
 
 use crate::excerpt::{Excerpt, Target};
 use crate::exit_code::ExitCode;
+pub(crate) use sqlstate::SqlState;
+
+mod sqlstate;
 
 /// A failure as the user sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
     /// How the program ends because of it.
     pub(crate) code: ExitCode,
+    /// What clients of the network doors are told beside the message.
+    pub(crate) state: SqlState,
     /// Cause, place and remedy in one sentence.
-    message: String,
+    pub(crate) message: String,
+    /// The character of the statement that the message is about, from 1, where known.
+    pub(crate) position: Option<usize>,
     /// The place in the statement, where known.
     excerpt: Option<Excerpt>,
 }
@@ -37,8 +44,18 @@ impl Failure {
     pub(crate) fn new(code: ExitCode, message: impl Into<String>) -> Self {
         Self {
             code,
+            state: SqlState::from(code),
             message: message.into(),
+            position: None,
             excerpt: None,
+        }
+    }
+
+    /// A failure that has a code of its own.
+    pub(crate) fn with_state(state: SqlState, message: impl Into<String>) -> Self {
+        Self {
+            state,
+            ..Self::new(ExitCode::Statement, message)
         }
     }
 
@@ -47,14 +64,26 @@ impl Failure {
         Self::new(ExitCode::Interrupted, "cancelled")
     }
 
+    /// A query's task ended without an answer: it panicked.
+    pub(crate) fn vanished() -> Self {
+        let error = DataFusionError::Internal("the query stopped unexpectedly".to_string());
+        Self::of_statement(&error, "")
+    }
+
     /// What the engine said about `statement`.
     pub(crate) fn of_statement(error: &DataFusionError, statement: &str) -> Self {
         let (code, explanation) = explain(error);
         let target = diagnosed(error).or(explanation.target);
+        let excerpt = target.and_then(|target| Excerpt::find(statement, &target));
         Self {
             code,
+            state: match cube_error(error) {
+                Some(cube_error) => state_of(cube_error, &explanation.message),
+                None => SqlState::from(error.find_root()),
+            },
             message: explanation.message,
-            excerpt: target.and_then(|target| Excerpt::find(statement, &target)),
+            position: excerpt.as_ref().map(|excerpt| excerpt.position(statement)),
+            excerpt,
         }
     }
 
@@ -90,7 +119,10 @@ impl fmt::Display for Failure {
 
 impl From<CubeError> for Failure {
     fn from(error: CubeError) -> Self {
-        Self::new(ExitCode::from(error.kind()), error.to_string())
+        Self {
+            state: SqlState::from(error.kind()),
+            ..Self::new(ExitCode::from(error.kind()), error.to_string())
+        }
     }
 }
 
@@ -119,6 +151,15 @@ fn explain(error: &DataFusionError) -> (ExitCode, Explanation) {
         );
     }
     (ExitCode::Statement, explain_root(error.find_root()))
+}
+
+/// Clients look for the code of an unknown column, which is no unknown table.
+fn state_of(error: &CubeError, message: &str) -> SqlState {
+    match message {
+        _ if message.starts_with("there is no column ") => SqlState::UNDEFINED_COLUMN,
+        _ if message.starts_with("there is no function ") => SqlState::UNDEFINED_FUNCTION,
+        _ => SqlState::from(error.kind()),
+    }
 }
 
 /// The cube's own error, wherever in the chain it is.

@@ -1,0 +1,23 @@
+//! The door `http`.
+
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+
+use crate::serve::{Door, Service, Serving, accept};
+
+/// The door.
+pub(crate) const DOOR: Door = Door {
+    name: "http",
+    port: 8080,
+    schemes: ["http", "https"],
+    path: "",
+    serve,
+};
+
+fn serve(service: Arc<Service>, listener: TcpListener) -> Serving {
+    Box::pin(async move {
+        accept(&service, listener, |connection| async move { drop(connection) }).await;
+        Ok(())
+    })
+}

@@ -1,0 +1,151 @@
+//! Admission: how many queries run at a time, of all users and of one, and how many wait.
+//!
+//! ```text
+//!  enter ─▶ place in the queue? ─ no ─▶ "too many queries wait" (SQLSTATE 53300, HTTP 503)
+//!              │ yes
+//!              ▼ waits: one of the user's places, then one of all   ─ queue_timeout ─▶ the same
+//!            Place ── dropped with the query ──▶ the next one
+//! ```
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use super::settings::Limits;
+use crate::failure::{Failure, SqlState};
+
+/// Who may run a query now.
+pub(super) struct Admission {
+    running: Arc<Semaphore>,
+    waiting: Semaphore,
+    per_user: usize,
+    users: Mutex<HashMap<String, Arc<Semaphore>>>,
+    timeout: Duration,
+}
+
+/// The right to run a query, as long as it is kept.
+pub(super) struct Place {
+    _of_user: OwnedSemaphorePermit,
+    _of_all: OwnedSemaphorePermit,
+}
+
+impl Admission {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            running: Arc::new(Semaphore::new(limits.queries)),
+            waiting: Semaphore::new(limits.queue),
+            per_user: limits.queries_per_user,
+            users: Mutex::default(),
+            timeout: limits.queue_timeout,
+        }
+    }
+
+    /// Waits for a place.
+    ///
+    /// # Errors
+    /// Too many wait already, it took too long, or `stop` was cancelled meanwhile.
+    pub(super) async fn enter(
+        &self,
+        user: &str,
+        stop: &CancellationToken,
+    ) -> Result<Place, Failure> {
+        let of_user = self.of_user(user);
+        let at_once = || {
+            let of_user = Arc::clone(&of_user).try_acquire_owned().ok()?;
+            let of_all = Arc::clone(&self.running).try_acquire_owned().ok()?;
+            Some(Place {
+                _of_user: of_user,
+                _of_all: of_all,
+            })
+        };
+        if let Some(place) = at_once() {
+            return Ok(place);
+        }
+        let Ok(_waiting) = self.waiting.try_acquire() else {
+            return Err(busy("too many queries run and wait"));
+        };
+        let both = async {
+            let of_user = Arc::clone(&of_user).acquire_owned().await;
+            let of_all = Arc::clone(&self.running).acquire_owned().await;
+            of_user.ok().zip(of_all.ok())
+        };
+        tokio::select! {
+            () = stop.cancelled() => Err(Failure::with_state(
+                SqlState::QUERY_CANCELED,
+                "the statement was cancelled while it waited for its turn",
+            )),
+            () = tokio::time::sleep(self.timeout) => {
+                Err(busy("the query waited longer than queue_timeout for its turn"))
+            }
+            places = both => match places {
+                Some((of_user, of_all)) => Ok(Place { _of_user: of_user, _of_all: of_all }),
+                None => Err(busy("the server stops")),
+            },
+        }
+    }
+
+    fn of_user(&self, user: &str) -> Arc<Semaphore> {
+        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Arc::new(Semaphore::new(self.per_user));
+        Arc::clone(users.entry(user.to_string()).or_insert_with(new))
+    }
+}
+
+fn busy(cause: &str) -> Failure {
+    Failure::with_state(
+        SqlState::TOO_MANY_CONNECTIONS,
+        format!("{cause}; try again in some seconds"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn admission(queries: usize, per_user: usize, queue: usize) -> Admission {
+        Admission::new(&Limits {
+            connections: 1,
+            queries,
+            queries_per_user: per_user,
+            queue,
+            queue_timeout: Duration::from_millis(50),
+            statement_timeout: None,
+        })
+    }
+
+    async fn state(admission: &Admission, user: &str) -> Option<SqlState> {
+        let entered = admission.enter(user, &CancellationToken::new()).await;
+        entered.err().map(|failure| failure.state)
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_and_a_free_place_is_given_on() {
+        let admission = admission(2, 1, 1);
+        let token = CancellationToken::new();
+        let first = admission.enter("a", &token).await.unwrap();
+        // The user's own limit, then that of all.
+        assert_eq!(state(&admission, "a").await, Some(SqlState::TOO_MANY_CONNECTIONS));
+        let _second = admission.enter("b", &token).await.unwrap();
+        let waits = admission.enter("c", &token);
+        tokio::pin!(waits);
+        assert!(futures::poll!(&mut waits).is_pending());
+        assert_eq!(state(&admission, "d").await, Some(SqlState::TOO_MANY_CONNECTIONS));
+        drop(first);
+        assert!(waits.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_query_that_waits_can_be_cancelled() {
+        let admission = admission(1, 1, 1);
+        let token = CancellationToken::new();
+        let _first = admission.enter("a", &token).await.unwrap();
+        token.cancel();
+        let outcome = admission.enter("b", &token).await;
+        assert_eq!(outcome.err().map(|failure| failure.state), Some(SqlState::QUERY_CANCELED));
+    }
+}

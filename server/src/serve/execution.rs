@@ -1,0 +1,157 @@
+//! One statement of a client at work: on the threads that compute, while the door sends what is there.
+//!
+//! ```text
+//!  compute: session.run ─▶ columns, batch, batch … ─▶ channel of 2 ─▶ Execution::next ─▶ door
+//!              ▲ stopped by: the client, the timeout, the end of the service, dropping the Execution
+//! ```
+//! A client that does not read holds two batches, and its place, until the timeout.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::ScalarValue;
+use datafusion::error::DataFusionError;
+use futures::StreamExt;
+use graticule_engine::Session;
+use graticule_engine::progress::QueryProgress;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::admission::Place;
+use crate::failure::{Failure, SqlState};
+
+/// A statement and what may stop it.
+pub(super) struct Work {
+    pub(super) session: Arc<Session>,
+    pub(super) statement: String,
+    pub(super) parameters: Vec<ScalarValue>,
+    pub(super) timeout: Option<Duration>,
+    /// The client wants no more of it.
+    pub(super) stop: CancellationToken,
+    /// The service ends.
+    pub(super) stopping: CancellationToken,
+}
+
+enum Message {
+    Started(SchemaRef, Arc<QueryProgress>),
+    Batch(RecordBatch),
+    /// All rows are sent.
+    Finished,
+}
+
+/// A statement that runs. Dropping it cancels the work.
+pub(crate) struct Execution {
+    /// Columns of the result; none where the statement has no result.
+    pub(crate) schema: SchemaRef,
+    /// What it has read so far.
+    pub(crate) progress: Arc<QueryProgress>,
+    messages: mpsc::Receiver<Result<Message, Failure>>,
+    _task: Task,
+}
+
+/// A task that ends when nobody wants its result any more.
+struct Task(AbortHandle);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Execution {
+    /// Starts the work, and waits until its columns are known.
+    pub(super) async fn start(
+        work: Work,
+        place: Place,
+        compute: &Handle,
+    ) -> Result<Self, Failure> {
+        let (sender, mut messages) = mpsc::channel(2);
+        // Whoever stops waiting for the columns stops the work, too.
+        let task = Task(compute.spawn(supervise(work, place, sender)).abort_handle());
+        match messages.recv().await {
+            Some(Ok(Message::Started(schema, progress))) => Ok(Self {
+                schema,
+                progress,
+                messages,
+                _task: task,
+            }),
+            Some(Err(failure)) => Err(failure),
+            Some(Ok(Message::Batch(_) | Message::Finished)) | None => Err(Failure::vanished()),
+        }
+    }
+
+    /// The next rows, `None` at the end.
+    ///
+    /// # Errors
+    /// The query failed, or was stopped.
+    pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>, Failure> {
+        match self.messages.recv().await.transpose()? {
+            Some(Message::Batch(batch)) => Ok(Some(batch)),
+            Some(Message::Finished) => Ok(None),
+            Some(Message::Started(..)) | None => Err(Failure::vanished()),
+        }
+    }
+}
+
+async fn supervise(
+    work: Work,
+    place: Place,
+    sender: mpsc::Sender<Result<Message, Failure>>,
+) {
+    let deadline = work.timeout.map(|timeout| Instant::now() + timeout);
+    let too_late = async {
+        match deadline {
+            Some(deadline) => sleep_until(deadline).await,
+            None => pending().await,
+        }
+    };
+    let failure = tokio::select! {
+        biased;
+        () = work.stop.cancelled() => Failure::with_state(
+            SqlState::QUERY_CANCELED,
+            "the statement was cancelled as its client asked",
+        ),
+        () = work.stopping.cancelled() => Failure::with_state(
+            SqlState::ADMIN_SHUTDOWN,
+            "the server stops; run the statement again when it is back",
+        ),
+        () = too_late => Failure::with_state(
+            SqlState::QUERY_CANCELED,
+            "the statement took longer than statement_timeout allows; select less, or allow more",
+        ),
+        ended = produce(&work, &sender) => match ended {
+            Ok(()) => return,
+            Err(error) => Failure::of_statement(&error, &work.statement),
+        },
+    };
+    // Others may come in while the client, who may never read, is told.
+    drop(place);
+    let _ = sender.send(Err(failure)).await;
+}
+
+async fn produce(
+    work: &Work,
+    sender: &mpsc::Sender<Result<Message, Failure>>,
+) -> Result<(), DataFusionError> {
+    let mut query = work
+        .session
+        .run_with(&work.statement, &work.parameters)
+        .await?;
+    let started = Message::Started(Arc::clone(&query.schema), Arc::clone(&query.progress));
+    if sender.send(Ok(started)).await.is_err() {
+        return Ok(());
+    }
+    while let Some(batch) = query.stream.next().await {
+        if sender.send(Ok(Message::Batch(batch?))).await.is_err() {
+            return Ok(());
+        }
+    }
+    let _ = sender.send(Ok(Message::Finished)).await;
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! `graticule serve`: the engine behind network doors.
+//!
+//! ```text
+//!  graticule.toml, flags ─▶ Settings ─▶ Service: engine, access, admission, TLS
+//!                                          │ one listener per door of DOORS
+//!        ┌──────────────┬──────────────────┼──────────────────┐
+//!        ▼              ▼                  ▼                  ▼
+//!    postgres         http              flight            (the next)
+//!        └──────────────┴──────┬───────────┘
+//!                              ▼ who is it?  access
+//!                       Client: a session of the engine, with limits
+//!                              ▼ run         admission, timeout, cancellation
+//!                       Execution: batches, as fast as they are taken
+//! ```
+//!
+//! Doors translate a protocol and compute nothing: they get a [`Client`] from the [`Service`], and [`Execution`]s from
+//! it. They run on threads of their own, so that a heavy query does not keep a connection waiting.
+
+mod admission;
+mod connections;
+mod doors;
+mod execution;
+mod service;
+pub(crate) mod settings;
+mod tls;
+
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+
+pub(crate) use connections::{Connection, accept};
+pub(crate) use doors::{Door, Serving};
+pub(crate) use execution::Execution;
+pub(crate) use service::{Client, Service};
+
+use crate::arguments::ServeArguments;
+use crate::exit_code::ExitCode;
+use crate::failure::Failure;
+use crate::startup;
+use doors::DOORS;
+use settings::Settings;
+
+/// Threads of the doors: they translate, and wait.
+const DOOR_THREADS: usize = 2;
+
+/// Serves until the process is told to stop.
+///
+/// # Errors
+/// A configuration that makes no sense, a certificate that cannot be read, an address that cannot be listened at.
+pub(crate) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
+    let started = startup::start(&arguments.engine)?;
+    let settings = Settings::of(&started.server, arguments)?;
+    let service = Arc::new(Service::new(
+        started.engine,
+        started.access,
+        &settings,
+        started.runtime.handle().clone(),
+    )?);
+    let doors = runtime()?;
+    let outcome = doors.block_on(serve(Arc::clone(&service), &settings));
+    // What still runs is cancelled: everybody was told to stop, and the time for it is over.
+    doors.shutdown_background();
+    started.runtime.shutdown_background();
+    outcome
+}
+
+async fn serve(service: Arc<Service>, settings: &Settings) -> Result<(), Failure> {
+    let mut listening = Vec::new();
+    for door in DOORS {
+        let Some(address) = settings.address(door.name) else {
+            continue;
+        };
+        let cannot = |error| {
+            let text = format!(
+                "cannot listen at {address} for {}: {error}; choose another address with --{}",
+                door.name, door.name
+            );
+            Failure::new(ExitCode::Unavailable, text)
+        };
+        let listener = TcpListener::bind(address).await.map_err(cannot)?;
+        listening.push((door, listener.local_addr().map_err(cannot)?, listener));
+    }
+    if let Some(warning) = service.access.warning(settings.is_loopback()) {
+        eprintln!("warning: {warning}");
+    }
+    let mut serving = JoinSet::new();
+    for (door, address, listener) in listening {
+        eprintln!("listening: {}", door.url(address, service.tls.is_some()));
+        serving.spawn((door.serve)(Arc::clone(&service), listener));
+    }
+    let stopped = stop_signal();
+    let outcome = tokio::select! {
+        signal = stopped => signal,
+        Some(ended) = serving.join_next() => match ended {
+            Ok(ended) => ended,
+            Err(error) => Err(Failure::new(ExitCode::Unavailable, format!("a door stopped: {error}"))),
+        },
+    };
+    service.stopping.cancel();
+    let rest = async { while serving.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(settings.grace, rest).await;
+    outcome
+}
+
+/// Ends when the process is told to stop, by Ctrl-C or SIGTERM.
+async fn stop_signal() -> Result<(), Failure> {
+    let cannot = |error| Failure::new(ExitCode::Unavailable, format!("cannot wait for signals: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed.map_err(cannot),
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+fn runtime() -> Result<Runtime, Failure> {
+    Builder::new_multi_thread()
+        .enable_all()
+        .worker_threads(DOOR_THREADS)
+        .thread_name("door")
+        .build()
+        .map_err(|error| {
+            let text = format!("cannot start the threads that serve: {error}");
+            Failure::new(ExitCode::Unavailable, text)
+        })
+}

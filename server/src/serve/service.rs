@@ -1,0 +1,138 @@
+//! What all doors share, [`Service`], and one client of it, [`Client`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion::common::ScalarValue;
+use graticule_engine::{Described, Engine, Session};
+use rustls::ServerConfig;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::admission::Admission;
+use super::execution::{Execution, Work};
+use super::settings::{Limits, Settings};
+use super::tls;
+use crate::access::{Access, Identity};
+use crate::failure::Failure;
+
+/// The database as a network service.
+pub(crate) struct Service {
+    engine: Engine,
+    /// Who may come in.
+    pub(crate) access: Access,
+    /// What connections are encrypted with; HTTP is offered in both versions.
+    pub(crate) tls: Option<Arc<ServerConfig>>,
+    /// Cancelled when the service stops: doors accept nobody any more, and clients should end.
+    pub(crate) stopping: CancellationToken,
+    /// Places of connections.
+    pub(super) places: Arc<Semaphore>,
+    admission: Arc<Admission>,
+    limits: Limits,
+    /// The threads that plan and compute.
+    compute: Handle,
+}
+
+impl Service {
+    /// Puts the service together.
+    ///
+    /// # Errors
+    /// TLS is asked for and its files cannot be used.
+    pub(super) fn new(
+        engine: Engine,
+        access: Access,
+        settings: &Settings,
+        compute: Handle,
+    ) -> Result<Self, Failure> {
+        let tls = match &settings.tls {
+            Some((certificate, key)) => Some(tls::load((certificate, key), &["h2", "http/1.1"])?),
+            None => None,
+        };
+        let limits = settings.limits.clone();
+        Ok(Self {
+            engine,
+            access,
+            tls,
+            stopping: CancellationToken::new(),
+            places: Arc::new(Semaphore::new(limits.connections)),
+            admission: Arc::new(Admission::new(&limits)),
+            limits,
+            compute,
+        })
+    }
+
+    /// Opens a session for somebody who has proved to be `identity`. `door` is the name of the door, for lists of queries.
+    pub(crate) fn connect(self: &Arc<Self>, identity: Arc<Identity>, door: &'static str) -> Client {
+        let _ = door;
+        Client {
+            session: Arc::new(self.engine.session()),
+            timeout: self.limits.statement_timeout,
+            service: Arc::clone(self),
+            identity,
+        }
+    }
+}
+
+/// One client: a session of the engine for one user. Settings last as long as it does.
+pub(crate) struct Client {
+    service: Arc<Service>,
+    session: Arc<Session>,
+    /// Who it is.
+    pub(crate) identity: Arc<Identity>,
+    /// How long a statement may take, `SET statement_timeout` included; `None`: as long as it likes.
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl Client {
+    /// Splits a script into statements.
+    ///
+    /// # Errors
+    /// A quote or comment that does not end.
+    pub(crate) fn split(&self, script: &str) -> Result<Vec<String>, Failure> {
+        let split = self.session.split(script);
+        split.map_err(|error| Failure::of_statement(&error, script))
+    }
+
+    /// What a statement takes and gives. It is planned and not run.
+    ///
+    /// # Errors
+    /// The statement does not parse, or names something unknown.
+    pub(crate) async fn describe(&self, statement: &str) -> Result<Described, Failure> {
+        let (session, text) = (Arc::clone(&self.session), statement.to_string());
+        let planning = self
+            .service
+            .compute
+            .spawn(async move { session.describe(&text).await });
+        match planning.await {
+            Ok(described) => described.map_err(|error| Failure::of_statement(&error, statement)),
+            Err(_) => Err(Failure::vanished()),
+        }
+    }
+
+    /// Runs a statement once there is room for it, and waits until its columns are known. `stop` cancels it, whatever
+    /// it is at; so does dropping what is returned.
+    ///
+    /// # Errors
+    /// Too many queries, a timeout, or what the engine says.
+    pub(crate) async fn run(
+        &self,
+        statement: &str,
+        parameters: Vec<ScalarValue>,
+        stop: CancellationToken,
+    ) -> Result<Execution, Failure> {
+        let admission = Arc::clone(&self.service.admission);
+        let work = Work {
+            session: Arc::clone(&self.session),
+            statement: statement.to_string(),
+            parameters,
+            timeout: self.timeout,
+            stop,
+            stopping: self.service.stopping.clone(),
+        };
+        let place = admission
+            .enter(&self.identity.name, &work.stop)
+            .await?;
+        Execution::start(work, place, &self.service.compute).await
+    }
+}
