@@ -205,7 +205,9 @@ mod tests {
         let long = format!("-- Größe\nSELECT {} AS y, culprit", "1 + ".repeat(60));
         for (statement, name) in [("SELECT lat, x\nFROM t", "x"), (&long, "culprit")] {
             let target = Target::Name(name.to_string());
-            let position = Excerpt::find(statement, &target).unwrap().position(statement);
+            let position = Excerpt::find(statement, &target)
+                .unwrap()
+                .position(statement);
             let found: String = statement.chars().skip(position - 1).collect();
             assert!(found.starts_with(name), "{position} in {statement}");
         }

@@ -52,6 +52,7 @@ mod sample;
 mod samples;
 mod scan_cache;
 mod scan_work;
+mod serving;
 mod signed_urls;
 mod sql;
 mod statistics;
@@ -106,6 +107,7 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     samples::trials,
     scan_cache::trials,
     scan_work::trials,
+    serving::trials,
     signed_urls::trials,
     sql::trials,
     statistics::trials,

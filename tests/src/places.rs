@@ -41,6 +41,11 @@ pub(crate) fn reader(name: &str) -> PathBuf {
     cache().join("readers").join(name)
 }
 
+/// Clients of the network doors: packages of [`python`] in `python`, PostgreSQL's driver for Java in `debian`.
+pub(crate) fn clients() -> PathBuf {
+    cache().join("clients")
+}
+
 /// Where the packages of [`python`] are.
 pub(crate) fn packages() -> PathBuf {
     let python = python();

@@ -130,7 +130,9 @@ fn in_order(fields: &HashMap<String, Option<FieldRef>>) -> Vec<Option<DataType>>
     let count = fields.keys().filter_map(|name| number(name)).max();
     (1..=count.unwrap_or(0))
         .map(|wanted| {
-            let mut found = fields.iter().filter(|(name, _)| number(name) == Some(wanted));
+            let mut found = fields
+                .iter()
+                .filter(|(name, _)| number(name) == Some(wanted));
             let field = found.next().and_then(|(_, field)| field.as_ref());
             field.map(|field| field.data_type().clone())
         })

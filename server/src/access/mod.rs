@@ -14,6 +14,9 @@ pub(crate) struct Access {}
 impl Access {
     /// What the operator should know when the server starts.
     pub(crate) fn warning(&self, _is_loopback: bool) -> Option<String> {
-        Some("no users are configured: everybody on this machine may read and write everything".to_string())
+        Some(
+            "no users are configured: everybody on this machine may read and write everything"
+                .to_string(),
+        )
     }
 }

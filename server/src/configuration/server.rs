@@ -37,8 +37,12 @@ impl Reader<'_> {
                         .addresses
                         .push((door.to_string(), self.address(key, value)?));
                 }
-                "certificate" => files[0] = Some((key, self.folder.join(self.text_of(key, value)?))),
-                "private_key" => files[1] = Some((key, self.folder.join(self.text_of(key, value)?))),
+                "certificate" => {
+                    files[0] = Some((key, self.folder.join(self.text_of(key, value)?)))
+                }
+                "private_key" => {
+                    files[1] = Some((key, self.folder.join(self.text_of(key, value)?)))
+                }
                 "connections" => limits.connections = self.count(key, value, 1 << 20)?,
                 "queries" => limits.queries = self.count(key, value, 1 << 20)?,
                 "queries_per_user" => limits.queries_per_user = self.count(key, value, 1 << 20)?,
@@ -60,11 +64,7 @@ impl Reader<'_> {
         Ok(section)
     }
 
-    fn address(
-        &self,
-        key: Key<'_>,
-        value: &Spanned<DeValue<'_>>,
-    ) -> Result<SocketAddr, Mistake> {
+    fn address(&self, key: Key<'_>, value: &Spanned<DeValue<'_>>) -> Result<SocketAddr, Mistake> {
         let address = scalar(value.get_ref()).and_then(|text| text.parse().ok());
         address.ok_or_else(|| {
             let text = format!(

@@ -76,10 +76,9 @@ impl From<ExitCode> for SqlState {
             ExitCode::Denied => Self::INSUFFICIENT_PRIVILEGE,
             ExitCode::Unavailable => Self::IO_ERROR,
             ExitCode::Interrupted => Self::QUERY_CANCELED,
-            ExitCode::Success
-            | ExitCode::Statement
-            | ExitCode::Usage
-            | ExitCode::Configuration => Self::SYNTAX_ERROR_OR_RULE,
+            ExitCode::Success | ExitCode::Statement | ExitCode::Usage | ExitCode::Configuration => {
+                Self::SYNTAX_ERROR_OR_RULE
+            }
         }
     }
 }

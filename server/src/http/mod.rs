@@ -17,7 +17,12 @@ pub(crate) const DOOR: Door = Door {
 
 fn serve(service: Arc<Service>, listener: TcpListener) -> Serving {
     Box::pin(async move {
-        accept(&service, listener, |connection| async move { drop(connection) }).await;
+        accept(
+            &service,
+            listener,
+            |connection| async move { drop(connection) },
+        )
+        .await;
         Ok(())
     })
 }

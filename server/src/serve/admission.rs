@@ -129,12 +129,18 @@ mod tests {
         let token = CancellationToken::new();
         let first = admission.enter("a", &token).await.unwrap();
         // The user's own limit, then that of all.
-        assert_eq!(state(&admission, "a").await, Some(SqlState::TOO_MANY_CONNECTIONS));
+        assert_eq!(
+            state(&admission, "a").await,
+            Some(SqlState::TOO_MANY_CONNECTIONS)
+        );
         let _second = admission.enter("b", &token).await.unwrap();
         let waits = admission.enter("c", &token);
         tokio::pin!(waits);
         assert!(futures::poll!(&mut waits).is_pending());
-        assert_eq!(state(&admission, "d").await, Some(SqlState::TOO_MANY_CONNECTIONS));
+        assert_eq!(
+            state(&admission, "d").await,
+            Some(SqlState::TOO_MANY_CONNECTIONS)
+        );
         drop(first);
         assert!(waits.await.is_ok());
     }
@@ -146,6 +152,9 @@ mod tests {
         let _first = admission.enter("a", &token).await.unwrap();
         token.cancel();
         let outcome = admission.enter("b", &token).await;
-        assert_eq!(outcome.err().map(|failure| failure.state), Some(SqlState::QUERY_CANCELED));
+        assert_eq!(
+            outcome.err().map(|failure| failure.state),
+            Some(SqlState::QUERY_CANCELED)
+        );
     }
 }

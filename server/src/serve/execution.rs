@@ -66,11 +66,7 @@ impl Drop for Task {
 
 impl Execution {
     /// Starts the work, and waits until its columns are known.
-    pub(super) async fn start(
-        work: Work,
-        place: Place,
-        compute: &Handle,
-    ) -> Result<Self, Failure> {
+    pub(super) async fn start(work: Work, place: Place, compute: &Handle) -> Result<Self, Failure> {
         let (sender, mut messages) = mpsc::channel(2);
         // Whoever stops waiting for the columns stops the work, too.
         let task = Task(compute.spawn(supervise(work, place, sender)).abort_handle());
@@ -99,11 +95,7 @@ impl Execution {
     }
 }
 
-async fn supervise(
-    work: Work,
-    place: Place,
-    sender: mpsc::Sender<Result<Message, Failure>>,
-) {
+async fn supervise(work: Work, place: Place, sender: mpsc::Sender<Result<Message, Failure>>) {
     let deadline = work.timeout.map(|timeout| Instant::now() + timeout);
     let too_late = async {
         match deadline {

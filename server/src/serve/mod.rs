@@ -107,7 +107,12 @@ async fn serve(service: Arc<Service>, settings: &Settings) -> Result<(), Failure
 
 /// Ends when the process is told to stop, by Ctrl-C or SIGTERM.
 async fn stop_signal() -> Result<(), Failure> {
-    let cannot = |error| Failure::new(ExitCode::Unavailable, format!("cannot wait for signals: {error}"));
+    let cannot = |error| {
+        Failure::new(
+            ExitCode::Unavailable,
+            format!("cannot wait for signals: {error}"),
+        )
+    };
     let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
     tokio::select! {
         pressed = tokio::signal::ctrl_c() => pressed.map_err(cannot),

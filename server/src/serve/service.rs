@@ -130,9 +130,7 @@ impl Client {
             stop,
             stopping: self.service.stopping.clone(),
         };
-        let place = admission
-            .enter(&self.identity.name, &work.stop)
-            .await?;
+        let place = admission.enter(&self.identity.name, &work.stop).await?;
         Execution::start(work, place, &self.service.compute).await
     }
 }
