@@ -239,6 +239,8 @@ pub struct Query {
     pub stream: SendableRecordBatchStream,
     /// What the query has read so far.
     pub progress: Arc<QueryProgress>,
+    /// Its number in `cube.queries`.
+    pub number: u64,
 }
 
 impl fmt::Debug for Query {

@@ -13,6 +13,7 @@ pub mod history;
 pub mod options;
 mod overviews;
 pub mod progress;
+mod queries;
 pub mod rules;
 pub mod runtime;
 pub mod scan;
@@ -24,4 +25,5 @@ pub mod statistics;
 mod write;
 
 pub use engine::{Engine, EngineBuilder, Query, Session};
+pub use queries::Origin;
 pub use sql::described::Described;

@@ -17,6 +17,7 @@ use graticule_functions::registry;
 
 use crate::engine::{Query, Shared};
 use crate::options::CubeOptions;
+use crate::queries::Origin;
 use crate::sql::described::{self, Described};
 use crate::sql::names::{CATALOG, PUBLIC_SCHEMA, qualified, quoted};
 use crate::sql::relations::CubeRelations;
@@ -76,6 +77,8 @@ pub(crate) fn new_state(engine: &Shared) -> SessionState {
 pub struct Session {
     pub(crate) engine: Arc<Shared>,
     pub(crate) context: SessionContext,
+    /// Who uses it, and through which door.
+    origin: Origin,
     /// Which change of the catalogue's functions the session has seen.
     functions_seen: AtomicU64,
 }
@@ -93,8 +96,16 @@ impl Session {
         Self {
             engine,
             context,
+            origin: Origin::default(),
             functions_seen: AtomicU64::default(),
         }
+    }
+
+    /// The same session, whose statements `cube.queries` lists as those of `origin`.
+    #[must_use]
+    pub fn of(mut self, origin: Origin) -> Self {
+        self.origin = origin;
+        self
     }
 
     /// The schema of unqualified names, see `USE`.
@@ -124,8 +135,17 @@ impl Session {
     /// # Errors
     /// See [`Session::run`]; a value is missing, or the statement is none that takes values.
     pub async fn run_with(&self, statement: &str, parameters: &[ScalarValue]) -> Result<Query> {
+        let listed = self.engine.catalog.queries.begin(statement, &self.origin);
         self.update_functions().await;
-        statements::run(self, statement, parameters).await
+        let running = statements::run(self, statement, parameters);
+        let query = listed.unless_cancelled(running).await?;
+        let number = listed.number();
+        let stream = listed.watch(query.stream, &query.progress);
+        Ok(Query {
+            stream,
+            number,
+            ..query
+        })
     }
 
     /// Plans one statement, and says what it takes and gives. Nothing is changed, and no values are read.

@@ -29,6 +29,7 @@ use crate::configuration::StoreDefinition;
 use crate::cube::Cube;
 use crate::error::{CubeError, CubeResult};
 use crate::grids::{GRID_SCHEMA, GridSchema};
+use crate::queries::Queries;
 use crate::sql::names::{PUBLIC_SCHEMA, quoted};
 use crate::sql::suggestions::nearest;
 use crate::statistics::StatisticsStore;
@@ -53,6 +54,8 @@ pub(crate) struct Catalog {
     grids: Arc<GridSchema>,
     /// The cubes that are being made.
     pub(crate) jobs: Jobs,
+    /// The statements that run, or ended lately.
+    pub(crate) queries: Queries,
 }
 
 /// A table as the system tables show it.
@@ -87,6 +90,7 @@ impl Catalog {
             system: Arc::new(SystemSchema::new(this.clone())),
             grids: Arc::new(GridSchema::new(this.clone())),
             jobs: Jobs::default(),
+            queries: Queries::default(),
         })
     }
 

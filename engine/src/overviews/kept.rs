@@ -12,7 +12,7 @@ use crate::cube::{Cube, conventions};
 use crate::error::{CubeError, CubeResult};
 use crate::sink::{CubeSink, MADE_OF};
 use crate::source::{Attributes, CubeFormat, Location, Options};
-use crate::write::metadata::without_secrets;
+use crate::sql::secrets::without_secrets;
 
 /// Levels, at most: counts of cells fit into 32 bits.
 pub(crate) const MOST_LEVELS: u32 = 15;

@@ -74,6 +74,7 @@ async fn describe_command(session: &Session, command: Command, text: &str) -> Re
         | Command::CreateName { .. }
         | Command::DropName { .. }
         | Command::CancelJob { .. }
+        | Command::CancelQuery { .. }
         | Command::Use { .. } => return Ok(Described::nothing()),
     };
     Ok(Described::without_parameters(columns))

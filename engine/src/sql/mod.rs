@@ -23,6 +23,7 @@ pub(crate) mod parser;
 mod planned;
 pub(crate) mod planning;
 pub(crate) mod relations;
+pub(crate) mod secrets;
 mod settings;
 pub(crate) mod statements;
 pub(crate) mod suggestions;

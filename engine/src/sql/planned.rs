@@ -174,6 +174,7 @@ impl Planned {
                 futures::stream::once(work),
             )),
             progress,
+            number: 0,
         }
     }
 

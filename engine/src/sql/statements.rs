@@ -28,6 +28,7 @@ use super::naming::{create_name, drop_name};
 use super::overviews;
 use super::parser::{Command, Statement, fold, parse};
 use super::planning::plan;
+use super::secrets::is_secret;
 use super::settings;
 use super::suggestions::{check_schema, unknown_table};
 use super::traps::refuse_ignored_clauses;
@@ -39,17 +40,6 @@ use crate::engine::Query;
 use crate::error::CubeError;
 use crate::progress::QueryProgress;
 use crate::session::Session;
-
-/// Words in the names of options whose values must not be written down in a catalogue.
-const SECRET_WORDS: [&str; 7] = [
-    "secret",
-    "password",
-    "token",
-    "key",
-    "credential",
-    "sas",
-    "headers",
-];
 
 /// Runs one statement.
 ///
@@ -199,6 +189,7 @@ async fn stream(frame: DataFrame) -> Result<Query> {
         schema: stream.schema(),
         stream,
         progress,
+        number: 0,
     })
 }
 
@@ -293,6 +284,10 @@ pub(super) async fn run_command(session: &Session, command: Command, text: &str)
         }
         Command::CancelJob { number } => {
             session.engine.catalog.jobs.cancel(number)?;
+            done()
+        }
+        Command::CancelQuery { number } => {
+            catalog.queries.cancel(number, |_| true)?;
             done()
         }
         Command::Vacuum { schema, table } => {
@@ -420,10 +415,6 @@ fn check_definition(definition: &Definition, signed: &Signed) -> Result<()> {
         .into()),
         Made::View(_) | Made::Function(_) => Ok(()),
         Made::ExternalTable(table) => {
-            let is_secret = |name: &str| {
-                let name = name.to_lowercase();
-                SECRET_WORDS.iter().any(|word| name.contains(word))
-            };
             let secret = table
                 .options
                 .iter()
@@ -525,5 +516,6 @@ fn result(batch: RecordBatch) -> Result<Query> {
         schema: Arc::clone(&schema),
         stream: Box::pin(RecordBatchStreamAdapter::new(schema, stream)),
         progress: Arc::default(),
+        number: 0,
     })
 }

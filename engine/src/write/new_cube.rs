@@ -286,7 +286,7 @@ fn is_selection(derivations: &Derivations) -> bool {
 }
 
 /// In microseconds since 1970.
-pub(super) fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     i64::try_from(since.unwrap_or_default().as_micros()).unwrap_or(i64::MAX)
 }

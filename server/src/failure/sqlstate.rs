@@ -65,6 +65,7 @@ impl From<ErrorKind> for SqlState {
             ErrorKind::Limit => Self::CONFIGURATION_LIMIT_EXCEEDED,
             ErrorKind::Conflict => Self::SERIALIZATION_FAILURE,
             ErrorKind::Unavailable => Self::IO_ERROR,
+            ErrorKind::Cancelled => Self::QUERY_CANCELED,
         }
     }
 }

@@ -39,7 +39,11 @@ pub(super) struct Work {
 }
 
 enum Message {
-    Started(SchemaRef, Arc<QueryProgress>),
+    Started {
+        schema: SchemaRef,
+        progress: Arc<QueryProgress>,
+        number: u64,
+    },
     Batch(RecordBatch),
     /// All rows are sent.
     Finished,
@@ -51,6 +55,8 @@ pub(crate) struct Execution {
     pub(crate) schema: SchemaRef,
     /// What it has read so far.
     pub(crate) progress: Arc<QueryProgress>,
+    /// Its number in `cube.queries`.
+    pub(crate) number: u64,
     messages: mpsc::Receiver<Result<Message, Failure>>,
     _task: Task,
 }
@@ -71,9 +77,14 @@ impl Execution {
         // Whoever stops waiting for the columns stops the work, too.
         let task = Task(compute.spawn(supervise(work, place, sender)).abort_handle());
         match messages.recv().await {
-            Some(Ok(Message::Started(schema, progress))) => Ok(Self {
+            Some(Ok(Message::Started {
                 schema,
                 progress,
+                number,
+            })) => Ok(Self {
+                schema,
+                progress,
+                number,
                 messages,
                 _task: task,
             }),
@@ -90,7 +101,7 @@ impl Execution {
         match self.messages.recv().await.transpose()? {
             Some(Message::Batch(batch)) => Ok(Some(batch)),
             Some(Message::Finished) => Ok(None),
-            Some(Message::Started(..)) | None => Err(Failure::vanished()),
+            Some(Message::Started { .. }) | None => Err(Failure::vanished()),
         }
     }
 }
@@ -135,7 +146,11 @@ async fn produce(
         .session
         .run_with(&work.statement, &work.parameters)
         .await?;
-    let started = Message::Started(Arc::clone(&query.schema), Arc::clone(&query.progress));
+    let started = Message::Started {
+        schema: Arc::clone(&query.schema),
+        progress: Arc::clone(&query.progress),
+        number: query.number,
+    };
     if sender.send(Ok(started)).await.is_err() {
         return Ok(());
     }
