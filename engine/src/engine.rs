@@ -27,6 +27,7 @@ use crate::catalog::public::PublicSchema;
 use crate::configuration::StoreDefinition;
 use crate::cube::Cube;
 use crate::error::CubeResult;
+use crate::limits::{Limits, Share, UserLimits};
 use crate::progress::QueryProgress;
 use crate::rules::Rules;
 use crate::runtime::IoThreads;
@@ -219,6 +220,15 @@ impl Engine {
     /// Opens a session with settings of its own.
     pub fn session(&self) -> Session {
         Session::new(Arc::clone(&self.shared))
+    }
+
+    /// What one user may use, for all sessions of theirs: see [`Session::within`].
+    pub fn limits(&self, limits: Limits) -> UserLimits {
+        let whole = &self.shared.runtime.memory_pool;
+        let share = limits
+            .memory
+            .map(|memory| Arc::new(Share::new(Arc::clone(whole), memory)));
+        UserLimits { limits, share }
     }
 
     /// Opens the cubes at a URL or path, or those that a pattern of paths makes together: metadata only.

@@ -10,6 +10,7 @@ pub mod engine;
 pub mod error;
 mod grids;
 pub mod history;
+mod limits;
 pub mod options;
 mod overviews;
 pub mod progress;
@@ -25,5 +26,6 @@ pub mod statistics;
 mod write;
 
 pub use engine::{Engine, EngineBuilder, Query, Session};
+pub use limits::{Limits, UserLimits};
 pub use queries::Origin;
 pub use sql::described::Described;

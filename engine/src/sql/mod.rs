@@ -24,7 +24,7 @@ mod planned;
 pub(crate) mod planning;
 pub(crate) mod relations;
 pub(crate) mod secrets;
-mod settings;
+pub(crate) mod settings;
 pub(crate) mod statements;
 pub(crate) mod suggestions;
 pub(crate) mod traps;
