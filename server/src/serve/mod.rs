@@ -51,7 +51,7 @@ const DOOR_THREADS: usize = 2;
 /// # Errors
 /// A configuration that makes no sense, a certificate that cannot be read, an address that cannot be listened at.
 pub(crate) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
-    let started = startup::start(&arguments.engine)?;
+    let started = startup::start_serving(&arguments.engine)?;
     let settings = Settings::of(&started.server, arguments)?;
     let service = Arc::new(Service::new(
         started.engine,
