@@ -1,5 +1,6 @@
 //! The Graticule engine: cells are rows, grids are tables, blocks are what flows.
 
+pub mod access;
 pub mod bytes;
 pub mod cache;
 mod catalog;

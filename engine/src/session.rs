@@ -15,6 +15,8 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::sqlparser::keywords::ALL_KEYWORDS;
 use graticule_functions::registry;
 
+use crate::access::User;
+use crate::catalog::visible::VisibleCatalog;
 use crate::engine::{Query, Shared};
 use crate::options::CubeOptions;
 use crate::sql::described::{self, Described};
@@ -27,7 +29,7 @@ use crate::sql::{parser, statements};
 const BATCH_SIZE: usize = 32_768;
 
 /// Puts a session's state together.
-pub(crate) fn new_state(engine: &Shared) -> SessionState {
+pub(crate) fn new_state(engine: &Shared, seen: &Arc<VisibleCatalog>) -> SessionState {
     let mut config = SessionConfig::new()
         .with_batch_size(BATCH_SIZE)
         .with_information_schema(true)
@@ -43,7 +45,7 @@ pub(crate) fn new_state(engine: &Shared) -> SessionState {
     let catalogs = MemoryCatalogProviderList::new();
     catalogs.register_catalog(
         CATALOG.to_string(),
-        Arc::clone(&engine.catalog) as Arc<dyn CatalogProvider>,
+        Arc::clone(seen) as Arc<dyn CatalogProvider>,
     );
     let mut builder = SessionStateBuilder::new()
         .with_config(config)
@@ -75,6 +77,8 @@ pub(crate) fn new_state(engine: &Shared) -> SessionState {
 /// One client's view of the engine.
 pub struct Session {
     pub(crate) engine: Arc<Shared>,
+    /// What its user sees of the catalogue.
+    pub(crate) catalog: Arc<VisibleCatalog>,
     pub(crate) context: SessionContext,
     /// Which change of the catalogue's functions the session has seen.
     functions_seen: AtomicU64,
@@ -87,11 +91,13 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
-    /// A session with default settings.
-    pub(crate) fn new(engine: Arc<Shared>) -> Self {
-        let context = SessionContext::new_with_state(new_state(&engine));
+    /// A session of `user` with default settings.
+    pub(crate) fn new(engine: Arc<Shared>, user: Arc<User>) -> Self {
+        let catalog = VisibleCatalog::new(Arc::clone(&engine.catalog), user);
+        let context = SessionContext::new_with_state(new_state(&engine, &catalog));
         Self {
             engine,
+            catalog,
             context,
             functions_seen: AtomicU64::default(),
         }
@@ -138,8 +144,8 @@ impl Session {
     }
 
     async fn update_functions(&self) {
-        let functions = &self.engine.catalog.public;
-        functions
+        self.catalog
+            .public()
             .update_functions(&self.context, &self.functions_seen)
             .await;
     }
@@ -148,22 +154,16 @@ impl Session {
     /// so far, functions and keywords, each as one would type it. Does no I/O.
     pub async fn completions(&self) -> Vec<String> {
         let mut names = BTreeSet::new();
-        for schema in self.engine.catalog.schema_names() {
+        for schema in self.catalog.schema_names() {
             names.insert(quoted(&schema));
-            let Some(provider) = self.engine.catalog.schema(&schema) else {
+            let Some(provider) = self.catalog.schema(&schema) else {
                 continue;
             };
             for table in provider.table_names() {
                 names.insert(qualified(&schema, &table));
             }
         }
-        names.extend(
-            self.engine
-                .catalog
-                .known_columns()
-                .iter()
-                .map(|name| quoted(name)),
-        );
+        names.extend(self.catalog.known_columns().iter().map(|name| quoted(name)));
         let state = self.context.state();
         names.extend(state.scalar_functions().keys().cloned());
         names.extend(state.aggregate_functions().keys().cloned());

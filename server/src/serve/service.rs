@@ -66,7 +66,7 @@ impl Service {
     pub(crate) fn connect(self: &Arc<Self>, identity: Arc<Identity>, door: &'static str) -> Client {
         let _ = door;
         Client {
-            session: Arc::new(self.engine.session()),
+            session: Arc::new(self.engine.session_as(Arc::clone(&identity.user))),
             timeout: self.limits.statement_timeout,
             service: Arc::clone(self),
             identity,
