@@ -19,6 +19,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 
+use crate::access::User;
 use crate::cache::BlockCache;
 use crate::catalog::Catalog;
 use crate::catalog::definitions_file::DefinitionsFile;
@@ -162,7 +163,7 @@ impl EngineBuilder {
         });
         let file = self.catalogue_file.map(DefinitionsFile::new);
         let public = PublicSchema::new(Arc::clone(&opener), file)?;
-        let catalog = Catalog::new(Arc::clone(&opener), public);
+        let catalog = Arc::new(Catalog::new(Arc::clone(&opener), public));
         for store in self.stores {
             catalog.attach(store)?;
         }
@@ -217,9 +218,14 @@ impl Engine {
         &self.shared.opener.statistics
     }
 
-    /// Opens a session with settings of its own.
+    /// Opens a session with settings of its own for the operator, who may do everything.
     pub fn session(&self) -> Session {
-        Session::new(Arc::clone(&self.shared))
+        self.session_as(Arc::new(User::operator()))
+    }
+
+    /// Opens a session for a user. What the user may not see does not exist in it.
+    pub fn session_as(&self, user: Arc<User>) -> Session {
+        Session::new(Arc::clone(&self.shared), user)
     }
 
     /// What one user may use, for all sessions of theirs: see [`Session::within`].

@@ -1,5 +1,6 @@
 //! The Graticule engine: cells are rows, grids are tables, blocks are what flows.
 
+pub mod access;
 pub mod bytes;
 pub mod cache;
 mod catalog;
@@ -27,5 +28,4 @@ mod write;
 
 pub use engine::{Engine, EngineBuilder, Query, Session};
 pub use limits::{Limits, UserLimits};
-pub use queries::Origin;
 pub use sql::described::Described;

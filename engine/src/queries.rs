@@ -27,24 +27,6 @@ use crate::write::new_cube::now;
 /// Statements that ended and are still listed.
 const KEPT: usize = 200;
 
-/// Where a session comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
-    /// Name of the user.
-    pub user: String,
-    /// Name of the door, such as `http`.
-    pub door: &'static str,
-}
-
-impl Default for Origin {
-    fn default() -> Self {
-        Self {
-            user: "operator".to_string(),
-            door: "local",
-        }
-    }
-}
-
 /// How far a statement is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Stage {
@@ -62,7 +44,10 @@ pub(crate) enum Stage {
 #[derive(Debug, Clone)]
 pub(crate) struct QueryEntry {
     pub(crate) number: u64,
-    pub(crate) origin: Origin,
+    /// Whose it is.
+    pub(crate) user: String,
+    /// The door that it came in through, such as `http`.
+    pub(crate) door: &'static str,
     /// The SQL text, without secrets.
     pub(crate) statement: String,
     /// Microseconds since 1970.
@@ -99,14 +84,15 @@ impl Queries {
     }
 
     /// Lists a statement as running until what is returned is told of its end, or dropped.
-    pub(crate) fn begin(&self, statement: &str, origin: &Origin) -> Listed {
+    pub(crate) fn begin(&self, statement: &str, user: &str, door: &'static str) -> Listed {
         let mut lists = self.lock();
         lists.last += 1;
         let number = lists.last;
         let cancelled = CancellationToken::new();
         let entry = QueryEntry {
             number,
-            origin: origin.clone(),
+            user: user.to_string(),
+            door,
             statement: as_listed(statement),
             since: now(),
             begun: Instant::now(),
@@ -135,10 +121,10 @@ impl Queries {
     ///
     /// # Errors
     /// No statement of this number runs.
-    pub(crate) fn cancel(&self, number: u64, may_stop: impl Fn(&Origin) -> bool) -> CubeResult<()> {
+    pub(crate) fn cancel(&self, number: u64, may_stop: impl Fn(&QueryEntry) -> bool) -> CubeResult<()> {
         let lists = self.lock();
         let entry = lists.running.get(&number);
-        let entry = entry.filter(|entry| may_stop(&entry.origin));
+        let entry = entry.filter(|entry| may_stop(entry));
         let entry = entry.ok_or_else(|| {
             CubeError::not_found("", format!("no query {number} runs"))
                 .remedy("SELECT * FROM cube.queries WHERE state = 'running' lists those that do")

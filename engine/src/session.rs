@@ -16,10 +16,11 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::sqlparser::keywords::ALL_KEYWORDS;
 use graticule_functions::registry;
 
+use crate::access::User;
+use crate::catalog::visible::VisibleCatalog;
 use crate::engine::{Query, Shared};
 use crate::limits::{Limits, UserLimits};
 use crate::options::CubeOptions;
-use crate::queries::Origin;
 use crate::sql::described::{self, Described};
 use crate::sql::names::{CATALOG, PUBLIC_SCHEMA, qualified, quoted};
 use crate::sql::relations::CubeRelations;
@@ -30,7 +31,7 @@ use crate::sql::{parser, settings, statements};
 const BATCH_SIZE: usize = 32_768;
 
 /// Puts a session's state together.
-pub(crate) fn new_state(engine: &Shared) -> SessionState {
+pub(crate) fn new_state(engine: &Shared, seen: &Arc<VisibleCatalog>) -> SessionState {
     let mut config = SessionConfig::new()
         .with_batch_size(BATCH_SIZE)
         .with_information_schema(true)
@@ -46,7 +47,7 @@ pub(crate) fn new_state(engine: &Shared) -> SessionState {
     let catalogs = MemoryCatalogProviderList::new();
     catalogs.register_catalog(
         CATALOG.to_string(),
-        Arc::clone(&engine.catalog) as Arc<dyn CatalogProvider>,
+        Arc::clone(seen) as Arc<dyn CatalogProvider>,
     );
     let mut builder = SessionStateBuilder::new()
         .with_config(config)
@@ -78,9 +79,11 @@ pub(crate) fn new_state(engine: &Shared) -> SessionState {
 /// One client's view of the engine.
 pub struct Session {
     pub(crate) engine: Arc<Shared>,
+    /// What its user sees of the catalogue.
+    pub(crate) catalog: Arc<VisibleCatalog>,
     pub(crate) context: SessionContext,
-    /// Who uses it, and through which door.
-    origin: Origin,
+    /// The door that its client came in through.
+    door: &'static str,
     /// What it may not exceed, together with others of its user.
     pub(crate) limits: Limits,
     /// Which change of the catalogue's functions the session has seen.
@@ -94,22 +97,24 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
-    /// A session with default settings.
-    pub(crate) fn new(engine: Arc<Shared>) -> Self {
-        let context = SessionContext::new_with_state(new_state(&engine));
+    /// A session of `user` with default settings.
+    pub(crate) fn new(engine: Arc<Shared>, user: Arc<User>) -> Self {
+        let catalog = VisibleCatalog::new(Arc::clone(&engine.catalog), user);
+        let context = SessionContext::new_with_state(new_state(&engine, &catalog));
         Self {
             engine,
+            catalog,
             context,
-            origin: Origin::default(),
+            door: "local",
             limits: Limits::default(),
             functions_seen: AtomicU64::default(),
         }
     }
 
-    /// The same session, whose statements `cube.queries` lists as those of `origin`.
+    /// The same session, whose statements `cube.queries` lists as come in through a door.
     #[must_use]
-    pub fn of(mut self, origin: Origin) -> Self {
-        self.origin = origin;
+    pub fn through(mut self, door: &'static str) -> Self {
+        self.door = door;
         self
     }
 
@@ -160,7 +165,9 @@ impl Session {
     /// # Errors
     /// See [`Session::run`]; a value is missing, or the statement is none that takes values.
     pub async fn run_with(&self, statement: &str, parameters: &[ScalarValue]) -> Result<Query> {
-        let listed = self.engine.catalog.queries.begin(statement, &self.origin);
+        let user = &self.catalog.user().name;
+        let queries = &self.engine.catalog.queries;
+        let listed = queries.begin(statement, user, self.door);
         self.update_functions().await;
         let running = statements::run(self, statement, parameters);
         let query = listed.unless_cancelled(running).await?;
@@ -183,8 +190,8 @@ impl Session {
     }
 
     async fn update_functions(&self) {
-        let functions = &self.engine.catalog.public;
-        functions
+        self.catalog
+            .public()
             .update_functions(&self.context, &self.functions_seen)
             .await;
     }
@@ -193,22 +200,16 @@ impl Session {
     /// so far, functions and keywords, each as one would type it. Does no I/O.
     pub async fn completions(&self) -> Vec<String> {
         let mut names = BTreeSet::new();
-        for schema in self.engine.catalog.schema_names() {
+        for schema in self.catalog.schema_names() {
             names.insert(quoted(&schema));
-            let Some(provider) = self.engine.catalog.schema(&schema) else {
+            let Some(provider) = self.catalog.schema(&schema) else {
                 continue;
             };
             for table in provider.table_names() {
                 names.insert(qualified(&schema, &table));
             }
         }
-        names.extend(
-            self.engine
-                .catalog
-                .known_columns()
-                .iter()
-                .map(|name| quoted(name)),
-        );
+        names.extend(self.catalog.known_columns().iter().map(|name| quoted(name)));
         let state = self.context.state();
         names.extend(state.scalar_functions().keys().cloned());
         names.extend(state.aggregate_functions().keys().cloned());

@@ -39,7 +39,24 @@ pub(crate) enum Command {
     /// Serve the database on the network: PostgreSQL's protocol, SQL over HTTP, Arrow Flight SQL
     #[command(after_help = SERVE_HELP, after_long_help = SERVE_HELP)]
     Serve(ServeArguments),
+    /// Read a password, and print what the configuration file keeps of it
+    #[command(after_help = PASSWORD_HELP)]
+    Password,
+    /// Print a new API key, and what the configuration file keeps of it
+    #[command(after_help = API_KEY_HELP)]
+    ApiKey,
 }
+
+const PASSWORD_HELP: &str = "\
+Example:
+  printf %s \"$PASSWORD\" | graticule password        one line, from standard input or the terminal
+
+What is printed goes into the configuration file: [users.NAME] password = \"SCRAM-SHA-256$…\". It lets
+nobody in, and is what PostgreSQL keeps, too.";
+
+const API_KEY_HELP: &str = "\
+The key goes to the program that will show it: Authorization: Bearer KEY. The hash goes into the
+configuration file: [users.NAME] api_keys = [\"sha256:…\"]. Nobody can find the key again.";
 
 const SQL_HELP: &str = "\
 Examples:

@@ -19,7 +19,7 @@
 //! secret_access_key_file = "secret"    # its value is in a file
 //! ```
 //!
-//! The section `[server]` is described in `serve/settings.rs`.
+//! The section `[server]` is described in `serve/settings.rs`; `[users]`, `[roles]` and `[oidc]` are in `access/section.rs`.
 //!
 //! Every mistake is an error that names the file, the line and, for a wrong name, the nearest
 //! right one.
@@ -37,7 +37,7 @@ use graticule_engine::source::{CubeFormat, Options, StoreConnector};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::access::Access;
+use crate::access::section::AccessSection;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::nearest::nearest;
@@ -62,12 +62,12 @@ pub(crate) struct Configuration {
     /// What `graticule serve` does.
     pub(crate) server: ServerSection,
     /// Who may come in through the network.
-    pub(crate) access: Access,
+    pub(crate) access: AccessSection,
 }
 
 const DEFAULT_FILE: &str = "graticule.toml";
 const CATALOGUE_SUFFIX: &str = "catalogue.sql";
-const TOP_LEVEL: [&str; 3] = ["engine", "stores", "server"];
+const TOP_LEVEL: [&str; 6] = ["engine", "stores", "server", "users", "roles", "oidc"];
 const ENGINE: [&str; 4] = ["memory", "threads", "cache", "statistics"];
 const STORE: [&str; 3] = ["type", "path", "url"];
 const INDIRECTIONS: [&str; 2] = ["_env", "_file"];
@@ -136,9 +136,12 @@ impl Reader<'_> {
                         stores.push((name.span().start, read));
                     }
                 }
+                // Read together below: users name roles.
+                "users" | "roles" | "oidc" => {}
                 _ => return Err(self.unknown(key, "section", TOP_LEVEL.into_iter())),
             }
         }
+        configuration.access = self.read_access(document.get_ref())?;
         stores.sort_by_key(|(start, _)| *start);
         configuration.stores = stores.into_iter().map(|(_, store)| store).collect();
         Ok(configuration)
@@ -348,6 +351,7 @@ fn scalar(value: &DeValue<'_>) -> Option<String> {
     }
 }
 
+mod access;
 mod server;
 
 #[cfg(test)]

@@ -47,6 +47,8 @@ fn main() -> std::process::ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
+        Command::Password => access::commands::password(),
+        Command::ApiKey => access::commands::api_key(),
     };
     match outcome {
         Ok(()) => ExitCode::Success.into(),

@@ -8,7 +8,7 @@ use std::thread::available_parallelism;
 use graticule_engine::{Engine, Session};
 use tokio::runtime::Runtime;
 
-use crate::access::Access;
+use crate::access::section::AccessSection;
 use crate::arguments::EngineArguments;
 use crate::configuration::Configuration;
 use crate::exit_code::ExitCode;
@@ -26,7 +26,7 @@ pub(crate) struct Startup {
     /// What the configuration file says of the server.
     pub(crate) server: ServerSection,
     /// Who may come in through the network.
-    pub(crate) access: Access,
+    pub(crate) access: AccessSection,
 }
 
 /// Reads the configuration, then builds the engine; flags win over the file.

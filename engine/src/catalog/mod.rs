@@ -1,4 +1,5 @@
-//! The catalogue: every schema and table that a name in SQL can mean. Shared by all sessions.
+//! The catalogue: every schema and table that a name in SQL can mean. Shared by all sessions, each of which sees what its
+//! user may see of it, see [`visible`].
 //!
 //! ```text
 //!  graticule ─┬─ public   views, external tables, files and URLs named in FROM
@@ -17,27 +18,24 @@ pub(crate) mod public;
 pub(crate) mod store;
 pub(crate) mod system;
 pub(crate) mod table_file;
+pub(crate) mod visible;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, Weak};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
-use datafusion::catalog::{CatalogProvider, SchemaProvider};
-use futures::StreamExt;
-use futures::stream::BoxStream;
-
+use crate::cache::BlockCache;
 use crate::configuration::StoreDefinition;
 use crate::cube::Cube;
 use crate::error::{CubeError, CubeResult};
-use crate::grids::{GRID_SCHEMA, GridSchema};
+use crate::grids::GRID_SCHEMA;
 use crate::queries::Queries;
 use crate::sql::names::{PUBLIC_SCHEMA, quoted};
-use crate::sql::suggestions::nearest;
 use crate::statistics::StatisticsStore;
 use crate::write::jobs::Jobs;
 use opener::Opener;
 use public::PublicSchema;
 use store::{Store, lock};
-use system::{SYSTEM_SCHEMA, SystemSchema};
+use system::SYSTEM_SCHEMA;
 
 /// Cubes that are opened at once.
 pub(crate) const OPENED_AT_ONCE: usize = 32;
@@ -49,9 +47,6 @@ pub(crate) struct Catalog {
     stores: Mutex<BTreeMap<String, Arc<Store>>>,
     /// Views, external tables, files.
     pub(crate) public: Arc<PublicSchema>,
-    system: Arc<SystemSchema>,
-    /// Calls of grid functions.
-    grids: Arc<GridSchema>,
     /// The cubes that are being made.
     pub(crate) jobs: Jobs,
     /// The statements that run, or ended lately.
@@ -82,16 +77,14 @@ pub(crate) enum TableKind {
 
 impl Catalog {
     /// A catalogue without stores.
-    pub(crate) fn new(opener: Arc<Opener>, public: PublicSchema) -> Arc<Self> {
-        Arc::new_cyclic(|this: &Weak<Self>| Self {
+    pub(crate) fn new(opener: Arc<Opener>, public: PublicSchema) -> Self {
+        Self {
             opener,
             stores: Mutex::default(),
             public: Arc::new(public),
-            system: Arc::new(SystemSchema::new(this.clone())),
-            grids: Arc::new(GridSchema::new(this.clone())),
             jobs: Jobs::default(),
             queries: Queries::default(),
-        })
+        }
     }
 
     /// Adds a store under its name. Does no I/O.
@@ -116,13 +109,9 @@ impl Catalog {
         Ok(store)
     }
 
-    /// Forgets a store. Queries that run keep what they opened.
-    ///
-    /// # Errors
-    /// There is no such store.
-    pub(crate) fn detach(&self, name: &str) -> CubeResult<()> {
-        let removed = lock(&self.stores).remove(name);
-        removed.map(|_| ()).ok_or_else(|| self.unknown_store(name))
+    /// Forgets a store, if it is there. Queries that run keep what they opened.
+    pub(crate) fn detach(&self, name: &str) {
+        lock(&self.stores).remove(name);
     }
 
     /// What is known of the values of cubes without reading them.
@@ -130,109 +119,19 @@ impl Catalog {
         &self.opener.statistics
     }
 
+    /// Where decoded chunks are kept.
+    pub(crate) fn blocks(&self) -> &Arc<BlockCache> {
+        &self.opener.blocks
+    }
+
     /// An attached store.
-    ///
-    /// # Errors
-    /// There is no such store.
-    pub(crate) fn store(&self, name: &str) -> CubeResult<Arc<Store>> {
-        let store = lock(&self.stores).get(name).cloned();
-        store.ok_or_else(|| self.unknown_store(name))
+    pub(crate) fn store(&self, name: &str) -> Option<Arc<Store>> {
+        lock(&self.stores).get(name).cloned()
     }
 
     /// All attached stores in the order of their names.
     pub(crate) fn stores(&self) -> Vec<Arc<Store>> {
         lock(&self.stores).values().cloned().collect()
-    }
-
-    /// Everything there is, in one schema or in all. Opens what is not yet open, store by store,
-    /// many cubes of a store at once.
-    pub(crate) fn entries(
-        self: &Arc<Self>,
-        schema: Option<String>,
-    ) -> BoxStream<'static, Vec<TableEntry>> {
-        let is_wanted = |name: &str| schema.as_deref().is_none_or(|wanted| wanted == name);
-        let public = is_wanted(PUBLIC_SCHEMA).then(|| Arc::clone(&self.public));
-        let stores: Vec<Arc<Store>> = self
-            .stores()
-            .into_iter()
-            .filter(|store| is_wanted(&store.definition.name))
-            .collect();
-        let of_stores =
-            futures::stream::iter(stores).then(|store| async move { store.open_all().await });
-        let of_public =
-            futures::stream::iter(public).then(|public| async move { public.entries().await });
-        of_stores.chain(of_public).boxed()
-    }
-
-    /// Opens every cube, so that `information_schema` knows their names and columns.
-    pub(crate) async fn open_everything(self: &Arc<Self>) {
-        self.entries(None).for_each(|_| async {}).await;
-    }
-
-    /// The names of tables in a schema; lists a store that was not listed. `None`: no such schema.
-    pub(crate) async fn names_in(&self, schema: &str) -> Option<CubeResult<Vec<String>>> {
-        if let Ok(store) = self.store(schema) {
-            return Some(store.names().await);
-        }
-        self.schema(schema).map(|schema| Ok(schema.table_names()))
-    }
-
-    /// A schema that is known to hold `table`, without I/O.
-    pub(crate) fn listed_schema_with(&self, table: &str) -> Option<String> {
-        self.schema_names().into_iter().find(|name| {
-            self.schema(name)
-                .is_some_and(|schema| schema.table_exist(table))
-        })
-    }
-
-    /// Names of the columns of all cubes opened so far, without I/O.
-    pub(crate) fn known_columns(&self) -> BTreeSet<String> {
-        self.stores()
-            .iter()
-            .flat_map(|store| store.opened())
-            .flat_map(|opened| {
-                let fields = opened.cube.schema.fields().iter();
-                fields.map(|field| field.name().clone()).collect::<Vec<_>>()
-            })
-            .collect()
-    }
-
-    /// All schemas that can stand in SQL.
-    pub(crate) fn schema_names_with_system(&self) -> Vec<String> {
-        let mut names = self.schema_names();
-        names.push("information_schema".to_string());
-        names
-    }
-
-    fn unknown_store(&self, name: &str) -> CubeError {
-        let stores = self.stores();
-        let names: Vec<&str> = stores
-            .iter()
-            .map(|store| store.definition.name.as_str())
-            .collect();
-        let error = CubeError::not_found("", format!("there is no store {}", quoted(name)));
-        match nearest(name, names).first() {
-            Some(near) => error.remedy(format!("did you mean {}?", quoted(near))),
-            None => error.remedy("SHOW STORES lists what is attached"),
-        }
-    }
-}
-
-impl CatalogProvider for Catalog {
-    fn schema_names(&self) -> Vec<String> {
-        let mut names: Vec<String> = lock(&self.stores).keys().cloned().collect();
-        names.push(PUBLIC_SCHEMA.to_string());
-        names.push(SYSTEM_SCHEMA.to_string());
-        names
-    }
-
-    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
-        match name {
-            PUBLIC_SCHEMA => Some(Arc::clone(&self.public) as _),
-            SYSTEM_SCHEMA => Some(Arc::clone(&self.system) as _),
-            GRID_SCHEMA => Some(Arc::clone(&self.grids) as _),
-            _ => Some(lock(&self.stores).get(name).cloned()? as _),
-        }
     }
 }
 

@@ -5,8 +5,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
-use async_trait::async_trait;
-use datafusion::catalog::{SchemaProvider, TableProvider};
+use datafusion::catalog::TableProvider;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::ViewTable;
 use datafusion::execution::{FunctionRegistry, SessionState};
@@ -22,9 +21,11 @@ use super::definitions_file::DefinitionsFile;
 use super::files;
 use super::opener::{OpenedCube, Opener, is_pattern};
 use super::store::lock;
+use super::visible::{Place, VisibleCatalog};
 use super::{OPENED_AT_ONCE, TableEntry, TableKind};
+use crate::access::{Action, User};
 use crate::engine::Shared;
-use crate::error::CubeError;
+use crate::error::{CubeError, ErrorKind};
 use crate::history::AsOf;
 use crate::session::new_state;
 use crate::source::Options;
@@ -105,7 +106,11 @@ impl PublicSchema {
     ///
     /// # Errors
     /// The name is taken, the definition cannot be resolved, or the catalogue cannot be written.
-    pub(crate) async fn create(&self, definition: Definition) -> Result<()> {
+    pub(crate) async fn create(
+        &self,
+        definition: Definition,
+        seen: &Arc<VisibleCatalog>,
+    ) -> Result<()> {
         let (key, name) = (definition.key(), definition.name.clone());
         if let Some(existing) = self.object(&key) {
             if definition.only_if_new() {
@@ -124,12 +129,12 @@ impl PublicSchema {
         let object = Arc::new(Object::new(definition));
         match object.definition.made {
             Made::Function(_) => {
-                let mut state = self.state()?;
+                let mut state = self.state(seen)?;
                 self.add_functions(&mut state).await;
                 function(&object.definition, &state).await?;
             }
             _ => {
-                self.resolve(&object).await?;
+                self.resolve(&object, seen).await?;
             }
         }
         self.change(|objects| {
@@ -137,13 +142,20 @@ impl PublicSchema {
         })
     }
 
-    /// Removes what `noun` says, a `view`, an external `table` or a `function`, and writes the catalogue.
+    /// Removes what `noun` says, a `view`, an external `table` or a `function`, and writes the catalogue. To who does not
+    /// know it, it is not there.
     ///
     /// # Errors
     /// There is none of that name and kind, or the catalogue cannot be written.
-    pub(crate) fn remove(&self, name: &str, noun: &str, if_exists: bool) -> Result<()> {
+    pub(crate) fn remove(
+        &self,
+        name: &str,
+        noun: &str,
+        if_exists: bool,
+        is_known: bool,
+    ) -> Result<()> {
         let key = key(name, noun);
-        match self.object(&key) {
+        match self.object(&key).filter(|_| is_known) {
             None if if_exists => Ok(()),
             None => Err(
                 CubeError::not_found("", format!("there is no {noun} {}", quoted(name)))
@@ -167,12 +179,12 @@ impl PublicSchema {
         }
     }
 
-    /// Opens an external table again when it is used next.
+    /// Opens an external table again when it is used next. To who does not know it, it is not there.
     ///
     /// # Errors
     /// There is no such table.
-    pub(crate) fn refresh(&self, name: &str) -> Result<()> {
-        let Some(object) = self.object(name) else {
+    pub(crate) fn refresh(&self, name: &str, is_known: bool) -> Result<()> {
+        let Some(object) = self.object(name).filter(|_| is_known) else {
             return Err(
                 CubeError::not_found("", format!("there is no table {}", quoted(name)))
                     .remedy("the tables of a store are refreshed together: REFRESH STORE name")
@@ -235,6 +247,66 @@ impl PublicSchema {
         }
     }
 
+    /// The names of all views and external tables.
+    pub(crate) fn table_names(&self) -> Vec<String> {
+        let objects = lock(&self.objects);
+        let tables = objects
+            .values()
+            .filter(|object| !object.definition.is_function());
+        tables
+            .map(|object| object.definition.name.clone())
+            .collect()
+    }
+
+    /// What kind of table it is.
+    pub(crate) fn table_type(&self, name: &str) -> Option<TableType> {
+        match self.object(name)?.definition.made {
+            Made::View(_) => Some(TableType::View),
+            Made::ExternalTable(_) => Some(TableType::Base),
+            Made::Function(_) => None,
+        }
+    }
+
+    /// What a name leads to: something that was declared, where it `is_known`, or a place.
+    ///
+    /// # Errors
+    /// It cannot be opened, or the user may not read places.
+    pub(crate) async fn find(
+        &self,
+        name: &str,
+        is_known: bool,
+        seen: &Arc<VisibleCatalog>,
+    ) -> Result<Option<Place>> {
+        let (name, as_of) = split(name)?;
+        if is_known {
+            let found = match (self.object(name), &as_of) {
+                (Some(object), None) => Some(self.resolve(&object, seen).await?),
+                (Some(object), Some(as_of)) => Some(self.version(&object, as_of).await?),
+                (None, None) => self.part(name).await?,
+                (None, Some(_)) => None,
+            };
+            if let Some(found) = found {
+                return Ok(Some(Place::Named(found)));
+            }
+        }
+        if !self.is_place(name) {
+            return Ok(None);
+        }
+        seen.check_reading_files()?;
+        let found = self.place(name, as_of.as_ref()).await;
+        Ok(found?.map(Place::Address))
+    }
+
+    /// Does a name look like a file or URL?
+    fn is_place(&self, name: &str) -> bool {
+        let url = whole_address(name);
+        url.contains('/')
+            || is_pattern(&url)
+            || files::recognises(name)
+            || self.opener.format_of_url(&url).is_some()
+            || self.opener.table_format_of_url(&url).is_some()
+    }
+
     fn object(&self, name: &str) -> Option<Arc<Object>> {
         lock(&self.objects).get(name).cloned()
     }
@@ -260,7 +332,11 @@ impl PublicSchema {
         Ok(())
     }
 
-    async fn resolve(&self, object: &Object) -> Result<Arc<dyn TableProvider>> {
+    async fn resolve(
+        &self,
+        object: &Object,
+        seen: &Arc<VisibleCatalog>,
+    ) -> Result<Arc<dyn TableProvider>> {
         let definition = &object.definition;
         match &definition.made {
             Made::View(view) => {
@@ -268,11 +344,13 @@ impl PublicSchema {
                 let mut view = (**view).clone();
                 view.if_not_exists = false;
                 let statement = AstStatement::CreateView(view);
-                let plan = self.plan(&definition.name, statement).await?;
-                Ok(Arc::new(ViewTable::new(
-                    plan,
-                    Some(definition.text.clone()),
-                )))
+                let plan = self.plan(&definition.name, statement, seen).await?;
+                // The text names tables that not everybody knows.
+                let is_owner = seen
+                    .check(Action::Change, PUBLIC_SCHEMA, &definition.name)
+                    .is_ok();
+                let text = is_owner.then(|| definition.text.clone());
+                Ok(Arc::new(ViewTable::new(plan, text)))
             }
             Made::ExternalTable(table) => match self.external(object, table).await? {
                 External::Cubes(opened) => the_main_table(opened, &definition.name),
@@ -356,8 +434,13 @@ impl PublicSchema {
         Ok(None)
     }
 
-    /// Plans a view. The plan of a view that refers to itself would never end.
-    async fn plan(&self, name: &str, statement: AstStatement) -> Result<LogicalPlan> {
+    /// Plans a view for who reads it. The plan of a view that refers to itself would never end.
+    async fn plan(
+        &self,
+        name: &str,
+        statement: AstStatement,
+        seen: &Arc<VisibleCatalog>,
+    ) -> Result<LogicalPlan> {
         let mut resolving = RESOLVING.try_with(Clone::clone).unwrap_or_default();
         if resolving.iter().any(|view| view == name) {
             return Err(
@@ -367,19 +450,26 @@ impl PublicSchema {
             );
         }
         resolving.push(name.to_string());
-        let engine = self.engine()?;
+        let mut state = self.state(seen)?;
         let statement = SqlStatement::Statement(Box::new(statement));
+        let is_admin = seen.user().privileges.is_admin();
+        let seen = Arc::clone(seen);
         let planning: std::pin::Pin<Box<dyn Future<Output = Result<LogicalPlan>> + Send>> =
             Box::pin(async move {
-                let mut state = new_state(&engine);
-                engine.catalog.public.add_functions(&mut state).await;
-                plan(&state, &engine.catalog, statement).await
+                seen.public().add_functions(&mut state).await;
+                plan(&state, &seen, statement).await
             });
         let place = format!("view {}", quoted(name));
         let plan = RESOLVING
             .scope(resolving, planning)
             .await
-            .map_err(|error| within(error, &place))?;
+            .map_err(|error| match is_admin {
+                true => within(error, &place),
+                // What is wrong names tables and columns that not everybody knows.
+                false => CubeError::new(ErrorKind::Denied, &place, "the view cannot be read")
+                    .remedy("it may read what you are not granted: ask whoever made it")
+                    .into(),
+            })?;
         match plan {
             LogicalPlan::Ddl(DdlStatement::CreateView(view)) => Ok((*view.input).clone()),
             _ => Err(CubeError::invalid(place, "the definition is no view").into()),
@@ -402,7 +492,8 @@ impl PublicSchema {
                     return Ok(External::Files(opened.await.map_err(within)?));
                 }
                 let Some(format) = self.opener.format_named(&table.file_type) else {
-                    let files = files::external(&self.opener, &self.state()?, table).await?;
+                    let files =
+                        files::external(&self.opener, &self.nobodys_state()?, table).await?;
                     return Ok(External::Files(files));
                 };
                 self.opener
@@ -467,7 +558,9 @@ impl PublicSchema {
                     .remedy("copy the file to a place of your own")
                     .into());
             }
-            return Ok(Some(files::at(&self.opener, &self.state()?, url).await?));
+            return Ok(Some(
+                files::at(&self.opener, &self.nobodys_state()?, url).await?,
+            ));
         }
         match url.contains('/') || is_pattern(url) {
             true => Err(self.opener.unknown_suffix(url).into()),
@@ -475,8 +568,20 @@ impl PublicSchema {
         }
     }
 
-    fn state(&self) -> Result<SessionState> {
-        Ok(new_state(&*self.engine()?))
+    /// A state with the settings that a session begins with, in which names mean what `seen` says.
+    ///
+    /// # Errors
+    /// The engine is shutting down.
+    pub(crate) fn state(&self, seen: &Arc<VisibleCatalog>) -> Result<SessionState> {
+        Ok(new_state(&*self.engine()?, seen))
+    }
+
+    /// A state for reading places, in which no name is looked up.
+    fn nobodys_state(&self) -> Result<SessionState> {
+        let engine = self.engine()?;
+        let nobody = Arc::new(User::default());
+        let seen = VisibleCatalog::new(Arc::clone(&engine.catalog), nobody);
+        Ok(new_state(&engine, &seen))
     }
 
     fn engine(&self) -> Result<Arc<Shared>> {
@@ -528,43 +633,4 @@ fn by_name(definitions: Vec<Definition>) -> BTreeMap<String, Arc<Object>> {
         .into_iter()
         .map(|definition| (definition.key(), Arc::new(Object::new(definition))))
         .collect()
-}
-
-#[async_trait]
-impl SchemaProvider for PublicSchema {
-    fn table_names(&self) -> Vec<String> {
-        let objects = lock(&self.objects);
-        let tables = objects
-            .values()
-            .filter(|object| !object.definition.is_function());
-        tables
-            .map(|object| object.definition.name.clone())
-            .collect()
-    }
-
-    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        let (name, as_of) = split(name)?;
-        match (self.object(name), &as_of) {
-            (Some(object), None) => self.resolve(&object).await.map(Some),
-            (Some(object), Some(as_of)) => self.version(&object, as_of).await.map(Some),
-            (None, _) => match self.part(name).await? {
-                Some(table) if as_of.is_none() => Ok(Some(table)),
-                _ => self.place(name, as_of.as_ref()).await,
-            },
-        }
-    }
-
-    async fn table_type(&self, name: &str) -> Result<Option<TableType>> {
-        Ok(self
-            .object(name)
-            .and_then(|object| match object.definition.made {
-                Made::View(_) => Some(TableType::View),
-                Made::ExternalTable(_) => Some(TableType::Base),
-                Made::Function(_) => None,
-            }))
-    }
-
-    fn table_exist(&self, name: &str) -> bool {
-        lock(&self.objects).contains_key(name)
-    }
 }

@@ -6,10 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use async_trait::async_trait;
-use datafusion::catalog::{SchemaProvider, TableProvider};
-use datafusion::common::Result;
-use datafusion::logical_expr::TableType;
+use datafusion::catalog::TableProvider;
 use futures::StreamExt;
 use tokio::sync::OnceCell;
 
@@ -20,7 +17,6 @@ use crate::configuration::StoreDefinition;
 use crate::error::{CubeError, CubeResult, ErrorKind};
 use crate::history::AsOf;
 use crate::source::{CubeFormat, Location, Options};
-use crate::sql::names::quoted;
 use crate::sql::versions::split;
 
 /// A store under its schema's name.
@@ -410,29 +406,6 @@ impl StoredCube {
             Err(error) if error.kind() == ErrorKind::Conflict => vec![],
             Err(error) => vec![entry(&self.name, TableKind::Broken(error))],
         }
-    }
-}
-
-#[async_trait]
-impl SchemaProvider for Store {
-    fn table_names(&self) -> Vec<String> {
-        self.known_names()
-    }
-
-    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        let place = format!("{}.{}", quoted(&self.definition.name), quoted(name));
-        match self.find(name).await {
-            Ok(table) => Ok(table),
-            Err(error) => Err(error.within(&place).into()),
-        }
-    }
-
-    async fn table_type(&self, _name: &str) -> Result<Option<TableType>> {
-        Ok(Some(TableType::Base))
-    }
-
-    fn table_exist(&self, name: &str) -> bool {
-        self.known_names().iter().any(|known| known == name)
     }
 }
 

@@ -19,6 +19,7 @@ pub mod decoding;
 pub mod encoding;
 pub(crate) mod gather;
 pub mod memory;
+mod subset;
 pub(crate) mod zip;
 
 use std::sync::Arc;

@@ -16,7 +16,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 
 use super::functions::{GridFunction, function};
 use super::input;
-use crate::catalog::Catalog;
+use crate::catalog::visible::VisibleCatalog;
 use crate::error::{CubeError, CubeResult};
 use crate::scan::CubeTable;
 use crate::sql::parser::fold;
@@ -31,7 +31,7 @@ pub(crate) struct Call {
     /// The session for which it is planned.
     pub(crate) state: SessionState,
     /// Where its tables are.
-    pub(super) catalog: Arc<Catalog>,
+    pub(super) catalog: Arc<VisibleCatalog>,
     input: Expr,
     named: BTreeMap<String, Expr>,
 }
@@ -41,7 +41,11 @@ impl Call {
     ///
     /// # Errors
     /// It is no call of a grid function, an argument is unknown or there twice, or there is no input.
-    pub(super) fn parse(text: &str, state: SessionState, catalog: Arc<Catalog>) -> Result<Self> {
+    pub(super) fn parse(
+        text: &str,
+        state: SessionState,
+        catalog: Arc<VisibleCatalog>,
+    ) -> Result<Self> {
         let mut parser = Parser::new(&GenericDialect {}).try_with_sql(text)?;
         let table = parser.parse_table_factor()?;
         let (name, arguments) = match table {

@@ -8,7 +8,7 @@ use datafusion::common::Result;
 use datafusion::execution::SessionState;
 
 use super::call::Call;
-use crate::catalog::Catalog;
+use crate::catalog::visible::VisibleCatalog;
 
 /// Its name. It is not listed: its tables are calls.
 pub(crate) const GRID_SCHEMA: &str = "grid_functions";
@@ -26,12 +26,12 @@ pub(crate) async fn while_planning<F: Future>(state: SessionState, planning: F) 
 /// The schema of calls.
 #[derive(Debug)]
 pub(crate) struct GridSchema {
-    catalog: Weak<Catalog>,
+    catalog: Weak<VisibleCatalog>,
 }
 
 impl GridSchema {
     /// The calls that read tables of `catalog`.
-    pub(crate) fn new(catalog: Weak<Catalog>) -> Self {
+    pub(crate) fn new(catalog: Weak<VisibleCatalog>) -> Self {
         Self { catalog }
     }
 }

@@ -18,6 +18,7 @@ use super::creating::with_options;
 use super::parser::fold;
 use super::planned::{Planned, Work};
 use super::suggestions::with_nearest;
+use crate::access::Action;
 use crate::error::CubeError;
 use crate::session::Session;
 use crate::source::Options;
@@ -35,7 +36,7 @@ pub(super) async fn alter(session: &Session, table: &AlterTable, text: &str) -> 
         before,
         target,
         schema,
-    } = before(session, &table.name).await?;
+    } = before(session, &table.name, Action::Change).await?;
     let mut names: Vec<(String, String)> = before
         .query
         .schema()

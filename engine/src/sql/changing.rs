@@ -24,6 +24,7 @@ use super::planned::{Planned, Work};
 use super::planning::plan;
 use super::suggestions::unknown_table;
 use super::versions::{refuse, split};
+use crate::access::{Action, Reading};
 use crate::catalog::opener::keeps_no_versions;
 use crate::catalog::system::column::{Column, batch, schema};
 use crate::cube::Cube;
@@ -47,12 +48,16 @@ pub(super) struct Stored {
     pub(super) version: String,
 }
 
-/// The cube of a store that a statement names; `None` when the name is one of the schema `public`, or
-/// there is no such cube.
+/// The cube of a store that a statement names to do something with it; `None` when the name is one of the schema
+/// `public`, or there is no such cube for the user.
 ///
 /// # Errors
-/// There is no such store, or it failed.
-pub(super) async fn stored(session: &Session, name: &ObjectName) -> Result<Option<Stored>> {
+/// The user may read the cube and not do that, or the store failed.
+pub(super) async fn stored(
+    session: &Session,
+    name: &ObjectName,
+    action: Action,
+) -> Result<Option<Stored>> {
     let parts: Vec<String> = name
         .0
         .iter()
@@ -65,9 +70,13 @@ pub(super) async fn stored(session: &Session, name: &ObjectName) -> Result<Optio
         [catalog, schema, name] if catalog == CATALOG => (schema.clone(), name.clone()),
         _ => return Ok(None),
     };
-    let Ok(store) = session.engine.catalog.store(&schema) else {
+    let Ok(store) = session.catalog.store(&schema) else {
         return Ok(None);
     };
+    if session.catalog.reading(&schema, &name) == Reading::Nothing {
+        return Ok(None);
+    }
+    session.catalog.check(action, &schema, &name)?;
     let root = store.connect()?.root;
     let (table, as_of) = split(&name)?;
     for sink in &session.engine.opener.sinks {
@@ -114,7 +123,7 @@ pub(super) async fn insert(session: &Session, insert: &Insert, text: &str) -> Re
         );
     }
     let on_conflict = on_conflict(insert)?;
-    let found = before(session, name).await?;
+    let found = before(session, name, Action::Insert).await?;
     let query = SqlStatement::Statement(Box::new(AstStatement::Query(source.clone())));
     let query = planned(session, query).await?;
     let change = Change::Insert { query, on_conflict };
@@ -166,7 +175,7 @@ pub(super) async fn delete(session: &Session, delete: &Delete, text: &str) -> Re
                 .into(),
         );
     };
-    let found = before(session, name).await?;
+    let found = before(session, name, Action::Change).await?;
     let gone = parsed(session, &format!("SELECT * FROM {name} WHERE {condition}")).await?;
     let rest = parsed(
         session,
@@ -224,11 +233,11 @@ pub(super) async fn drop_cube(
         let remedy = "say ALTER TABLE … DROP BRANCH or DROP TAG";
         refuse(&last.value, "DROP TABLE", remedy)?;
     }
-    let Some(cube) = stored(session, name).await? else {
+    let Some(cube) = stored(session, name, Action::Change).await? else {
         let reference = TableReference::parse_str(&name.to_string());
         let is_of_store = reference
             .schema()
-            .is_some_and(|schema| session.engine.catalog.store(schema).is_ok());
+            .is_some_and(|schema| session.catalog.store(schema).is_ok());
         return match (is_of_store, cannot_be_changed(session, name).await) {
             (false, _) => Ok(false),
             (true, error) if if_exists && error.kind() == ErrorKind::NotFound => Ok(true),
@@ -237,7 +246,7 @@ pub(super) async fn drop_cube(
     };
     let io = io_handle(session.context.state().config());
     remove_cube(&cube.sink, &cube.location, &io).await?;
-    session.engine.catalog.store(&cube.schema)?.refresh();
+    session.catalog.store(&cube.schema)?.refresh();
     Ok(true)
 }
 
@@ -251,7 +260,14 @@ pub(super) async fn vacuum_stores(
     schema_name: &str,
     table: Option<&str>,
 ) -> Result<arrow::array::RecordBatch> {
-    let store = session.engine.catalog.store(schema_name)?;
+    let store = session.catalog.store(schema_name)?;
+    let readable = |table: &str| session.catalog.reading(schema_name, table) != Reading::Nothing;
+    match table {
+        Some(table) if readable(table) => {
+            session.catalog.check(Action::Change, schema_name, table)?;
+        }
+        _ => session.catalog.check_store(Action::Change, schema_name)?,
+    }
     let mut root = store.connect()?.root;
     // What is removed is removed from all versions.
     root.as_of = None;
@@ -283,8 +299,7 @@ async fn cannot_be_changed(session: &Session, name: &ObjectName) -> CubeError {
             .remedy("a cube is changed by its name in a store: ATTACH the folder it lies in"),
         Err(_) => {
             let reference = TableReference::parse_str(&name.to_string());
-            let catalog = &session.engine.catalog;
-            unknown_table(catalog, &reference, &session.default_schema()).await
+            unknown_table(&session.catalog, &reference, &session.default_schema()).await
         }
     }
 }
@@ -300,16 +315,16 @@ pub(super) struct Found {
 /// The cube that a statement changes, by its name.
 ///
 /// # Errors
-/// There is none, or it is none that can be changed.
-pub(super) async fn before(session: &Session, name: &ObjectName) -> Result<Found> {
-    let Some(stored) = stored(session, name).await? else {
+/// There is none, it is none that can be changed, or the user may not do that.
+pub(super) async fn before(session: &Session, name: &ObjectName, action: Action) -> Result<Found> {
+    let Some(stored) = stored(session, name, action).await? else {
         return Err(cannot_be_changed(session, name).await.into());
     };
     let describes = stored.sink.stored(&stored.location).await?;
     let describes =
         describes.ok_or_else(|| CubeError::not_found(&stored.location.url, "the cube is gone"))?;
     // What is known of the cube may be older than what is there.
-    session.engine.catalog.store(&stored.schema)?.refresh();
+    session.catalog.store(&stored.schema)?.refresh();
     let query = parsed(
         session,
         &format!("SELECT * FROM {}", qualified(&stored.schema, &stored.name)),
@@ -362,5 +377,5 @@ async fn parsed(session: &Session, sql: &str) -> Result<LogicalPlan> {
 
 async fn planned(session: &Session, statement: SqlStatement) -> Result<LogicalPlan> {
     let state = session.context.state();
-    Box::pin(plan(&state, &session.engine.catalog, statement)).await
+    Box::pin(plan(&state, &session.catalog, statement)).await
 }

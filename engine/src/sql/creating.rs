@@ -20,6 +20,7 @@ use super::parser::{fold, option_text};
 use super::planned::{Planned, Work};
 use super::planning::plan;
 use super::versions::refuse;
+use crate::access::Action;
 use crate::catalog::definition::Definition;
 use crate::error::{CubeError, ErrorKind};
 use crate::session::Session;
@@ -75,6 +76,7 @@ impl Creation {
     /// The query or an option is wrong, or the cube is there.
     pub(super) async fn plan(self, session: &Session, text: &str) -> Result<Option<Planned>> {
         let options = WriteOptions::parse(&self.options)?;
+        self.check(session)?;
         let (sink, location, name, schema) = self.target(session, &options)?;
         let definition = match (&self.place, &schema, &options.location) {
             (Place::Table { name, .. }, None, Some(_)) => {
@@ -108,7 +110,7 @@ impl Creation {
         }
         let state = session.context.state();
         let query = SqlStatement::Statement(Box::new(AstStatement::Query(Box::new(self.query))));
-        let query = Box::pin(plan(&state, &session.engine.catalog, query)).await?;
+        let query = Box::pin(plan(&state, &session.catalog, query)).await?;
         let target = Target {
             name,
             location,
@@ -134,6 +136,24 @@ impl Creation {
         Ok(Some(planned.with_overviews(overviews)))
     }
 
+    /// May the user make it?
+    fn check(&self, session: &Session) -> Result<()> {
+        let Place::Table { schema, name } = &self.place else {
+            return Ok(session.catalog.check_writing_files()?);
+        };
+        let schema = schema.clone().unwrap_or_else(|| session.default_schema());
+        if schema == PUBLIC_SCHEMA {
+            session.catalog.check_writing_files()?;
+        } else {
+            session.catalog.store(&schema)?;
+        }
+        let action = match self.replaces {
+            true => Action::Change,
+            false => Action::Insert,
+        };
+        Ok(session.catalog.check(action, &schema, name)?)
+    }
+
     fn target(
         &self,
         session: &Session,
@@ -156,7 +176,7 @@ impl Creation {
                 }
                 let sink = opener.sink(options.format.as_deref().unwrap_or("ZARR"))?;
                 opener.check_is_read(sink.as_ref(), &format!("{name}{}", sink.suffix()))?;
-                let store = session.engine.catalog.store(&schema)?;
+                let store = session.catalog.store(&schema)?;
                 let root = store.connect()?.root;
                 let location = root.child(&format!("{name}{}", sink.suffix()));
                 Ok((sink, location, qualified(&schema, name), Some(schema)))

@@ -112,7 +112,7 @@ async fn describe_sql(
     }
     let state = session.context.state();
     let _ = GeometryCopy::take(&mut statement, &session.engine.opener)?;
-    let planning = plan(&state, &session.engine.catalog, statement);
+    let planning = plan(&state, &session.catalog, statement);
     let plan = with_signed(signed, Box::pin(planning)).await?;
     let parameters = in_order(&plan.get_parameter_fields()?);
     let columns = match &plan {

@@ -22,6 +22,7 @@ mod overviews;
 pub(crate) mod parser;
 mod planned;
 pub(crate) mod planning;
+mod privileges;
 pub(crate) mod relations;
 pub(crate) mod secrets;
 pub(crate) mod settings;

@@ -16,6 +16,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::changing::{Stored, stored};
 use super::parser::{Command, skip_words, unexpected};
+use crate::access::Action;
 use crate::catalog::opener::keeps_no_versions;
 use crate::error::CubeError;
 use crate::history::{AsOf, NameKind};
@@ -131,7 +132,7 @@ async fn cube(session: &Session, table: &ObjectName) -> Result<(Arc<dyn CubeForm
         sink,
         location,
         ..
-    }) = stored(session, table).await?
+    }) = stored(session, table, Action::Change).await?
     else {
         return Err(
             CubeError::not_found("", format!("{table} is no cube of a store")).remedy(
@@ -140,7 +141,7 @@ async fn cube(session: &Session, table: &ObjectName) -> Result<(Arc<dyn CubeForm
             .into(),
         );
     };
-    session.engine.catalog.store(&schema)?.refresh();
+    session.catalog.store(&schema)?.refresh();
     let format = session.engine.opener.format_named(sink.name());
     let format = format.ok_or_else(|| keeps_no_versions(&location.url, sink.name()))?;
     Ok((format, location))

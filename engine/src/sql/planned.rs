@@ -112,13 +112,15 @@ impl Planned {
         let result = schema(&columns);
         let progress = Arc::new(QueryProgress::default());
         let (watched, engine) = (Arc::clone(&progress), Arc::clone(&session.engine));
+        let seen = Arc::clone(&session.catalog);
         let state = session.context.state();
         let io = io_handle(state.config());
         let batch_schema = Arc::clone(&result);
         let work = async move {
             let target = self.work.target().clone();
             let jobs = &engine.catalog.jobs;
-            let job = jobs.begin(&target.name, self.work.statement(), &watched);
+            let user = &seen.user().name;
+            let job = jobs.begin(&target.name, self.work.statement(), user, &watched);
             let statement = self.work.statement().to_string();
             let is_cube = !matches!(self.work, Work::Overviews(_));
             let work = async {
@@ -131,10 +133,10 @@ impl Planned {
                     let _ = keep_statistics(&engine.opener, &target, &built, &io).await;
                 }
                 if let Some(schema) = self.schema {
-                    engine.catalog.store(&schema)?.refresh();
+                    seen.store(&schema)?.refresh();
                 }
                 if let Some(definition) = self.definition {
-                    engine.catalog.public.create(definition).await?;
+                    seen.public().create(definition, &seen).await?;
                 }
                 let Some(request) = self.overviews else {
                     return Ok(built);

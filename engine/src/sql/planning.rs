@@ -6,8 +6,9 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as SqlStatement;
 
+use super::privileges::check_privileges;
 use super::suggestions::{explain_column, unknown_table};
-use crate::catalog::Catalog;
+use crate::catalog::visible::VisibleCatalog;
 use crate::error::{CubeError, ErrorKind};
 use crate::grids::naming::into_names;
 use crate::grids::{GRID_SCHEMA, while_planning};
@@ -21,13 +22,16 @@ const MAXIMUM_OPERATORS: usize = 5_000;
 /// What the planner says, or for an unknown table or column the nearest names.
 pub(crate) async fn plan(
     state: &SessionState,
-    catalog: &Catalog,
+    catalog: &VisibleCatalog,
     mut statement: SqlStatement,
 ) -> Result<LogicalPlan> {
     into_names(&mut statement);
     let planning = Box::pin(state.statement_to_plan(statement.clone()));
     let error = match while_planning(state.clone(), planning).await {
-        Ok(plan) => return check_size(plan),
+        Ok(plan) => {
+            check_privileges(&plan, catalog)?;
+            return check_size(plan);
+        }
         Err(error) => error,
     };
     if !error.find_root().to_string().contains("not found") {

@@ -23,7 +23,7 @@ use super::analyze::analyze;
 use super::changing::{drop_cube, vacuum_stores};
 use super::copying::GeometryCopy;
 use super::describe::describe;
-use super::names::{qualified, quoted};
+use super::names::{PUBLIC_SCHEMA, qualified, quoted};
 use super::naming::{create_name, drop_name};
 use super::overviews;
 use super::parser::{Command, Statement, fold, parse};
@@ -33,6 +33,7 @@ use super::settings;
 use super::suggestions::{check_schema, unknown_table};
 use super::traps::refuse_ignored_clauses;
 use super::writing::Writing;
+use crate::access::{Action, Reading};
 use crate::catalog::definition::{Definition, FUNCTION, Made, public_name};
 use crate::catalog::system::column::{Column, batch, schema};
 use crate::configuration::StoreDefinition;
@@ -72,7 +73,9 @@ async fn run_sql(
     if let Some(definition) = Definition::of(statement.clone(), text)? {
         refuse_parameters(parameters)?;
         check_definition(&definition, &signed)?;
-        session.engine.catalog.public.create(definition).await?;
+        may_declare(session, &definition)?;
+        let public = session.catalog.public();
+        public.create(definition, &session.catalog).await?;
         return done();
     }
     if let Some(writing) = Writing::of(&statement, session)? {
@@ -110,19 +113,14 @@ async fn run_sql(
                         continue;
                     }
                     let name = public_name(name)?;
-                    session
-                        .engine
-                        .catalog
-                        .public
-                        .remove(&name, noun, *if_exists)?;
+                    remove(session, &name, noun, *if_exists)?;
                 }
                 return done();
             }
             AstStatement::DropFunction(drop) => {
                 for function in &drop.func_desc {
                     let name = public_name(&function.name)?;
-                    let public = &session.engine.catalog.public;
-                    public.remove(&name, FUNCTION, drop.if_exists)?;
+                    remove(session, &name, FUNCTION, drop.if_exists)?;
                 }
                 return done();
             }
@@ -144,7 +142,7 @@ async fn run_sql(
     }
     let state = session.context.state();
     let geometries = GeometryCopy::take(&mut statement, &session.engine.opener)?;
-    let planning = plan(&state, &session.engine.catalog, statement);
+    let planning = plan(&state, &session.catalog, statement);
     let mut plan = with_signed(signed, Box::pin(planning)).await?;
     if let Some(geometries) = geometries {
         plan = geometries.apply(plan, &state)?;
@@ -160,7 +158,7 @@ async fn run_sql(
     }
     refuse_writing(&plan)?;
     if reads_information_schema(&plan)? {
-        session.engine.catalog.open_everything().await;
+        session.catalog.open_everything().await;
     }
     let frame = session.context.execute_logical_plan(plan).await?;
     stream(frame).await
@@ -194,7 +192,7 @@ async fn stream(frame: DataFrame) -> Result<Query> {
 }
 
 pub(super) async fn run_command(session: &Session, command: Command, text: &str) -> Result<Query> {
-    let catalog = &session.engine.catalog;
+    let catalog = &session.catalog;
     match command {
         Command::Attach {
             url,
@@ -202,6 +200,7 @@ pub(super) async fn run_command(session: &Session, command: Command, text: &str)
             if_not_exists,
             mut options,
         } => {
+            let whole = catalog.administered("to attach stores")?;
             let kind = options.remove("type");
             let name = match name {
                 Some(name) => name,
@@ -210,26 +209,35 @@ pub(super) async fn run_command(session: &Session, command: Command, text: &str)
             if if_not_exists && catalog.store(&name).is_ok() {
                 return done();
             }
-            let store = catalog.attach(StoreDefinition::new(&name, kind, url, options)?)?;
+            let store = whole.attach(StoreDefinition::new(&name, kind, url, options)?)?;
             if let Err(error) = store.connect() {
-                catalog.detach(&name)?;
+                whole.detach(&name);
                 return Err(error.into());
             }
             done()
         }
         Command::Detach { name, if_exists } => {
-            match catalog.detach(&name) {
+            let whole = catalog.administered("to detach stores")?;
+            match catalog.store(&name) {
                 Err(_) if if_exists => {}
-                detached => detached?,
+                Err(error) => return Err(error.into()),
+                Ok(_) => whole.detach(&name),
             }
             done()
         }
         Command::RefreshStore { name } => {
-            catalog.store(&name)?.refresh();
+            let store = catalog.store(&name)?;
+            catalog.check_store(Action::Insert, &name)?;
+            store.refresh();
             done()
         }
         Command::RefreshTable { name } => {
-            catalog.public.refresh(&public_name(&name)?)?;
+            let name = public_name(&name)?;
+            let is_known = catalog.reading(PUBLIC_SCHEMA, &name) != Reading::Nothing;
+            if is_known {
+                catalog.check(Action::Insert, PUBLIC_SCHEMA, &name)?;
+            }
+            catalog.public().refresh(&name, is_known)?;
             done()
         }
         Command::ShowTables { schema, pattern } => show_tables(session, schema, pattern).await,
@@ -243,7 +251,7 @@ pub(super) async fn run_command(session: &Session, command: Command, text: &str)
             result(describe(&table.schema())?)
         }
         Command::Analyze { table, variables } => {
-            let table = find_table(session, table).await?;
+            let table = table_to(Action::Insert, session, table).await?;
             analyze(session, &table, &variables)
         }
         Command::CreateOverviews {
@@ -251,6 +259,7 @@ pub(super) async fn run_command(session: &Session, command: Command, text: &str)
             options,
             is_explained,
         } => {
+            table_to(Action::Insert, session, table.clone()).await?;
             let (name, schema) = named_in_store(session, &table)?;
             let found = find_table(session, table).await?;
             let planning = overviews::create(session, &found, name, schema, &options, text);
@@ -261,6 +270,7 @@ pub(super) async fn run_command(session: &Session, command: Command, text: &str)
             }
         }
         Command::DropOverviews { table } => {
+            table_to(Action::Change, session, table.clone()).await?;
             let (_, schema) = named_in_store(session, &table)?;
             let found = find_table(session, table).await?;
             overviews::drop_overviews(session, &found).await?;
@@ -283,11 +293,11 @@ pub(super) async fn run_command(session: &Session, command: Command, text: &str)
             done()
         }
         Command::CancelJob { number } => {
-            session.engine.catalog.jobs.cancel(number)?;
+            catalog.cancel_job(number)?;
             done()
         }
         Command::CancelQuery { number } => {
-            catalog.queries.cancel(number, |_| true)?;
+            catalog.cancel_query(number)?;
             done()
         }
         Command::Vacuum { schema, table } => {
@@ -320,18 +330,31 @@ async fn find_table(session: &Session, mut name: ObjectName) -> Result<Arc<dyn T
     match found {
         Some(table) => Ok(table),
         None => {
-            let catalog = &session.engine.catalog;
-            let unknown = unknown_table(catalog, &reference, &default_schema).await;
+            let unknown = unknown_table(&session.catalog, &reference, &default_schema).await;
             Err(unknown.into())
         }
     }
+}
+
+/// The table that a command names to do something with it.
+async fn table_to(
+    action: Action,
+    session: &Session,
+    name: ObjectName,
+) -> Result<Arc<dyn TableProvider>> {
+    let reference = reference_of(&name);
+    let found = find_table(session, name).await?;
+    let default_schema = session.default_schema();
+    let schema = reference.schema().unwrap_or(&default_schema);
+    session.catalog.check(action, schema, reference.table())?;
+    Ok(found)
 }
 
 /// A table for people, and the store that it is in, which is looked at again: what is known of it may be older than what
 /// is there.
 fn named_in_store(session: &Session, name: &ObjectName) -> Result<(String, Option<String>)> {
     let reference = reference_of(name);
-    let catalog = &session.engine.catalog;
+    let catalog = &session.catalog;
     let default_schema = session.default_schema();
     let schema = reference.schema().unwrap_or(&default_schema);
     match catalog.store(schema) {
@@ -342,7 +365,7 @@ fn named_in_store(session: &Session, name: &ObjectName) -> Result<(String, Optio
         }
         Err(_) => {
             // A table of the schema public, or an address.
-            let _ = public_name(name).map(|name| catalog.public.refresh(&name));
+            let _ = public_name(name).map(|name| catalog.public().refresh(&name, true));
             Ok((quoted(reference.table()), None))
         }
     }
@@ -369,7 +392,7 @@ async fn show_tables(
 ) -> Result<Query> {
     let mut conditions = vec!["table_schema <> 'cube'".to_string()];
     if let Some(schema) = schema {
-        check_schema(&session.engine.catalog, &schema)?;
+        check_schema(&session.catalog, &schema)?;
         conditions.push(format!("table_schema = {}", text_literal(&schema)));
     }
     if let Some(pattern) = pattern {
@@ -381,6 +404,30 @@ async fn show_tables(
         conditions.join(" AND ")
     );
     Box::pin(run(session, &sql, &[])).await
+}
+
+/// May the user make a view, an external table or a function?
+fn may_declare(session: &Session, definition: &Definition) -> Result<()> {
+    let action = match definition.replaces() {
+        true => Action::Change,
+        false => Action::Insert,
+    };
+    let catalog = &session.catalog;
+    catalog.check(action, PUBLIC_SCHEMA, &definition.name)?;
+    match &definition.made {
+        Made::ExternalTable(_) => Ok(catalog.check_reading_files()?),
+        Made::View(_) | Made::Function(_) => Ok(()),
+    }
+}
+
+/// Removes a view, an external table or a function. What the user does not know is not there.
+fn remove(session: &Session, name: &str, noun: &str, if_exists: bool) -> Result<()> {
+    let catalog = &session.catalog;
+    let is_known = noun == FUNCTION || catalog.reading(PUBLIC_SCHEMA, name) != Reading::Nothing;
+    if is_known {
+        catalog.check(Action::Change, PUBLIC_SCHEMA, name)?;
+    }
+    catalog.public().remove(name, noun, if_exists, is_known)
 }
 
 /// Options that carry secrets would be written into the catalogue; and a view lives for good.

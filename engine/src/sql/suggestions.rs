@@ -6,7 +6,7 @@ use datafusion::common::{Column, DataFusionError, SchemaError};
 
 use super::names::{PUBLIC_SCHEMA, display, qualified, quoted};
 use super::versions::parts;
-use crate::catalog::Catalog;
+use crate::catalog::visible::VisibleCatalog;
 use crate::error::{CubeError, CubeResult};
 
 /// How many names an error offers.
@@ -105,7 +105,7 @@ fn unknown_column(field: &Column, valid: &[Column]) -> CubeError {
 ///
 /// # Errors
 /// There is none; the error names the nearest.
-pub(crate) fn check_schema(catalog: &Catalog, name: &str) -> CubeResult<()> {
+pub(crate) fn check_schema(catalog: &VisibleCatalog, name: &str) -> CubeResult<()> {
     let schemas = catalog.schema_names_with_system();
     if schemas.iter().any(|schema| schema == name) {
         return Ok(());
@@ -126,7 +126,7 @@ pub(crate) fn check_schema(catalog: &Catalog, name: &str) -> CubeResult<()> {
 
 /// The error for a table that does not exist.
 pub(crate) async fn unknown_table(
-    catalog: &Catalog,
+    catalog: &VisibleCatalog,
     reference: &TableReference,
     default_schema: &str,
 ) -> CubeError {

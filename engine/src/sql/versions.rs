@@ -28,7 +28,7 @@ const OF_TIME: &str = " FOR TIMESTAMP AS OF '";
 const END: &str = "'";
 
 /// The name of a table, and the clause that names a version of it.
-pub(super) fn parts(name: &str) -> Option<(&str, &str)> {
+pub(crate) fn parts(name: &str) -> Option<(&str, &str)> {
     let begin = name.find(OF_VERSION).or_else(|| name.find(OF_TIME))?;
     name.ends_with(END).then(|| name.split_at(begin))
 }

@@ -32,6 +32,8 @@ pub(crate) struct Job {
     pub(crate) cube: String,
     /// The SQL text, without secrets.
     pub(crate) statement: String,
+    /// Whose job it is.
+    pub(crate) user: String,
     /// Microseconds since 1970.
     pub(crate) since: i64,
     pub(crate) begun: Instant,
@@ -68,6 +70,7 @@ impl Jobs {
         &self,
         cube: &str,
         statement: &str,
+        user: &str,
         progress: &Arc<QueryProgress>,
     ) -> Listed {
         let mut running = self.lock();
@@ -77,6 +80,7 @@ impl Jobs {
             number,
             cube: cube.to_string(),
             statement: as_listed(statement),
+            user: user.to_string(),
             since: now(),
             begun: Instant::now(),
             progress: Arc::clone(progress),
@@ -97,13 +101,14 @@ impl Jobs {
         self.lock().jobs.values().cloned().collect()
     }
 
-    /// Stops a job.
+    /// Stops a job, if it is one that `may_stop` is true of.
     ///
     /// # Errors
-    /// No job of this number runs.
-    pub(crate) fn cancel(&self, number: u64) -> CubeResult<()> {
+    /// No such job of this number runs.
+    pub(crate) fn cancel(&self, number: u64, may_stop: impl Fn(&Job) -> bool) -> CubeResult<()> {
         let running = self.lock();
-        let job = running.jobs.get(&number).ok_or_else(|| {
+        let job = running.jobs.get(&number).filter(|job| may_stop(job));
+        let job = job.ok_or_else(|| {
             CubeError::not_found("", format!("no job {number} runs"))
                 .remedy("SELECT * FROM cube.jobs lists those that do")
         })?;

@@ -10,7 +10,7 @@ use super::{Key, Mistake, Reader, scalar};
 use crate::serve::settings::ServerSection;
 
 const DOORS: [&str; 3] = ["pg", "http", "flight"];
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "pg",
     "http",
     "flight",
@@ -23,6 +23,7 @@ const KEYS: [&str; 12] = [
     "queue_timeout",
     "statement_timeout",
     "shutdown_timeout",
+    "open",
 ];
 
 impl Reader<'_> {
@@ -50,6 +51,7 @@ impl Reader<'_> {
                 "queue_timeout" => limits.queue_timeout = self.duration(key, value)?,
                 "statement_timeout" => limits.statement_timeout = Some(self.duration(key, value)?),
                 "shutdown_timeout" => section.shutdown_timeout = self.duration(key, value)?,
+                "open" => section.is_meant_open = self.flag(key, value)?,
                 _ => return Err(self.unknown(key, "setting", KEYS.into_iter())),
             }
         }

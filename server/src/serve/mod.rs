@@ -36,6 +36,7 @@ pub(crate) use doors::{Door, Serving};
 pub(crate) use execution::Execution;
 pub(crate) use service::{Client, Service};
 
+use crate::access::Access;
 use crate::arguments::ServeArguments;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
@@ -53,9 +54,11 @@ const DOOR_THREADS: usize = 2;
 pub(crate) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
     let started = startup::start_serving(&arguments.engine)?;
     let settings = Settings::of(&started.server, arguments)?;
+    let access = Access::new(&started.access, &graticule_connectors::store_connectors());
+    access.check(settings.is_loopback(), started.server.is_meant_open)?;
     let service = Arc::new(Service::new(
         started.engine,
-        started.access,
+        access,
         &settings,
         started.runtime.handle().clone(),
     )?);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::common::ScalarValue;
-use graticule_engine::{Described, Engine, Origin, Session};
+use graticule_engine::{Described, Engine, Session};
 use rustls::ServerConfig;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -64,12 +64,12 @@ impl Service {
 
     /// Opens a session for somebody who has proved to be `identity`. `door` is the name of the door, for lists of queries.
     pub(crate) fn connect(self: &Arc<Self>, identity: Arc<Identity>, door: &'static str) -> Client {
-        let origin = Origin {
-            user: identity.name.clone(),
-            door,
-        };
         Client {
-            session: Arc::new(self.engine.session().of(origin)),
+            session: Arc::new(
+                self.engine
+                    .session_as(Arc::clone(&identity.user))
+                    .through(door),
+            ),
             timeout: self.limits.statement_timeout,
             service: Arc::clone(self),
             identity,

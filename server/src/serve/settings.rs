@@ -14,6 +14,7 @@
 //! queue_timeout = "30s"
 //! statement_timeout = "10min"          # none unless it is said
 //! shutdown_timeout = "10s"             # for what still runs when the server stops
+//! open = true                          # other machines may come in though no users are configured
 //! ```
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -35,6 +36,8 @@ pub(crate) struct ServerSection {
     pub(crate) limits: Limits,
     /// For what still runs when the server stops.
     pub(crate) shutdown_timeout: Duration,
+    /// May everybody come in from everywhere while no users are configured?
+    pub(crate) is_meant_open: bool,
 }
 
 /// What may happen at a time.
@@ -68,6 +71,7 @@ impl Default for ServerSection {
                 statement_timeout: None,
             },
             shutdown_timeout: Duration::from_secs(10),
+            is_meant_open: false,
         }
     }
 }

@@ -8,7 +8,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 
 use super::{Column, SystemRows, Wanted, variables};
-use crate::catalog::Catalog;
+use crate::catalog::visible::VisibleCatalog;
 use crate::cube::Variable;
 use crate::cube::chunks::AxisChunks;
 use crate::statistics::SharedStatistics;
@@ -88,7 +88,7 @@ impl SystemRows for Chunks {
         ]
     }
 
-    fn rows(catalog: &Arc<Catalog>, wanted: Wanted) -> BoxStream<'static, Vec<Row>> {
+    fn rows(catalog: &Arc<VisibleCatalog>, wanted: Wanted) -> BoxStream<'static, Vec<Row>> {
         let store = Arc::clone(catalog.statistics());
         variables::rows(catalog, wanted)
             .flat_map(futures::stream::iter)

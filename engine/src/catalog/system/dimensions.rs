@@ -11,7 +11,7 @@ use futures::stream::BoxStream;
 
 use super::tables::{cubes, length};
 use super::{Column, SystemRows, Wanted};
-use crate::catalog::Catalog;
+use crate::catalog::visible::VisibleCatalog;
 use crate::cube::{Axis, AxisOrder, AxisRole, Cube};
 use crate::sql::describe::{UNITS, attribute, coordinate_text};
 
@@ -89,7 +89,7 @@ impl SystemRows for Dimensions {
         ]
     }
 
-    fn rows(catalog: &Arc<Catalog>, wanted: Wanted) -> BoxStream<'static, Vec<Row>> {
+    fn rows(catalog: &Arc<VisibleCatalog>, wanted: Wanted) -> BoxStream<'static, Vec<Row>> {
         cubes(catalog, &wanted)
             .map(|(schema, cube)| {
                 (0..cube.axes.len())

@@ -6,7 +6,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 
 use super::{Column, SystemRows, Wanted};
-use crate::catalog::Catalog;
+use crate::catalog::visible::VisibleCatalog;
 use crate::grids::{Described, described};
 
 /// The rows of `cube.grid_functions`.
@@ -30,7 +30,7 @@ impl SystemRows for GridFunctions {
         ]
     }
 
-    fn rows(_catalog: &Arc<Catalog>, _wanted: Wanted) -> BoxStream<'static, Vec<Described>> {
+    fn rows(_catalog: &Arc<VisibleCatalog>, _wanted: Wanted) -> BoxStream<'static, Vec<Described>> {
         futures::stream::iter([described()]).boxed()
     }
 }

@@ -6,7 +6,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 
 use super::{Column, SystemRows, Wanted};
-use crate::catalog::Catalog;
+use crate::catalog::visible::VisibleCatalog;
 use crate::write::jobs::Job;
 use crate::write::metadata::date;
 
@@ -51,7 +51,7 @@ impl SystemRows for JobList {
         ]
     }
 
-    fn rows(catalog: &Arc<Catalog>, _wanted: Wanted) -> BoxStream<'static, Vec<Job>> {
-        futures::stream::iter([catalog.jobs.list()]).boxed()
+    fn rows(catalog: &Arc<VisibleCatalog>, _wanted: Wanted) -> BoxStream<'static, Vec<Job>> {
+        futures::stream::iter([catalog.jobs()]).boxed()
     }
 }

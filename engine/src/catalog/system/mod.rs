@@ -33,7 +33,8 @@ use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 
-use super::Catalog;
+use super::visible::VisibleCatalog;
+use crate::error::CubeError;
 use column::Column;
 
 /// Name of the schema.
@@ -56,7 +57,7 @@ pub(crate) trait SystemRows: fmt::Debug + Send + Sync + 'static {
     fn columns() -> Vec<Column<Self::Row>>;
 
     /// The rows, in pieces that become record batches. Lazy: nothing happens before it is polled.
-    fn rows(catalog: &Arc<Catalog>, wanted: Wanted) -> BoxStream<'static, Vec<Self::Row>>;
+    fn rows(catalog: &Arc<VisibleCatalog>, wanted: Wanted) -> BoxStream<'static, Vec<Self::Row>>;
 }
 
 /// The schema `cube`.
@@ -67,7 +68,7 @@ pub(crate) struct SystemSchema {
 
 impl SystemSchema {
     /// The schema that describes `catalog`.
-    pub(crate) fn new(catalog: Weak<Catalog>) -> Self {
+    pub(crate) fn new(catalog: Weak<VisibleCatalog>) -> Self {
         Self {
             tables: vec![
                 ("tables", SystemTable::<tables::Tables>::provider(&catalog)),
@@ -124,13 +125,13 @@ impl SchemaProvider for SystemSchema {
 
 /// A table of the schema `cube` as DataFusion sees it.
 struct SystemTable<R: SystemRows> {
-    catalog: Weak<Catalog>,
+    catalog: Weak<VisibleCatalog>,
     columns: Arc<Vec<Column<R::Row>>>,
     schema: SchemaRef,
 }
 
 impl<R: SystemRows> SystemTable<R> {
-    fn provider(catalog: &Weak<Catalog>) -> Arc<dyn TableProvider> {
+    fn provider(catalog: &Weak<VisibleCatalog>) -> Arc<dyn TableProvider> {
         let columns = R::columns();
         Arc::new(Self {
             catalog: catalog.clone(),
@@ -170,8 +171,12 @@ impl<R: SystemRows> TableProvider for SystemTable<R> {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        // The rows may be read when the session is gone.
+        let catalog = self.catalog.upgrade();
+        let catalog = catalog
+            .ok_or_else(|| CubeError::invalid("", "the session that planned this is gone"))?;
         let rows = SystemStream::<R> {
-            catalog: self.catalog.clone(),
+            catalog,
             columns: Arc::clone(&self.columns),
             schema: Arc::clone(&self.schema),
             wanted: wanted(filters),
@@ -189,7 +194,7 @@ impl<R: SystemRows> TableProvider for SystemTable<R> {
 
 /// The rows that one query reads.
 struct SystemStream<R: SystemRows> {
-    catalog: Weak<Catalog>,
+    catalog: Arc<VisibleCatalog>,
     columns: Arc<Vec<Column<R::Row>>>,
     schema: SchemaRef,
     wanted: Wanted,
@@ -209,10 +214,7 @@ impl<R: SystemRows> PartitionStream for SystemStream<R> {
     }
 
     fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let rows = match self.catalog.upgrade() {
-            Some(catalog) => R::rows(&catalog, self.wanted.clone()),
-            None => futures::stream::empty().boxed(),
-        };
+        let rows = R::rows(&self.catalog, self.wanted.clone());
         let (columns, schema) = (Arc::clone(&self.columns), Arc::clone(&self.schema));
         let batches = rows.map(move |rows| column::batch(&schema, &columns, &rows));
         Box::pin(RecordBatchStreamAdapter::new(

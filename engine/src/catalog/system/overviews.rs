@@ -7,7 +7,7 @@ use futures::stream::BoxStream;
 
 use super::tables::cubes;
 use super::{Column, SystemRows, Wanted};
-use crate::catalog::Catalog;
+use crate::catalog::visible::VisibleCatalog;
 use crate::cube::Cube;
 use crate::overviews::{Found, Level};
 
@@ -78,7 +78,7 @@ impl SystemRows for OverviewList {
         ]
     }
 
-    fn rows(catalog: &Arc<Catalog>, wanted: Wanted) -> BoxStream<'static, Vec<Row>> {
+    fn rows(catalog: &Arc<VisibleCatalog>, wanted: Wanted) -> BoxStream<'static, Vec<Row>> {
         cubes(catalog, &wanted)
             .map(|(schema, cube)| of_cube(schema, cube))
             .buffered(AT_ONCE)

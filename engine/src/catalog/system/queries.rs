@@ -6,7 +6,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 
 use super::{Column, SystemRows, Wanted};
-use crate::catalog::Catalog;
+use crate::catalog::visible::VisibleCatalog;
 use crate::queries::{QueryEntry, Stage};
 use crate::write::metadata::date;
 
@@ -25,10 +25,10 @@ impl SystemRows for QueryList {
                 |query: &QueryEntry| Some(query.number),
             ),
             Column::text("user_name", "Whose it is", |query| {
-                Some(query.origin.user.clone())
+                Some(query.user.clone())
             }),
             Column::text("door", "How it came in", |query| {
-                Some(query.origin.door.to_string())
+                Some(query.door.to_string())
             }),
             Column::text("state", "running, done, cancelled or failed", |query| {
                 Some(name(&query.stage).to_string())
@@ -66,8 +66,8 @@ impl SystemRows for QueryList {
         ]
     }
 
-    fn rows(catalog: &Arc<Catalog>, _wanted: Wanted) -> BoxStream<'static, Vec<QueryEntry>> {
-        futures::stream::iter([catalog.queries.list()]).boxed()
+    fn rows(catalog: &Arc<VisibleCatalog>, _wanted: Wanted) -> BoxStream<'static, Vec<QueryEntry>> {
+        futures::stream::iter([catalog.queries()]).boxed()
     }
 }
 

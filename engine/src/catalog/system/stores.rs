@@ -6,8 +6,8 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 
 use super::{Column, SystemRows, Wanted};
-use crate::catalog::Catalog;
 use crate::catalog::store::Store;
+use crate::catalog::visible::VisibleCatalog;
 use crate::error::CubeError;
 use crate::source::Location;
 
@@ -19,6 +19,7 @@ pub(super) struct Stores;
 pub(super) struct Row {
     store: Arc<Store>,
     root: Result<Location, CubeError>,
+    known: usize,
 }
 
 impl SystemRows for Stores {
@@ -45,7 +46,7 @@ impl SystemRows for Stores {
             Column::whole(
                 "known_tables",
                 "Tables known so far; a store is listed when it is first needed",
-                |row| Some(row.store.known_names().len() as u64),
+                |row| Some(row.known as u64),
             ),
             Column::text("error", "Why it cannot be connected", |row| {
                 row.root.as_ref().err().map(ToString::to_string)
@@ -53,7 +54,7 @@ impl SystemRows for Stores {
         ]
     }
 
-    fn rows(catalog: &Arc<Catalog>, wanted: Wanted) -> BoxStream<'static, Vec<Row>> {
+    fn rows(catalog: &Arc<VisibleCatalog>, wanted: Wanted) -> BoxStream<'static, Vec<Row>> {
         let rows = catalog
             .stores()
             .into_iter()
@@ -65,6 +66,7 @@ impl SystemRows for Stores {
             })
             .map(|store| Row {
                 root: store.connect().map(|connection| connection.root),
+                known: catalog.known_names(&store),
                 store,
             })
             .collect();

@@ -6,7 +6,8 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 
 use super::{Column, SystemRows, Wanted};
-use crate::catalog::{Catalog, TableEntry, TableKind};
+use crate::catalog::visible::VisibleCatalog;
+use crate::catalog::{TableEntry, TableKind};
 use crate::cube::{Axis, AxisRole, Cube};
 use crate::sql::describe::coordinate_text;
 
@@ -79,14 +80,14 @@ impl SystemRows for Tables {
         ]
     }
 
-    fn rows(catalog: &Arc<Catalog>, wanted: Wanted) -> BoxStream<'static, Vec<TableEntry>> {
+    fn rows(catalog: &Arc<VisibleCatalog>, wanted: Wanted) -> BoxStream<'static, Vec<TableEntry>> {
         catalog.entries(wanted.schema)
     }
 }
 
 /// The cubes that a query wants rows about, with their schemas.
 pub(super) fn cubes(
-    catalog: &Arc<Catalog>,
+    catalog: &Arc<VisibleCatalog>,
     wanted: &Wanted,
 ) -> BoxStream<'static, (String, Arc<Cube>)> {
     let table = wanted.table.clone();

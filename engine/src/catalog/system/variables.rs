@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::tables::cubes;
 use super::{Column, SystemRows, Wanted};
-use crate::catalog::Catalog;
+use crate::catalog::visible::VisibleCatalog;
 use crate::cube::{Cube, Variable};
 use crate::source::ArrayDescription;
 use crate::sql::describe::{LONG_NAME, STANDARD_NAME, UNITS, attribute};
@@ -123,13 +123,13 @@ impl SystemRows for Variables {
         ]
     }
 
-    fn rows(catalog: &Arc<Catalog>, wanted: Wanted) -> BoxStream<'static, Vec<Row>> {
+    fn rows(catalog: &Arc<VisibleCatalog>, wanted: Wanted) -> BoxStream<'static, Vec<Row>> {
         rows(catalog, wanted)
     }
 }
 
 /// The variables that a query wants rows about, cube by cube.
-pub(super) fn rows(catalog: &Arc<Catalog>, wanted: Wanted) -> BoxStream<'static, Vec<Row>> {
+pub(super) fn rows(catalog: &Arc<VisibleCatalog>, wanted: Wanted) -> BoxStream<'static, Vec<Row>> {
     let name = wanted.variable.clone();
     cubes(catalog, &wanted)
         .map(move |(schema, cube)| {

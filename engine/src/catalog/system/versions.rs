@@ -6,7 +6,9 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 
 use super::{Column, SystemRows, Wanted};
-use crate::catalog::{Catalog, OPENED_AT_ONCE};
+use crate::access::Reading;
+use crate::catalog::OPENED_AT_ONCE;
+use crate::catalog::visible::VisibleCatalog;
 use crate::error::CubeError;
 use crate::history::CubeVersion;
 use crate::source::{CubeFormat, Location};
@@ -67,8 +69,9 @@ impl SystemRows for Versions {
         ]
     }
 
-    fn rows(catalog: &Arc<Catalog>, wanted: Wanted) -> BoxStream<'static, Vec<Row>> {
+    fn rows(catalog: &Arc<VisibleCatalog>, wanted: Wanted) -> BoxStream<'static, Vec<Row>> {
         let Wanted { schema, table, .. } = wanted;
+        let seen = Arc::clone(catalog);
         let stores: Vec<_> = catalog
             .stores()
             .into_iter()
@@ -86,9 +89,11 @@ impl SystemRows for Versions {
                 let cubes = cubes.into_iter().map(move |cube| (schema.clone(), cube));
                 futures::stream::iter(cubes)
             })
-            .filter(move |(_, (name, ..))| {
+            .filter(move |(schema, (name, ..))| {
+                // Who reads a part of a cube does not learn how the whole of it came about.
+                let is_whole = seen.reading(schema, name) == Reading::Everything;
                 let is_wanted = table.as_ref().is_none_or(|table| table == name);
-                async move { is_wanted }
+                async move { is_whole && is_wanted }
             })
             .map(|(schema, (name, location, format))| of_cube(schema, name, location, format))
             .buffered(OPENED_AT_ONCE)

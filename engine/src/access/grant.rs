@@ -1,0 +1,311 @@
+//! One privilege as it is written, in the configuration file and after `GRANT`: [`Grant`].
+//!
+//! ```text
+//!  SELECT ON STORE lake
+//!  SELECT (sst, lat, lon, time) ON lake.ocean WHERE lat > 50 AND time < now() - INTERVAL '30 days'
+//!  INSERT ON lake.ocean        ALL ON STORE lake        FILES        WRITE FILES        ADMIN
+//! ```
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{Expr, Ident, ObjectName, visit_expressions};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::Token;
+
+use crate::error::{CubeError, CubeResult};
+use crate::sql::names::{CATALOG, PUBLIC_SCHEMA};
+use crate::sql::parser::fold;
+
+/// What may be done with tables. Each includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Privilege {
+    /// Reading.
+    Select,
+    /// Making tables and adding to them, too. Who writes may read: a change is laid over what is there.
+    Insert,
+    /// Everything, removing included.
+    All,
+}
+
+/// What a privilege is on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Object {
+    /// All tables of a store, or of the schema `public`.
+    Store(String),
+    /// One table.
+    Table {
+        /// Its store, or `public`.
+        schema: String,
+        /// Its name.
+        name: String,
+    },
+}
+
+/// One privilege.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Grant {
+    /// Everything.
+    Admin,
+    /// Reading files and URLs that stand in `FROM`, and making tables of them.
+    Files,
+    /// Writing files and URLs, with `COPY … TO`.
+    WriteFiles,
+    /// Something with tables.
+    On {
+        /// What.
+        privilege: Privilege,
+        /// With which.
+        object: Object,
+        /// The columns that may be read; `None` for all.
+        columns: Option<BTreeSet<String>>,
+        /// The condition on axes that cells fulfil which may be read.
+        condition: Option<String>,
+    },
+}
+
+const FORMS: &str = "write SELECT [(columns)] ON [STORE] name [WHERE condition], INSERT ON [STORE] name, \
+                     ALL ON [STORE] name, FILES, WRITE FILES or ADMIN";
+
+impl Grant {
+    /// Reads a grant.
+    ///
+    /// # Errors
+    /// It is none, or restricts what cannot be restricted.
+    pub fn parse(text: &str) -> CubeResult<Self> {
+        let refuse =
+            |cause: String| CubeError::invalid("", format!("{text} is no privilege: {cause}"));
+        let wrong = |error: ParserError| refuse(cause_of(&error)).remedy(FORMS);
+        let mut parser = Parser::new(&GenericDialect {})
+            .try_with_sql(text)
+            .map_err(wrong)?;
+        let grant = read(&mut parser).map_err(wrong)?;
+        parser.expect_token(&Token::EOF).map_err(wrong)?;
+        grant.check().map_err(refuse)?;
+        Ok(grant)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let Self::On {
+            privilege,
+            object,
+            columns,
+            condition,
+        } = self
+        else {
+            return Ok(());
+        };
+        let is_partial = columns.is_some() || condition.is_some();
+        if is_partial && *privilege != Privilege::Select {
+            return Err("columns and WHERE go with SELECT only".to_string());
+        }
+        if is_partial && matches!(object, Object::Store(_)) {
+            return Err("columns and WHERE go with one table, not with a store".to_string());
+        }
+        let (Some(columns), Some(condition)) = (columns, condition) else {
+            return Ok(());
+        };
+        // Else EXPLAIN and errors would name a column that the user does not know.
+        match columns_of(condition).find(|column| !columns.contains(column)) {
+            Some(column) => Err(format!(
+                "its condition reads {column}, which is not granted"
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+fn read(parser: &mut Parser<'_>) -> Result<Grant, ParserError> {
+    if takes_word(parser, "ADMIN") {
+        return Ok(Grant::Admin);
+    }
+    if takes_word(parser, "FILES") {
+        return Ok(Grant::Files);
+    }
+    if takes_word(parser, "WRITE") {
+        return match takes_word(parser, "FILES") {
+            true => Ok(Grant::WriteFiles),
+            false => parser.expected_ref("FILES", parser.peek_token_ref()),
+        };
+    }
+    let privileges = [
+        ("SELECT", Privilege::Select),
+        ("INSERT", Privilege::Insert),
+        ("ALL", Privilege::All),
+    ];
+    let found = privileges
+        .into_iter()
+        .find(|(word, _)| takes_word(parser, word));
+    let Some((_, privilege)) = found else {
+        return parser.expected_ref("the name of a privilege", parser.peek_token_ref());
+    };
+    let columns = match parser.peek_token_ref().token {
+        Token::LParen => {
+            let columns = parser.parse_parenthesized_column_list(
+                datafusion::sql::sqlparser::parser::IsOptional::Mandatory,
+                false,
+            )?;
+            Some(columns.iter().map(fold).collect())
+        }
+        _ => None,
+    };
+    parser.expect_keyword(Keyword::ON)?;
+    let object = match takes_word(parser, "STORE") {
+        true => Object::Store(fold(&parser.parse_identifier()?)),
+        false => table(&parser.parse_object_name(false)?)?,
+    };
+    let condition = match parser.parse_keyword(Keyword::WHERE) {
+        true => Some(parser.parse_expr()?.to_string()),
+        false => None,
+    };
+    Ok(Grant::On {
+        privilege,
+        object,
+        columns,
+        condition,
+    })
+}
+
+/// Takes a word that is no name in quotes, whether SQL knows it or not.
+fn takes_word(parser: &mut Parser<'_>, expected: &str) -> bool {
+    let is_next = matches!(&parser.peek_token_ref().token, Token::Word(word)
+        if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(expected));
+    // A table may be called like a word that opens a clause: `ON store`.
+    let is_name = expected == "STORE"
+        && matches!(
+            parser.peek_nth_token_ref(1).token,
+            Token::EOF | Token::Period
+        );
+    let takes = is_next && !is_name;
+    if takes {
+        parser.next_token();
+    }
+    takes
+}
+
+fn table(name: &ObjectName) -> Result<Object, ParserError> {
+    let parts: Vec<&Ident> = name.0.iter().filter_map(|part| part.as_ident()).collect();
+    let (schema, name) = match parts.as_slice() {
+        [name] => (PUBLIC_SCHEMA.to_string(), fold(name)),
+        [schema, name] => (fold(schema), fold(name)),
+        [catalog, schema, name] if fold(catalog) == CATALOG => (fold(schema), fold(name)),
+        _ => {
+            return Err(ParserError::ParserError(format!(
+                "{name} is no name of a table"
+            )));
+        }
+    };
+    Ok(Object::Table { schema, name })
+}
+
+/// The columns that a condition reads.
+fn columns_of(condition: &str) -> impl Iterator<Item = String> {
+    let parsed = Parser::new(&GenericDialect {})
+        .try_with_sql(condition)
+        .and_then(|mut parser| parser.parse_expr());
+    let mut columns = Vec::new();
+    if let Ok(expression) = parsed {
+        let _ = visit_expressions(&expression, |part| {
+            match part {
+                Expr::Identifier(name) => columns.push(fold(name)),
+                Expr::CompoundIdentifier(names) => columns.extend(names.last().map(fold)),
+                _ => {}
+            }
+            ControlFlow::<()>::Continue(())
+        });
+    }
+    columns.into_iter()
+}
+
+fn cause_of(error: &ParserError) -> String {
+    match error {
+        ParserError::ParserError(text) | ParserError::TokenizerError(text) => text.clone(),
+        ParserError::RecursionLimitExceeded => "it is nested too deeply".to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn on(privilege: Privilege, object: Object) -> Grant {
+        Grant::On {
+            privilege,
+            object,
+            columns: None,
+            condition: None,
+        }
+    }
+
+    fn named(schema: &str, name: &str) -> Object {
+        Object::Table {
+            schema: schema.to_string(),
+            name: name.to_string(),
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_granted() {
+        let store = |name: &str| Object::Store(name.to_string());
+        for (text, expected) in [
+            ("ADMIN", Grant::Admin),
+            ("files", Grant::Files),
+            ("WRITE FILES", Grant::WriteFiles),
+            ("SELECT ON STORE olci", on(Privilege::Select, store("olci"))),
+            ("all on store \"Lake\"", on(Privilege::All, store("Lake"))),
+            (
+                "INSERT ON graticule.lake.\"cube-1\"",
+                on(Privilege::Insert, named("lake", "cube-1")),
+            ),
+            (
+                "SELECT ON Places",
+                on(Privilege::Select, named("public", "places")),
+            ),
+            (
+                "SELECT ON store.t",
+                on(Privilege::Select, named("store", "t")),
+            ),
+            (
+                "SELECT ON store",
+                on(Privilege::Select, named("public", "store")),
+            ),
+            (
+                "SELECT (sst, \"Lat\") ON lake.ocean WHERE \"Lat\" > 50",
+                Grant::On {
+                    privilege: Privilege::Select,
+                    object: named("lake", "ocean"),
+                    columns: Some(["Lat".to_string(), "sst".to_string()].into()),
+                    condition: Some("\"Lat\" > 50".to_string()),
+                },
+            ),
+        ] {
+            assert_eq!(Grant::parse(text).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_grants_nothing_clear_is_refused() {
+        for (text, cause) in [
+            ("", "name of a privilege"),
+            ("DROP ON lake.t", "name of a privilege"),
+            ("SELECT ON", "identifier"),
+            ("SELECT lake.t", "ON"),
+            ("SELECT ON lake.t WHERE", "expression"),
+            ("SELECT ON lake.t; ADMIN", "end of statement"),
+            ("ADMIN ON STORE lake", "end of statement"),
+            ("ALL ON lake.t WHERE lat > 0", "SELECT only"),
+            ("INSERT (sst) ON lake.t", "SELECT only"),
+            ("SELECT (sst) ON STORE lake", "one table"),
+            ("SELECT (sst) ON lake.t WHERE lat > 0", "reads lat"),
+            ("SELECT (sst) ON lake.t WHERE f(lat) > 0", "reads lat"),
+            ("SELECT ON a.b.c", "no name of a table"),
+        ] {
+            let error = Grant::parse(text).unwrap_err().to_string();
+            assert!(error.contains(cause), "{text}: {error}");
+        }
+    }
+}

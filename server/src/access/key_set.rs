@@ -1,0 +1,163 @@
+//! The public keys of an issuer of tokens, a JSON Web Key Set (RFC 7517): [`KeySet`].
+//!
+//! ```text
+//!  find(kid) ─ known ───────────────────────────────────▶ Key
+//!       └───── unknown, and not read for a minute ─ read ─▶ Key, or why not
+//! ```
+//! Issuers change their keys: an unknown one is a reason to read them again, but not for everybody who invents a name.
+
+use std::collections::HashMap;
+use std::fs;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+
+use datafusion::object_store::ObjectStoreExt;
+use graticule_engine::source::{Options, StoreConnector};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse};
+use jsonwebtoken::{Algorithm, DecodingKey};
+use serde_json::Value;
+
+use super::section::KeysAt;
+
+/// Keys are read again after this time at the earliest.
+const BETWEEN_READINGS: Duration = Duration::from_secs(60);
+/// How long reading may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// No set of keys is larger.
+const LARGEST_SET: u64 = 1 << 20;
+
+/// A key and the one algorithm that it is for.
+#[derive(Clone)]
+pub(super) struct Key {
+    pub(super) algorithm: Algorithm,
+    pub(super) key: Arc<DecodingKey>,
+}
+
+/// The keys by their names.
+pub(super) struct KeySet {
+    place: KeysAt,
+    connectors: Vec<Arc<dyn StoreConnector>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    keys: HashMap<String, Key>,
+    read: Option<Instant>,
+}
+
+impl std::fmt::Debug for KeySet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeySet")
+            .field("place", &self.place)
+            .finish_non_exhaustive()
+    }
+}
+
+impl KeySet {
+    /// Reads nothing yet. One of `connectors` reads what is at an address.
+    pub(super) fn new(place: KeysAt, connectors: &[Arc<dyn StoreConnector>]) -> Self {
+        Self {
+            place,
+            connectors: connectors.to_vec(),
+            known: Mutex::default(),
+        }
+    }
+
+    /// The key of this name. May wait for the issuer.
+    ///
+    /// # Errors
+    /// There is none, or keys cannot be read.
+    pub(super) fn find(&self, kid: &str) -> Result<Key, String> {
+        let unknown = || "the token is signed with a key that its issuer does not name".to_string();
+        {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(key) = known.keys.get(kid) {
+                return Ok(key.clone());
+            }
+            let is_recent = known.read.is_some_and(|read| read.elapsed() < BETWEEN_READINGS);
+            if is_recent {
+                return Err(unknown());
+            }
+            // Others need not wait for what this one reads.
+            known.read = Some(Instant::now());
+        }
+        let cannot = || "the keys of the issuer of tokens cannot be read".to_string();
+        let text = self.read().ok_or_else(cannot)?;
+        let keys = parse(&text).ok_or_else(cannot)?;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.keys = keys;
+        known.keys.get(kid).cloned().ok_or_else(unknown)
+    }
+
+    fn read(&self) -> Option<String> {
+        match &self.place {
+            KeysAt::File(path) => fs::read_to_string(path).ok(),
+            KeysAt::Url(url) => self.download(url),
+        }
+    }
+
+    /// Reads an address through the connector for its kind, with its limits and retries, on a thread of its own: who asks
+    /// may be in the middle of an asynchronous task.
+    fn download(&self, url: &str) -> Option<String> {
+        let scheme = url.split_once("://")?.0;
+        let mut connectors = self.connectors.iter();
+        let connector = connectors.find(|connector| connector.schemes().contains(&scheme))?;
+        let place = connector.connect(url, &Options::new()).ok()?;
+        let (send, receive) = mpsc::channel();
+        let work = async move {
+            let found = place.store.get(&place.path).await.ok()?;
+            let is_small = found.meta.size <= LARGEST_SET;
+            let bytes = found.bytes().await.ok().filter(|_| is_small)?;
+            String::from_utf8(bytes.to_vec()).ok()
+        };
+        let reader = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            let text = runtime.ok().and_then(|runtime| runtime.block_on(work));
+            // Nobody waits any more: the next token asks again.
+            let _ = send.send(text);
+        };
+        std::thread::Builder::new().spawn(reader).ok()?;
+        receive.recv_timeout(PATIENCE).ok()?
+    }
+}
+
+/// The keys in a document that are for signatures and whose algorithm is known. Others are passed over.
+fn parse(text: &str) -> Option<HashMap<String, Key>> {
+    let document: Value = serde_json::from_str(text).ok()?;
+    let keys = document.get("keys")?.as_array()?.iter().filter_map(|key| {
+        let key: Jwk = serde_json::from_value(key.clone()).ok()?;
+        let name = key.common.key_id.clone()?;
+        Some((name, usable(&key)?))
+    });
+    Some(keys.collect())
+}
+
+fn usable(key: &Jwk) -> Option<Key> {
+    let is_for_signatures = matches!(
+        key.common.public_key_use,
+        None | Some(PublicKeyUse::Signature)
+    );
+    let stated = key.common.key_algorithm;
+    let algorithm = match (&key.algorithm, stated) {
+        (AlgorithmParameters::RSA(_), None | Some(KeyAlgorithm::RS256)) => Algorithm::RS256,
+        (AlgorithmParameters::EllipticCurve(curve), None | Some(KeyAlgorithm::ES256))
+            if curve.curve == EllipticCurve::P256 =>
+        {
+            Algorithm::ES256
+        }
+        (AlgorithmParameters::OctetKeyPair(curve), None | Some(KeyAlgorithm::EdDSA))
+            if curve.curve == EllipticCurve::Ed25519 =>
+        {
+            Algorithm::EdDSA
+        }
+        _ => return None,
+    };
+    let decoding = DecodingKey::from_jwk(key).ok().filter(|_| is_for_signatures)?;
+    Some(Key {
+        algorithm,
+        key: Arc::new(decoding),
+    })
+}

@@ -1,0 +1,107 @@
+//! What the configuration file says of users: the sections `[users]`, `[roles]` and `[oidc]`.
+//!
+//! ```toml
+//! [users.ada]
+//! password = "SCRAM-SHA-256$4096:…"    # what `graticule password` prints; or password_env, password_file
+//! roles = ["analyst"]
+//! api_keys = ["sha256:…"]              # what `graticule api-key` prints
+//! login = true                         # false keeps the user out
+//!
+//! [users.anonymous]                    # lets in who does not say who they are
+//! roles = ["visitor"]
+//!
+//! [roles.analyst]
+//! grants = ["SELECT ON STORE olci", "SELECT (sst, lat, lon, time) ON lake.ocean WHERE lat > 50"]
+//! roles = ["visitor"]                  # contains these, too
+//!
+//! [oidc]                               # lets in who has a token
+//! issuer = "https://login.example.org"
+//! audience = "graticule"
+//! jwks_url = "https://login.example.org/keys"    # or jwks_file
+//! user_claim = "sub"
+//! roles_claim = "roles"                # "realm_access.roles" for one inside of another
+//! [oidc.roles]
+//! staff = "analyst"                    # what the issuer calls staff is the role analyst
+//! ```
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use graticule_engine::access::Grant;
+
+use super::keys::Hash;
+pub(crate) use super::keys::parse_hash;
+use super::roles::{Role, grants_of};
+use super::scram::Verifier;
+
+/// The three sections.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct AccessSection {
+    /// Users.
+    pub(crate) users: Vec<UserSection>,
+    /// Roles by their names.
+    pub(crate) roles: BTreeMap<String, Role>,
+    /// Who else says who somebody is.
+    pub(crate) oidc: Option<OidcSection>,
+}
+
+impl AccessSection {
+    /// What roles give together.
+    pub(crate) fn grants(&self, roles: &[String]) -> Vec<Grant> {
+        grants_of(&self.roles, roles)
+    }
+}
+
+/// One user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UserSection {
+    /// The name.
+    pub(crate) name: String,
+    /// What the password is checked with; `None` where there is no password.
+    pub(crate) verifier: Option<Verifier>,
+    /// The roles that the user has.
+    pub(crate) roles: Vec<String>,
+    /// The hashes of API keys.
+    pub(crate) keys: Vec<Hash>,
+    /// May the user come in?
+    pub(crate) may_log_in: bool,
+}
+
+impl UserSection {
+    /// A user without roles, who may come in as soon as there is a way.
+    pub(crate) fn new(name: &str) -> Self {
+        Self {
+            name: name.to_string(),
+            verifier: None,
+            roles: vec![],
+            keys: vec![],
+            may_log_in: true,
+        }
+    }
+}
+
+/// An issuer of tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OidcSection {
+    /// Who has to have issued a token.
+    pub(crate) issuer: String,
+    /// Whom it has to be for.
+    pub(crate) audience: String,
+    /// Where the issuer's keys are.
+    pub(crate) keys: KeysAt,
+    /// The claim with the user's name.
+    pub(crate) user_claim: String,
+    /// The claim with the user's roles; a path with dots.
+    pub(crate) roles_claim: String,
+    /// The roles by what the issuer calls them.
+    pub(crate) roles: BTreeMap<String, String>,
+}
+
+/// Where keys are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum KeysAt {
+    /// In a file.
+    File(PathBuf),
+    /// At an address.
+    Url(String),
+}
