@@ -37,7 +37,7 @@ use graticule_engine::source::{CubeFormat, Options, StoreConnector};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::access::Access;
+use crate::access::{Access, Verifier};
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::nearest::nearest;
@@ -67,7 +67,7 @@ pub(crate) struct Configuration {
 
 const DEFAULT_FILE: &str = "graticule.toml";
 const CATALOGUE_SUFFIX: &str = "catalogue.sql";
-const TOP_LEVEL: [&str; 3] = ["engine", "stores", "server"];
+const TOP_LEVEL: [&str; 4] = ["engine", "stores", "server", "users"];
 const ENGINE: [&str; 4] = ["memory", "threads", "cache", "statistics"];
 const STORE: [&str; 3] = ["type", "path", "url"];
 const INDIRECTIONS: [&str; 2] = ["_env", "_file"];
@@ -130,6 +130,12 @@ impl Reader<'_> {
             match key.get_ref().as_ref() {
                 "engine" => self.read_engine(self.table(key, value)?, &mut configuration)?,
                 "server" => configuration.server = self.read_server(self.table(key, value)?)?,
+                "users" => {
+                    for (name, user) in self.table(key, value)? {
+                        let verifier = self.read_user(name, self.table(name, user)?)?;
+                        configuration.access.add_user(name.get_ref(), verifier);
+                    }
+                }
                 "stores" => {
                     for (name, store) in self.table(key, value)? {
                         let read = self.read_store(name, self.table(name, store)?)?;
@@ -142,6 +148,21 @@ impl Reader<'_> {
         stores.sort_by_key(|(start, _)| *start);
         configuration.stores = stores.into_iter().map(|(_, store)| store).collect();
         Ok(configuration)
+    }
+
+    fn read_user(&self, name: Key<'_>, table: &DeTable<'_>) -> Result<Verifier, Mistake> {
+        let mut verifier = None;
+        for (key, value) in table {
+            match key.get_ref().as_ref() {
+                "password" => verifier = Verifier::parse(&self.text_of(key, value)?),
+                _ => return Err(self.unknown(key, "setting", ["password"].into_iter())),
+            }
+        }
+        let text = format!(
+            "user {} needs a password such as \"SCRAM-SHA-256$4096:…\"",
+            name.get_ref()
+        );
+        verifier.ok_or_else(|| self.mistake(name.span(), &text))
     }
 
     fn read_engine(&self, table: &DeTable<'_>, into: &mut Configuration) -> Result<(), Mistake> {
@@ -349,6 +370,8 @@ fn scalar(value: &DeValue<'_>) -> Option<String> {
 }
 
 mod server;
+
+pub(crate) use server::parse_duration;
 
 #[cfg(test)]
 mod tests;
