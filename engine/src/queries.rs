@@ -121,7 +121,11 @@ impl Queries {
     ///
     /// # Errors
     /// No statement of this number runs.
-    pub(crate) fn cancel(&self, number: u64, may_stop: impl Fn(&QueryEntry) -> bool) -> CubeResult<()> {
+    pub(crate) fn cancel(
+        &self,
+        number: u64,
+        may_stop: impl Fn(&QueryEntry) -> bool,
+    ) -> CubeResult<()> {
         let lists = self.lock();
         let entry = lists.running.get(&number);
         let entry = entry.filter(|entry| may_stop(entry));

@@ -17,6 +17,7 @@ use datafusion::sql::sqlparser::keywords::ALL_KEYWORDS;
 use graticule_functions::registry;
 
 use crate::access::User;
+use crate::catalog::of_session::SessionCatalog;
 use crate::catalog::visible::VisibleCatalog;
 use crate::engine::{Query, Shared};
 use crate::limits::{Limits, UserLimits};
@@ -45,10 +46,8 @@ pub(crate) fn new_state(engine: &Shared, seen: &Arc<VisibleCatalog>) -> SessionS
         config = config.with_extension(Arc::new(io));
     }
     let catalogs = MemoryCatalogProviderList::new();
-    catalogs.register_catalog(
-        CATALOG.to_string(),
-        Arc::clone(seen) as Arc<dyn CatalogProvider>,
-    );
+    let catalog = SessionCatalog::new(Arc::clone(seen));
+    catalogs.register_catalog(CATALOG.to_string(), Arc::new(catalog));
     let mut builder = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(Arc::clone(&engine.runtime))
@@ -142,6 +141,15 @@ impl Session {
     pub(crate) fn default_schema(&self) -> String {
         let state = self.context.state();
         state.config_options().catalog.default_schema.clone()
+    }
+
+    /// Gives the session what the clients of one door expect to find: schemas in its catalogue, functions, names of
+    /// types. Nothing of it is seen by other sessions.
+    ///
+    /// # Errors
+    /// What `extend` says.
+    pub fn extend(&self, extend: impl FnOnce(&SessionContext) -> Result<()>) -> Result<()> {
+        extend(&self.context)
     }
 
     /// Splits a script into statements, leaving each as text; comments and quotes are understood.

@@ -354,5 +354,7 @@ fn scalar(value: &DeValue<'_>) -> Option<String> {
 mod access;
 mod server;
 
+pub(crate) use server::parse_duration;
+
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ pub(crate) mod definition;
 pub(crate) mod definitions_file;
 pub(crate) mod files;
 pub(crate) mod listing;
+pub(crate) mod of_session;
 pub(crate) mod opener;
 mod overview_places;
 pub(crate) mod public;

@@ -170,7 +170,9 @@ impl VisibleCatalog {
     /// # Errors
     /// No such job of this number runs.
     pub(crate) fn cancel_job(&self, number: u64) -> CubeResult<()> {
-        self.catalog.jobs.cancel(number, |job| self.is_of(&job.user))
+        self.catalog
+            .jobs
+            .cancel(number, |job| self.is_of(&job.user))
     }
 
     /// The statements that run, or ended lately, as far as they are the user's.

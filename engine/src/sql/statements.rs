@@ -157,7 +157,7 @@ async fn run_sql(
         return done();
     }
     refuse_writing(&plan)?;
-    if reads_information_schema(&plan)? {
+    if reads_all_tables(&plan)? {
         session.catalog.open_everything().await;
     }
     let frame = session.context.execute_logical_plan(plan).await?;
@@ -503,12 +503,17 @@ fn schemas_are_stores(remedy: &str) -> DataFusionError {
         .into()
 }
 
-fn reads_information_schema(plan: &LogicalPlan) -> Result<bool> {
+/// Does a query read lists of all tables, which know those that have been opened?
+fn reads_all_tables(plan: &LogicalPlan) -> Result<bool> {
+    let lists_tables = |name: &TableReference| match name.schema() {
+        Some("information_schema") => ["tables", "views", "columns"].contains(&name.table()),
+        Some("pg_catalog") => ["pg_attribute", "pg_class", "pg_tables"].contains(&name.table()),
+        _ => false,
+    };
     let mut found = false;
     plan.apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node
-            && scan.table_name.schema() == Some("information_schema")
-            && ["tables", "views", "columns"].contains(&scan.table_name.table())
+            && lists_tables(&scan.table_name)
         {
             found = true;
             return Ok(TreeNodeRecursion::Stop);

@@ -25,6 +25,7 @@ use ::arrow::error::ArrowError;
 pub(crate) use cells::{cell_texts, printable};
 pub(crate) use destination::Destination;
 pub(crate) use table::TableStyle;
+pub(crate) use textual::Textual;
 
 use crate::arguments::Format;
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::common::ScalarValue;
+use datafusion::prelude::SessionContext;
 use graticule_engine::{Described, Engine, Session};
 use rustls::ServerConfig;
 use tokio::runtime::Handle;
@@ -88,6 +89,18 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// Gives the session what clients of one protocol expect, see [`Session::extend`].
+    ///
+    /// # Errors
+    /// What `extend` says.
+    pub(crate) fn extend(
+        &self,
+        extend: impl FnOnce(&SessionContext) -> datafusion::error::Result<()>,
+    ) -> Result<(), Failure> {
+        let extended = self.session.extend(extend);
+        extended.map_err(|error| Failure::of_statement(&error, ""))
+    }
+
     /// Splits a script into statements.
     ///
     /// # Errors
