@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::alphabet;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD};
 use tonic::metadata::MetadataMap;
 
 use super::sessions::random;
@@ -13,6 +15,12 @@ use crate::serve::Service;
 
 /// The header that shows who calls.
 pub(super) const AUTHORIZATION: &str = "authorization";
+
+/// Clients in Go send no padding, others do.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// What a call shows.
 pub(super) enum Credentials<'a> {
@@ -39,7 +47,7 @@ impl<'a> Credentials<'a> {
             if !scheme.eq_ignore_ascii_case("basic") {
                 return None;
             }
-            let text = String::from_utf8(STANDARD.decode(value).ok()?).ok()?;
+            let text = String::from_utf8(BASE64.decode(value).ok()?).ok()?;
             let (user, password) = text.split_once(':')?;
             Some(Self::Password {
                 user: user.to_string(),

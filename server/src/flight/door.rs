@@ -3,7 +3,6 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
 use arrow_flight::flight_service_server::FlightService;
 use arrow_flight::sql::{
     Any, Command, DoPutPreparedStatementResult, DoPutUpdateResult, ProstMessageExt,
@@ -13,6 +12,7 @@ use arrow_flight::{
     Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo,
     HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
 };
+use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
@@ -97,11 +97,8 @@ impl FlightDoor {
         Ok(())
     }
 
-    /// The columns of what a command asks for, and the ticket that fetches its rows.
-    async fn plan(
-        &self,
-        request: &Request<FlightDescriptor>,
-    ) -> Result<(SchemaRef, Ticket), Status> {
+    /// The columns of what a command asks for, as a message, and the ticket that fetches its rows.
+    async fn plan(&self, request: &Request<FlightDescriptor>) -> Result<(Bytes, Ticket), Status> {
         let session = self.session(request.metadata()).await?;
         let command = envelope::open(&request.get_ref().cmd)?;
         let (schema, ticket) = match command {
@@ -114,6 +111,11 @@ impl FlightDoor {
             }
             Command::CommandPreparedStatementQuery(query) => {
                 let prepared = session.prepared(&query.prepared_statement_handle)?;
+                if !prepared.described.parameters.is_empty() {
+                    // The types of columns may hang on those of the values: the rows bring them along.
+                    let ticket = envelope::close(&query.as_any());
+                    return Ok((Bytes::new(), Ticket { ticket }));
+                }
                 (Arc::clone(&prepared.described.columns), query.as_any())
             }
             command => match browsing::columns(&command) {
@@ -121,8 +123,10 @@ impl FlightDoor {
                 None => return Err(unknown(&command)),
             },
         };
-        let ticket = envelope::close(&ticket);
-        Ok((schema, Ticket { ticket }))
+        let ticket = Ticket {
+            ticket: envelope::close(&ticket),
+        };
+        Ok((messages::schema_message(&schema)?, ticket))
     }
 }
 
@@ -167,7 +171,7 @@ impl FlightService for FlightDoor {
             .with_endpoint(endpoint)
             .with_ordered(true)
             .with_descriptor(request.into_inner());
-        info.schema = messages::schema_message(&schema)?;
+        info.schema = schema;
         Ok(Response::new(info))
     }
 
@@ -176,7 +180,6 @@ impl FlightService for FlightDoor {
         request: Request<FlightDescriptor>,
     ) -> Result<Response<SchemaResult>, Status> {
         let (schema, _) = self.plan(&request).await?;
-        let schema = messages::schema_message(&schema)?;
         Ok(Response::new(SchemaResult { schema }))
     }
 
