@@ -1,4 +1,4 @@
-"""What there is, as clients that browse ask for it. Argument: URL."""
+"""What there is, as clients that browse ask for it. Arguments: URL, and others that are not needed."""
 
 import sys
 

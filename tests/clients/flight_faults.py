@@ -1,4 +1,4 @@
-"""Requests that make no sense, and how mistakes are told. Argument: URL."""
+"""Requests that make no sense, and how mistakes are told. Arguments: URL, and others that are not needed."""
 
 import sys
 

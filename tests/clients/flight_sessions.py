@@ -1,4 +1,4 @@
-"""Sessions: settings stay with whoever made them. Argument: URL."""
+"""Sessions: settings stay with whoever made them. Arguments: URL, and others that are not needed."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
