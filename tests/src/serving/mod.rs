@@ -1,5 +1,7 @@
 //! `graticule serve` over its network doors, with real clients; [`server`] starts it.
 
+mod flight;
+mod http;
 mod postgres;
 mod server;
 
@@ -8,6 +10,11 @@ use libtest_mimic::Trial;
 pub(crate) use server::{Server, client_script};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let modules: &[fn() -> Vec<Trial>] = &[server::trials, postgres::trials];
+    let modules: &[fn() -> Vec<Trial>] = &[
+        server::trials,
+        postgres::trials,
+        http::trials,
+        flight::trials,
+    ];
     modules.iter().flat_map(|trials| trials()).collect()
 }
