@@ -23,5 +23,6 @@ mod sql;
 pub mod statistics;
 mod write;
 
-pub use engine::{Engine, EngineBuilder, Query, Session};
+pub use engine::{Engine, EngineBuilder, MemoryUse, Query, Session};
 pub use sql::described::Described;
+pub use write::metadata::without_secrets;

@@ -350,5 +350,7 @@ fn scalar(value: &DeValue<'_>) -> Option<String> {
 
 mod server;
 
+pub(crate) use server::parse_duration;
+
 #[cfg(test)]
 mod tests;

@@ -17,11 +17,9 @@ pub(crate) const DOOR: Door = Door {
 
 fn serve(service: Arc<Service>, listener: TcpListener) -> Serving {
     Box::pin(async move {
-        accept(
-            &service,
-            listener,
-            |connection| async move { drop(connection) },
-        )
+        accept(&service, DOOR.name, listener, |connection| async move {
+            drop(connection)
+        })
         .await;
         Ok(())
     })

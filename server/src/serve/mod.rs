@@ -20,8 +20,11 @@ mod admission;
 mod connections;
 mod doors;
 mod execution;
+pub(crate) mod log;
+mod metrics;
 mod service;
 pub(crate) mod settings;
+mod tally;
 mod tls;
 
 use std::sync::Arc;
@@ -53,6 +56,7 @@ const DOOR_THREADS: usize = 2;
 pub(crate) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
     let started = startup::start(&arguments.engine)?;
     let settings = Settings::of(&started.server, arguments)?;
+    log::start(settings.log)?;
     let service = Arc::new(Service::new(
         started.engine,
         started.access,
