@@ -134,6 +134,11 @@ impl BlockCache {
         cache
     }
 
+    /// Bytes of the blocks that are kept.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.blocks.weight()
+    }
+
     /// Bytes of the pool that the cache is weighed against, if it is limited. Plans know it from here.
     pub(crate) fn memory_limit(&self) -> Option<usize> {
         self.memory

@@ -213,6 +213,14 @@ impl Engine {
         &self.shared.opener.formats
     }
 
+    /// What the engine holds in memory now.
+    pub fn memory_use(&self) -> MemoryUse {
+        MemoryUse {
+            reserved: self.shared.runtime.memory_pool.reserved() as u64,
+            cached: self.shared.opener.blocks.bytes(),
+        }
+    }
+
     /// What is known of the values of cubes without reading them, for example the range of colours.
     pub fn statistics(&self) -> &Arc<StatisticsStore> {
         &self.shared.opener.statistics
@@ -245,6 +253,15 @@ impl Engine {
         let opened = self.shared.opener.open_url(url, options, None).await?;
         Ok(opened.into_iter().map(|opened| opened.cube).collect())
     }
+}
+
+/// Memory that an engine holds, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryUse {
+    /// What queries have reserved, and the cache where memory is limited.
+    pub reserved: u64,
+    /// Decoded chunks that are kept.
+    pub cached: u64,
 }
 
 /// A running statement. Dropping it cancels the work.

@@ -26,6 +26,7 @@ mod sql;
 pub mod statistics;
 mod write;
 
-pub use engine::{Engine, EngineBuilder, Query, Session};
+pub use engine::{Engine, EngineBuilder, MemoryUse, Query, Session};
 pub use limits::{Limits, UserLimits};
 pub use sql::described::Described;
+pub use sql::secrets::{as_listed, without_secrets};

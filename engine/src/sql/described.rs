@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use datafusion::common::Result;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::{ResetStatement, Statement as SqlStatement};
 use datafusion::sql::sqlparser::ast::Statement as AstStatement;
@@ -28,18 +29,21 @@ pub struct Described {
     pub parameters: Vec<Option<DataType>>,
     /// The columns of the result; none where the statement has no result.
     pub columns: SchemaRef,
+    /// Does it read, and change neither data, catalogue nor settings?
+    pub is_read: bool,
 }
 
 impl Described {
-    fn without_parameters(columns: SchemaRef) -> Self {
+    fn without_parameters(columns: SchemaRef, is_read: bool) -> Self {
         Self {
             parameters: vec![],
             columns,
+            is_read,
         }
     }
 
     fn nothing() -> Self {
-        Self::without_parameters(Arc::new(Schema::empty()))
+        Self::without_parameters(Arc::new(Schema::empty()), false)
     }
 }
 
@@ -57,6 +61,17 @@ pub(crate) async fn describe_statement(session: &Session, text: &str) -> Result<
 }
 
 async fn describe_command(session: &Session, command: Command, text: &str) -> Result<Described> {
+    let is_read = matches!(
+        command,
+        Command::ShowTables { .. }
+            | Command::ShowStores
+            | Command::ShowSetting { .. }
+            | Command::Describe { .. }
+            | Command::CreateOverviews {
+                is_explained: true,
+                ..
+            }
+    );
     let columns = match &command {
         // These read nothing but the catalogue, or do nothing before they are polled.
         Command::ShowTables { .. }
@@ -77,7 +92,7 @@ async fn describe_command(session: &Session, command: Command, text: &str) -> Re
         | Command::CancelQuery { .. }
         | Command::Use { .. } => return Ok(Described::nothing()),
     };
-    Ok(Described::without_parameters(columns))
+    Ok(Described::without_parameters(columns, is_read))
 }
 
 async fn describe_sql(
@@ -91,12 +106,18 @@ async fn describe_sql(
         return Ok(Described::nothing());
     }
     if Writing::of(&statement, session)?.is_some() {
-        return Ok(Described::without_parameters(planned::schema_of(false)));
+        return Ok(Described::without_parameters(
+            planned::schema_of(false),
+            false,
+        ));
     }
     let is_without_result = match &statement {
         SqlStatement::Explain(explain) => {
             if !explain.options.analyze && Writing::of(&explain.statement, session)?.is_some() {
-                return Ok(Described::without_parameters(planned::schema_of(true)));
+                return Ok(Described::without_parameters(
+                    planned::schema_of(true),
+                    true,
+                ));
             }
             false
         }
@@ -119,10 +140,23 @@ async fn describe_sql(
         LogicalPlan::Statement(_) | LogicalPlan::Ddl(_) => Arc::new(Schema::empty()),
         plan => Arc::new(plan.schema().as_arrow().clone()),
     };
+    let is_read = !plan.exists(|node| Ok(changes(node)))?;
     Ok(Described {
         parameters,
         columns,
+        is_read,
     })
+}
+
+/// Does this part of a plan do more than read?
+fn changes(node: &LogicalPlan) -> bool {
+    matches!(
+        node,
+        LogicalPlan::Statement(_)
+            | LogicalPlan::Ddl(_)
+            | LogicalPlan::Dml(_)
+            | LogicalPlan::Copy(_)
+    )
 }
 
 /// `$1`, `$2`, … in the order of their numbers.

@@ -22,7 +22,7 @@ pub(crate) fn is_secret(name: &str) -> bool {
 /// ```text
 ///  FROM 'https://me:secret@host/x.zarr?sig=…'  ──▶  FROM 'https://host/x.zarr'
 /// ```
-pub(crate) fn without_secrets(text: &str) -> String {
+pub fn without_secrets(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find("://") {
@@ -58,7 +58,7 @@ pub(crate) fn without_secrets(text: &str) -> String {
 /// ```text
 ///  ATTACH 's3://b' AS lake (secret_access_key 'abc')  ──▶  ATTACH 's3://b' AS lake (secret_access_key '***')
 /// ```
-pub(crate) fn as_listed(statement: &str) -> String {
+pub fn as_listed(statement: &str) -> String {
     let statement = without_secrets(statement);
     let mut listed = String::with_capacity(statement.len());
     let mut name = String::new();

@@ -37,10 +37,6 @@ use tokens::Tokens;
 /// The user that stands for everybody who does not say who they are.
 pub(crate) const ANONYMOUS: &str = "anonymous";
 
-use std::sync::Arc;
-
-use crate::failure::{Failure, SqlState};
-
 /// Somebody who has proved who they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Identity {
@@ -208,33 +204,7 @@ impl Access {
 
 /// Why somebody is not let in.
 fn refused(cause: &str) -> Failure {
-    Failure {
-        code: ExitCode::Denied,
-        ..Failure::with_state(SqlState::INVALID_PASSWORD, cause)
-    }
-
-    /// May everybody come in?
-    pub(crate) fn is_open(&self) -> bool {
-        true
-    }
-
-    /// Who everybody is where nobody has to prove it.
-    pub(crate) fn anonymous(&self) -> Arc<Identity> {
-        let name = "anonymous".to_string();
-        Arc::new(Identity { name })
-    }
-
-    /// Who has this key or token.
-    pub(crate) fn bearer(&self, _token: &str) -> Result<Arc<Identity>, Failure> {
-        Err(nobody())
-    }
-
-    /// Who has this name and password.
-    pub(crate) fn password(&self, _user: &str, _password: &str) -> Result<Arc<Identity>, Failure> {
-        Err(nobody())
-    }
-}
-
-fn nobody() -> Failure {
-    Failure::with_state(SqlState::INVALID_PASSWORD, "no users are configured")
+    let mut failure = Failure::with_state(SqlState::INVALID_PASSWORD, cause);
+    failure.code = ExitCode::Denied;
+    failure
 }

@@ -216,7 +216,9 @@ impl FlightService for FlightDoor {
         let session = self.session(request.metadata()).await?;
         let mut messages = request.into_inner();
         let first = messages.message().await?;
-        let descriptor = first.as_ref().and_then(|data| data.flight_descriptor.as_ref());
+        let descriptor = first
+            .as_ref()
+            .and_then(|data| data.flight_descriptor.as_ref());
         let Some(descriptor) = descriptor else {
             let text = "the first message of DoPut says nothing about what to do with the rest";
             return Err(Status::invalid_argument(text));

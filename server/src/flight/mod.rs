@@ -54,7 +54,7 @@ pub(crate) const DOOR: Door = Door {
 fn serve(service: Arc<Service>, listener: TcpListener) -> Serving {
     Box::pin(async move {
         let tokens = Arc::new(Sessions::new(SESSIONS));
-        accept(&service, listener, |connection| {
+        accept(&service, DOOR.name, listener, |connection| {
             connection::serve(Arc::clone(&service), Arc::clone(&tokens), connection)
         })
         .await;

@@ -30,10 +30,10 @@ pub(crate) use textual::Textual;
 use crate::arguments::Format;
 
 /// Where writers write to.
-pub(crate) type Sink<'a> = &'a mut (dyn Write + Send);
+pub(crate) type Sink<'a> = Box<dyn Write + Send + 'a>;
 
 /// Writes one result. All of it must fit no memory: a writer keeps a few rows at most.
-pub(crate) trait ResultWriter {
+pub(crate) trait ResultWriter: Send {
     /// Writes some rows.
     ///
     /// # Errors

@@ -108,7 +108,7 @@ fn serve(service: Arc<Service>, listener: TcpListener) -> Serving {
     Box::pin(async move {
         let postgres = Arc::new(Postgres::new(Arc::clone(&service))?);
         let attend = |connection| attend(Arc::clone(&postgres), connection);
-        accept(&service, listener, attend).await;
+        accept(&service, DOOR.name, listener, attend).await;
         Ok(())
     })
 }

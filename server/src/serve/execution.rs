@@ -24,6 +24,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::admission::Place;
+use super::tally::Tally;
 use crate::failure::{Failure, SqlState};
 
 /// A statement and what may stop it.
@@ -72,10 +73,16 @@ impl Drop for Task {
 
 impl Execution {
     /// Starts the work, and waits until its columns are known.
-    pub(super) async fn start(work: Work, place: Place, compute: &Handle) -> Result<Self, Failure> {
+    pub(super) async fn start(
+        work: Work,
+        place: Place,
+        tally: Tally,
+        compute: &Handle,
+    ) -> Result<Self, Failure> {
         let (sender, mut messages) = mpsc::channel(2);
         // Whoever stops waiting for the columns stops the work, too.
-        let task = Task(compute.spawn(supervise(work, place, sender)).abort_handle());
+        let supervising = supervise(work, place, tally, sender);
+        let task = Task(compute.spawn(supervising).abort_handle());
         match messages.recv().await {
             Some(Ok(Message::Started {
                 schema,
@@ -106,7 +113,12 @@ impl Execution {
     }
 }
 
-async fn supervise(work: Work, place: Place, sender: mpsc::Sender<Result<Message, Failure>>) {
+async fn supervise(
+    work: Work,
+    place: Place,
+    mut tally: Tally,
+    sender: mpsc::Sender<Result<Message, Failure>>,
+) {
     let deadline = work.timeout.map(|timeout| Instant::now() + timeout);
     let too_late = async {
         match deadline {
@@ -128,24 +140,27 @@ async fn supervise(work: Work, place: Place, sender: mpsc::Sender<Result<Message
             SqlState::QUERY_CANCELED,
             "the statement took longer than statement_timeout allows; select less, or allow more",
         ),
-        ended = produce(&work, &sender) => match ended {
+        ended = produce(&work, &mut tally, &sender) => match ended {
             Ok(()) => return,
             Err(error) => Failure::of_statement(&error, &work.statement),
         },
     };
+    tally.failed(&failure);
     // Others may come in while the client, who may never read, is told.
-    drop(place);
+    drop((tally, place));
     let _ = sender.send(Err(failure)).await;
 }
 
 async fn produce(
     work: &Work,
+    tally: &mut Tally,
     sender: &mpsc::Sender<Result<Message, Failure>>,
 ) -> Result<(), DataFusionError> {
     let mut query = work
         .session
         .run_with(&work.statement, &work.parameters)
         .await?;
+    tally.reads(&query.progress);
     let started = Message::Started {
         schema: Arc::clone(&query.schema),
         progress: Arc::clone(&query.progress),
@@ -155,10 +170,16 @@ async fn produce(
         return Ok(());
     }
     while let Some(batch) = query.stream.next().await {
-        if sender.send(Ok(Message::Batch(batch?))).await.is_err() {
+        let Ok(place) = sender.reserve().await else {
             return Ok(());
-        }
+        };
+        let batch = batch?;
+        tally.gave(&batch);
+        place.send(Ok(Message::Batch(batch)));
     }
-    let _ = sender.send(Ok(Message::Finished)).await;
+    if let Ok(place) = sender.reserve().await {
+        tally.completed();
+        place.send(Ok(Message::Finished));
+    }
     Ok(())
 }

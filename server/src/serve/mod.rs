@@ -20,8 +20,11 @@ mod admission;
 mod connections;
 mod doors;
 mod execution;
+pub(crate) mod log;
+mod metrics;
 mod service;
 pub(crate) mod settings;
+mod tally;
 mod tls;
 
 use std::sync::Arc;
@@ -56,6 +59,7 @@ pub(crate) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
     let settings = Settings::of(&started.server, arguments)?;
     let access = Access::new(&started.access, &graticule_connectors::store_connectors());
     access.check(settings.is_loopback(), started.server.is_meant_open)?;
+    log::start(settings.log)?;
     let service = Arc::new(Service::new(
         started.engine,
         access,

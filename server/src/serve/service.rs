@@ -6,6 +6,7 @@ use std::time::Duration;
 use datafusion::common::ScalarValue;
 use datafusion::prelude::SessionContext;
 use graticule_engine::{Described, Engine, Session};
+use http::HeaderValue;
 use rustls::ServerConfig;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -13,7 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::admission::Admission;
 use super::execution::{Execution, Work};
+use super::metrics::Metrics;
 use super::settings::{Limits, Settings};
+use super::tally::Tally;
 use super::tls;
 use crate::access::{Access, Identity};
 use crate::failure::Failure;
@@ -27,6 +30,10 @@ pub(crate) struct Service {
     pub(crate) tls: Option<Arc<ServerConfig>>,
     /// Cancelled when the service stops: doors accept nobody any more, and clients should end.
     pub(crate) stopping: CancellationToken,
+    /// Pages of the web that may talk to the service, beside its own.
+    pub(crate) origins: Vec<HeaderValue>,
+    /// What is counted.
+    pub(super) metrics: Arc<Metrics>,
     /// Places of connections.
     pub(super) places: Arc<Semaphore>,
     admission: Arc<Admission>,
@@ -56,6 +63,8 @@ impl Service {
             access,
             tls,
             stopping: CancellationToken::new(),
+            origins: settings.origins.clone(),
+            metrics: Arc::default(),
             places: Arc::new(Semaphore::new(limits.connections)),
             admission: Arc::new(Admission::new(&limits)),
             limits,
@@ -66,6 +75,7 @@ impl Service {
     /// Opens a session for somebody who has proved to be `identity`. `door` is the name of the door, for lists of queries.
     pub(crate) fn connect(self: &Arc<Self>, identity: Arc<Identity>, door: &'static str) -> Client {
         Client {
+            door,
             session: Arc::new(
                 self.engine
                     .session_as(Arc::clone(&identity.user))
@@ -76,12 +86,19 @@ impl Service {
             identity,
         }
     }
+
+    /// What is counted, in the text format of OpenMetrics.
+    pub(crate) fn metrics(&self) -> String {
+        self.metrics.text(&self.engine)
+    }
 }
 
 /// One client: a session of the engine for one user. Settings last as long as it does.
 pub(crate) struct Client {
     service: Arc<Service>,
     session: Arc<Session>,
+    /// The name of the door it came in through.
+    door: &'static str,
     /// Who it is.
     pub(crate) identity: Arc<Identity>,
     /// How long a statement may take, `SET statement_timeout` included; `None`: as long as it likes.
@@ -138,6 +155,8 @@ impl Client {
         stop: CancellationToken,
     ) -> Result<Execution, Failure> {
         let admission = Arc::clone(&self.service.admission);
+        let user = &self.identity.name;
+        let mut tally = Tally::new(&self.service.metrics, self.door, user, statement);
         let work = Work {
             session: Arc::clone(&self.session),
             statement: statement.to_string(),
@@ -146,7 +165,9 @@ impl Client {
             stop,
             stopping: self.service.stopping.clone(),
         };
-        let place = admission.enter(&self.identity.name, &work.stop).await?;
-        Execution::start(work, place, &self.service.compute).await
+        let place = admission.enter(user, &work.stop).await;
+        let place = place.inspect_err(|failure| tally.failed(failure))?;
+        tally.runs();
+        Execution::start(work, place, tally, &self.service.compute).await
     }
 }
