@@ -40,14 +40,21 @@ pub(crate) fn api_key() -> Result<(), Failure> {
 /// The first line. A terminal shows what is typed: nothing here can keep it from that.
 fn read_password() -> Result<String, Failure> {
     let cannot = |error: &dyn std::fmt::Display| {
-        Failure::new(ExitCode::Usage, format!("cannot read the password: {error}"))
+        Failure::new(
+            ExitCode::Usage,
+            format!("cannot read the password: {error}"),
+        )
     };
     if stdin().is_terminal() {
         let mut editor = DefaultEditor::new().map_err(|error| cannot(&error))?;
-        return editor.readline("password: ").map_err(|error| cannot(&error));
+        return editor
+            .readline("password: ")
+            .map_err(|error| cannot(&error));
     }
     let mut line = String::new();
-    stdin().read_line(&mut line).map_err(|error| cannot(&error))?;
+    stdin()
+        .read_line(&mut line)
+        .map_err(|error| cannot(&error))?;
     Ok(line.trim_end_matches(['\r', '\n']).to_string())
 }
 

@@ -75,7 +75,9 @@ impl KeySet {
             if let Some(key) = known.keys.get(kid) {
                 return Ok(key.clone());
             }
-            let is_recent = known.read.is_some_and(|read| read.elapsed() < BETWEEN_READINGS);
+            let is_recent = known
+                .read
+                .is_some_and(|read| read.elapsed() < BETWEEN_READINGS);
             if is_recent {
                 return Err(unknown());
             }
@@ -155,7 +157,9 @@ fn usable(key: &Jwk) -> Option<Key> {
         }
         _ => return None,
     };
-    let decoding = DecodingKey::from_jwk(key).ok().filter(|_| is_for_signatures)?;
+    let decoding = DecodingKey::from_jwk(key)
+        .ok()
+        .filter(|_| is_for_signatures)?;
     Some(Key {
         algorithm,
         key: Arc::new(decoding),

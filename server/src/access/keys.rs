@@ -62,7 +62,13 @@ mod tests {
         let text = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(hash_text(&hash("abc")), text);
         assert_eq!(parse_hash(text), Some(hash("abc")));
-        for wrong in ["", "sha256:", "sha256:ba78", &text[7..], &text.replace('b', "x")] {
+        for wrong in [
+            "",
+            "sha256:",
+            "sha256:ba78",
+            &text[7..],
+            &text.replace('b', "x"),
+        ] {
             assert_eq!(parse_hash(wrong), None, "{wrong}");
         }
     }

@@ -11,8 +11,8 @@
 //! there is such a user or not.
 
 pub(crate) mod commands;
-mod keys;
 mod key_set;
+mod keys;
 pub(crate) mod roles;
 mod scram;
 pub(crate) mod section;
@@ -29,8 +29,8 @@ use graticule_engine::source::StoreConnector;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, SqlState};
 use keys::Hash;
-pub(crate) use scram::Verifier;
 use scram::Strangers;
+pub(crate) use scram::Verifier;
 use section::AccessSection;
 use tokens::Tokens;
 
@@ -197,9 +197,8 @@ impl Access {
             true => "everybody on this machine",
             false => "everybody",
         };
-        self.is_open().then(|| {
-            format!("no users are configured: {everybody} may read and write everything")
-        })
+        self.is_open()
+            .then(|| format!("no users are configured: {everybody} may read and write everything"))
     }
 }
 

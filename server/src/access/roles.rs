@@ -41,8 +41,14 @@ mod tests {
         };
         let all = BTreeMap::from([
             ("reader".to_string(), role(Grant::Files, &[])),
-            ("writer".to_string(), role(Grant::WriteFiles, &["reader", "writer"])),
-            ("boss".to_string(), role(Grant::Admin, &["writer", "nobody"])),
+            (
+                "writer".to_string(),
+                role(Grant::WriteFiles, &["reader", "writer"]),
+            ),
+            (
+                "boss".to_string(),
+                role(Grant::Admin, &["writer", "nobody"]),
+            ),
         ]);
         let of = |name: &str| grants_of(&all, &[name.to_string()]);
         assert_eq!(of("reader"), [Grant::Files]);

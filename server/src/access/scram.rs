@@ -63,7 +63,13 @@ impl Verifier {
     fn with(password: &str, salt: Vec<u8>, iterations: NonZeroU32) -> Self {
         let mut salted = [0; digest::SHA256_OUTPUT_LEN];
         let algorithm = pbkdf2::PBKDF2_HMAC_SHA256;
-        pbkdf2::derive(algorithm, iterations, &salt, password.as_bytes(), &mut salted);
+        pbkdf2::derive(
+            algorithm,
+            iterations,
+            &salt,
+            password.as_bytes(),
+            &mut salted,
+        );
         let key = hmac::Key::new(hmac::HMAC_SHA256, &salted);
         let client_key = hmac::sign(&key, b"Client Key");
         let stored_key = digest::digest(&digest::SHA256, client_key.as_ref());
@@ -121,7 +127,8 @@ impl Default for Strangers {
 impl Strangers {
     /// A verifier that no password is known for.
     pub(super) fn verifier(&self, name: &str) -> Verifier {
-        let part = |what: &str| sized(hmac::sign(&self.0, format!("{what} {name}").as_bytes()).as_ref());
+        let part =
+            |what: &str| sized(hmac::sign(&self.0, format!("{what} {name}").as_bytes()).as_ref());
         Verifier {
             iterations: ITERATIONS.get(),
             salt: part("salt")[..SALT_BYTES].to_vec(),
@@ -159,7 +166,9 @@ mod tests {
         // The proof, undone with the signature of the client, is the client key.
         let stored = hmac::Key::new(hmac::HMAC_SHA256, &verifier.stored_key);
         let signature = hmac::sign(&stored, message.as_bytes());
-        let proof = BASE64_STANDARD.decode("dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=").unwrap();
+        let proof = BASE64_STANDARD
+            .decode("dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=")
+            .unwrap();
         let pairs = std::iter::zip(proof, signature.as_ref());
         let client_key: Vec<u8> = pairs.map(|(one, other)| one ^ other).collect();
         let hashed = digest::digest(&digest::SHA256, &client_key);
@@ -196,6 +205,9 @@ mod tests {
         let strangers = Strangers::default();
         assert_eq!(strangers.verifier("eve"), strangers.verifier("eve"));
         assert_ne!(strangers.verifier("eve"), strangers.verifier("mallory"));
-        assert_ne!(strangers.verifier("eve"), Strangers::default().verifier("eve"));
+        assert_ne!(
+            strangers.verifier("eve"),
+            Strangers::default().verifier("eve")
+        );
     }
 }

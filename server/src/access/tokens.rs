@@ -75,9 +75,14 @@ impl Tokens {
         let claims = token.map_err(|error| cause_of(&error))?.claims;
         let name = claims.get(&self.user_claim).and_then(Value::as_str);
         let name = name.filter(|name| !name.is_empty()).ok_or_else(|| {
-            format!("the token does not name its user: it has no text {}", self.user_claim)
+            format!(
+                "the token does not name its user: it has no text {}",
+                self.user_claim
+            )
         })?;
-        let grants = self.roles_in(&claims).filter_map(|role| self.roles.get(role));
+        let grants = self
+            .roles_in(&claims)
+            .filter_map(|role| self.roles.get(role));
         let grants = grants.flatten().cloned().collect();
         Ok(Identity::new(name, Privileges::new(grants)))
     }

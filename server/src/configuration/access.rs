@@ -51,7 +51,10 @@ impl Reader<'_> {
             }
         }
         // Roles may be named before they are described.
-        match named.iter().find(|(name, _)| !section.roles.contains_key(name)) {
+        match named
+            .iter()
+            .find(|(name, _)| !section.roles.contains_key(name))
+        {
             None => Ok(section),
             Some((name, span)) => {
                 let text = format!("there is no role {name}; describe it in [roles.{name}]");
@@ -69,7 +72,9 @@ impl Reader<'_> {
         let mut user = UserSection::new(name.get_ref());
         for (key, value) in table {
             match key.get_ref().as_ref() {
-                "password" => user.verifier = Some(self.verifier(value, self.text_of(key, value)?)?),
+                "password" => {
+                    user.verifier = Some(self.verifier(value, self.text_of(key, value)?)?)
+                }
                 "roles" => {
                     let roles = self.texts(key, value)?;
                     user.roles = roles.iter().map(|(role, _)| role.clone()).collect();
@@ -89,7 +94,9 @@ impl Reader<'_> {
                     let option_names = || ["password"].into_iter();
                     match self.secret(written, key, value, option_names)? {
                         Some((_, text)) => user.verifier = Some(self.verifier(value, text)?),
-                        None => return Err(self.unknown(key, "setting of a user", USER.into_iter())),
+                        None => {
+                            return Err(self.unknown(key, "setting of a user", USER.into_iter()));
+                        }
                     }
                 }
             }
@@ -104,7 +111,8 @@ impl Reader<'_> {
                 "grants" => {
                     for (text, span) in self.texts(key, value)? {
                         let grant = Grant::parse(&text);
-                        let grant = grant.map_err(|error| self.mistake(span, &error.to_string()))?;
+                        let grant =
+                            grant.map_err(|error| self.mistake(span, &error.to_string()))?;
                         role.grants.push(grant);
                     }
                 }
@@ -171,10 +179,17 @@ impl Reader<'_> {
     }
 
     /// Who could change keys on their way could let in anybody.
-    fn address_of_keys(&self, value: &Spanned<DeValue<'_>>, url: String) -> Result<String, Mistake> {
+    fn address_of_keys(
+        &self,
+        value: &Spanned<DeValue<'_>>,
+        url: String,
+    ) -> Result<String, Mistake> {
         let is_here = ["http://127.0.0.1", "http://localhost", "http://[::1]"]
             .iter()
-            .any(|here| url.strip_prefix(here).is_some_and(|rest| rest.starts_with([':', '/'])));
+            .any(|here| {
+                url.strip_prefix(here)
+                    .is_some_and(|rest| rest.starts_with([':', '/']))
+            });
         match url.starts_with("https://") || is_here {
             true => Ok(url),
             false => Err(self.mistake(value.span(), "jwks_url begins with https://")),
