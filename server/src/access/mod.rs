@@ -204,8 +204,7 @@ impl Access {
 
 /// Why somebody is not let in.
 fn refused(cause: &str) -> Failure {
-    Failure {
-        code: ExitCode::Denied,
-        ..Failure::with_state(SqlState::INVALID_PASSWORD, cause)
-    }
+    let mut failure = Failure::with_state(SqlState::INVALID_PASSWORD, cause);
+    failure.code = ExitCode::Denied;
+    failure
 }

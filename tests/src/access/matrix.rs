@@ -111,10 +111,15 @@ const STRANGERS: [(&str, &[&str]); 5] = [
 pub(super) async fn check() -> Result<(), Failed> {
     let lake = Lake::new().await?;
     let before = contents(&lake).await?;
-    for (name, grants) in STRANGERS {
+    for (number, (name, grants)) in STRANGERS.into_iter().enumerate() {
         let user = lake.user(name, grants);
+        // How a name is written does not depend on who writes it.
+        let spellings = match number {
+            0 | 1 => &SPELLINGS[..],
+            _ => &SPELLINGS[..1],
+        };
         for statement in STATEMENTS {
-            for spelling in SPELLINGS {
+            for spelling in spellings {
                 let of = |letter: &str| {
                     let upper = letter.to_uppercase();
                     let spelling = match spelling.contains("HIDDEN") {
@@ -135,6 +140,7 @@ pub(super) async fn check() -> Result<(), Failed> {
                     answer.map(text).map_err(text)
                 };
                 assert_eq!(plain(hidden.clone()), plain(absent), "{name}: {}", of("a"));
+                let is_done = hidden.is_ok();
                 let (Ok(said) | Err(said)) = hidden;
                 assert!(
                     !said.contains(SECRET) || name != "limited",
@@ -142,15 +148,17 @@ pub(super) async fn check() -> Result<(), Failed> {
                     of("a")
                 );
                 // What a statement has made must not make the next one another.
-                for made in ["lake.mine", "mine", "lake.hidden_z"] {
-                    let _ = lake
-                        .operator
-                        .ask(&format!("DROP TABLE IF EXISTS {made}"))
-                        .await;
-                    let _ = lake
-                        .operator
-                        .ask(&format!("DROP VIEW IF EXISTS {made}"))
-                        .await;
+                if is_done && statement.contains("CREATE") {
+                    for made in ["lake.mine", "mine", "lake.hidden_z"] {
+                        let _ = lake
+                            .operator
+                            .ask(&format!("DROP TABLE IF EXISTS {made}"))
+                            .await;
+                        let _ = lake
+                            .operator
+                            .ask(&format!("DROP VIEW IF EXISTS {made}"))
+                            .await;
+                    }
                 }
             }
         }
