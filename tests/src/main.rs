@@ -21,6 +21,7 @@
 // Test servers run in tasks of their own.
 #![allow(clippy::disallowed_methods)]
 
+mod access;
 mod answers;
 mod catalogue;
 mod client;
@@ -78,6 +79,7 @@ use libtest_mimic::{Arguments, Trial};
 
 /// The modules with trials, one line each, in alphabetical order.
 const MODULES: &[fn() -> Vec<Trial>] = &[
+    access::trials,
     catalogue::trials,
     command_line::trials,
     conventions::trials,

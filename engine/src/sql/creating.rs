@@ -147,7 +147,8 @@ impl Creation {
         } else {
             session.catalog.store(&schema)?;
         }
-        let action = match self.replaces {
+        // In the schema public what has the name is replaced, be it a cube or not.
+        let action = match self.replaces || schema == PUBLIC_SCHEMA {
             true => Action::Change,
             false => Action::Insert,
         };

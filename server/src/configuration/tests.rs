@@ -192,3 +192,91 @@ fn a_file_that_was_asked_for_must_exist() {
         Configuration::load(Some(Path::new("/nowhere/graticule.toml")), &[], &[]).unwrap_err();
     assert_eq!(failure.code, ExitCode::Configuration);
 }
+
+/// In the form of a verifier; no password fits it.
+const VERIFIER: &str = "SCRAM-SHA-256$4096:c2FsdA==$YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=:YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=";
+
+#[test]
+fn reads_users_roles_and_issuers() {
+    let hash = format!("sha256:{}", "0f".repeat(32));
+    let access = read(&format!(
+        "[users.ada]\npassword = '{VERIFIER}'\nroles = ['a']\napi_keys = ['{hash}']\n\
+         [users.bob]\nlogin = false\n\
+         [roles.a]\ngrants = ['SELECT ON STORE lake', 'ADMIN']\nroles = ['b']\n[roles.b]\n\
+         [oidc]\nissuer = 'i'\naudience = 'a'\njwks_file = 'keys.json'\nroles_claim = 'x.y'\n[oidc.roles]\nstaff = 'a'\n\
+         [server]\nopen = true\n"
+    ))
+    .unwrap();
+    assert!(access.server.is_meant_open);
+    let access = access.access;
+    let (ada, bob) = (&access.users[0], &access.users[1]);
+    assert_eq!(
+        (ada.name.as_str(), ada.keys.len(), ada.may_log_in),
+        ("ada", 1, true)
+    );
+    assert!(ada.verifier.is_some() && bob.verifier.is_none() && !bob.may_log_in);
+    assert_eq!(access.grants(&ada.roles).len(), 2);
+    let oidc = access.oidc.unwrap();
+    assert_eq!(
+        (oidc.user_claim.as_str(), oidc.roles_claim.as_str()),
+        ("sub", "x.y")
+    );
+}
+
+#[test]
+fn mistakes_about_users_name_the_line_and_no_secret() {
+    for (text, expected) in [
+        (
+            "[users.ada]\npassword = 'hush'",
+            ":2: a password stands here as SCRAM-SHA-256$",
+        ),
+        (
+            "[users.ada]\npassword_file = 'secret'",
+            ":2: a password stands here as",
+        ),
+        (
+            "[users.ada]\napi_keys = ['hush']",
+            ":2: an API key stands here as its hash",
+        ),
+        (
+            "[users.ada]\nroles = ['nosuch']",
+            ":2: there is no role nosuch",
+        ),
+        ("[users.ada]\nroles = 'a'", ":2: roles is a list of texts"),
+        ("[users.ada]\nlogin = 'no'", ":2: login is true or false"),
+        (
+            "[users.ada]\nrole = ['a']",
+            ":2: there is no setting of a user `role`; did you mean `roles`?",
+        ),
+        ("[roles.a]\nroles = ['b']", ":2: there is no role b"),
+        (
+            "[roles.a]\ngrants = ['SELECT ON STORE']",
+            ":2: SELECT ON STORE is no privilege",
+        ),
+        (
+            "[roles.a]\ngrant = []",
+            ":2: there is no setting of a role `grant`; did you mean `grants`?",
+        ),
+        ("[oidc]\nissuer = 'i'", ":1: [oidc] needs an audience"),
+        (
+            "[oidc]\njwks_url = 'http://keys.example.org'",
+            ":2: jwks_url begins with https://",
+        ),
+        (
+            "[oidc]\njwks_url = 'http://localhost.example.org/'",
+            ":2: jwks_url begins with https://",
+        ),
+        (
+            "[oidc]\njwks_url = 'https://k'\njwks_file = 'k'",
+            ":3: keys are in a jwks_file or at a jwks_url, not both",
+        ),
+        (
+            "[oidc.roles]\nstaff = 'nosuch'",
+            ":1: [oidc] needs an issuer",
+        ),
+    ] {
+        let mistake = read(text).expect_err(text);
+        assert!(mistake.contains(expected), "{text}: {mistake}");
+        assert!(!mistake.contains("hush"), "{text}: {mistake}");
+    }
+}

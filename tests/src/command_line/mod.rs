@@ -6,6 +6,7 @@ mod inspect;
 mod pipe;
 mod scripts;
 mod shell;
+mod users;
 
 use std::fs;
 use std::io::Write;
@@ -24,6 +25,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         inspect::trials(),
         pipe::trials(),
         shell::trials(),
+        users::trials(),
     ]
     .into_iter()
     .flatten()
