@@ -143,7 +143,7 @@ impl Options {
             "binary" if self.header || of_text.iter().any(|option| option.is_some()) => {
                 Err(invalid("the format binary has no HEADER, DELIMITER or NULL"))
             }
-            "binary" => Ok(Framing::CopyBinary),
+            "binary" => Ok(Framing::CopyBinary { is_begun: false }),
             "text" | "csv" => {
                 let delimiter = character(self.delimiter, if is_csv { b',' } else { b'\t' })?;
                 let quote = character(self.quote, b'"')?;
@@ -228,7 +228,7 @@ mod tests {
             (
                 "copy olci.\"Cube\" (a, b) to stdout (format binary)",
                 "SELECT a, b FROM olci.\"Cube\"",
-                "CopyBinary",
+                "CopyBinary { is_begun: false }",
             ),
             (
                 "COPY t TO STDOUT WITH CSV HEADER DELIMITER AS ';' NULL 'x'",

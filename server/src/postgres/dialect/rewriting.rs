@@ -1,0 +1,154 @@
+//! Forms that clients use in questions about the catalogue, and that the planner does not know, in words that it knows.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
+    ObjectName, Query, SelectItem, SetExpr, Statement, Value, VisitMut, VisitorMut,
+};
+
+/// Rewrites a statement in place.
+pub(super) fn rewrite(statement: &mut Statement) {
+    if let Statement::Query(query) = statement
+        && query.to_string().contains("_pg_expandarray")
+    {
+        empty(query);
+    }
+    let _ = statement.visit(&mut Forms);
+}
+
+struct Forms;
+
+impl VisitorMut for Forms {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
+        match expression {
+            // ARRAY(SELECT …) collects roles and rules, of which there are none.
+            Expr::Function(function) if is_array(function) => {
+                *expression = text("{}");
+            }
+            Expr::Subquery(query) => make_single(query),
+            // Options of tables, of which there are none.
+            Expr::Function(function)
+                if is_named(function, "array_to_string")
+                    && function.args.to_string().contains("reloptions") =>
+            {
+                *expression = Expr::Value(Value::Null.into());
+            }
+            // The planner knows the backslash only.
+            Expr::Like {
+                pattern,
+                escape_char: escape @ Some(_),
+                ..
+            }
+            | Expr::ILike {
+                pattern,
+                escape_char: escape @ Some(_),
+                ..
+            } => {
+                if let Some(sign) = escape.take() {
+                    let sign = sign.to_string();
+                    let sign = text(sign.trim_matches('\''));
+                    **pattern = call("replace", vec![(**pattern).clone(), sign, text("\\")]);
+                }
+            }
+            // A column of functions holds their names here, and "-" where there is none.
+            Expr::BinaryOp {
+                left,
+                op: BinaryOperator::Eq | BinaryOperator::NotEq,
+                right,
+            } if is_function_column(left) && right.to_string() == "0" => {
+                **right = text("-");
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn is_function_column(expression: &Expr) -> bool {
+    let name = match expression {
+        Expr::Identifier(name) => Some(name),
+        Expr::CompoundIdentifier(names) => names.last(),
+        _ => None,
+    };
+    let columns = ["typinput", "typoutput", "typreceive", "typsend", "typanalyze"];
+    name.is_some_and(|name| columns.contains(&name.value.to_lowercase().as_str()))
+}
+
+fn is_array(function: &Function) -> bool {
+    matches!(function.args, FunctionArguments::Subquery(_)) && is_named(function, "array")
+}
+
+/// Is this its name, whatever schema it is said to be in?
+fn is_named(function: &Function, name: &str) -> bool {
+    let last = function.name.0.last().and_then(|part| part.as_ident());
+    last.is_some_and(|last| last.value.eq_ignore_ascii_case(name))
+}
+
+fn text(text: &str) -> Expr {
+    Expr::Value(Value::SingleQuotedString(text.to_string()).into())
+}
+
+/// A query about keys, of which there are none: the same columns, and no rows.
+fn empty(query: &mut Query) {
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return;
+    };
+    for (index, item) in select.projection.iter_mut().enumerate() {
+        let alias = match item {
+            SelectItem::ExprWithAlias { alias, .. } => alias.clone(),
+            SelectItem::UnnamedExpr(Expr::Identifier(name)) => name.clone(),
+            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(names)) => match names.last() {
+                Some(name) => name.clone(),
+                None => continue,
+            },
+            _ => Ident::new(format!("column{}", index + 1)),
+        };
+        let expr = Expr::Value(Value::Null.into());
+        *item = SelectItem::ExprWithAlias { expr, alias };
+    }
+    select.from = vec![];
+    select.selection = Some(Expr::Value(Value::Boolean(false).into()));
+    query.order_by = None;
+}
+
+/// A query that is a value gives one row at most; the planner wants to see that it does.
+fn make_single(query: &mut Query) {
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return;
+    };
+    if query.limit_clause.is_some() || query.fetch.is_some() || select.from.is_empty() {
+        return;
+    }
+    let [SelectItem::UnnamedExpr(value) | SelectItem::ExprWithAlias { expr: value, .. }] =
+        select.projection.as_mut_slice()
+    else {
+        return;
+    };
+    // A function may be an aggregate, which gives one row as it is.
+    if let Expr::Function(_) = value {
+        return;
+    }
+    *value = call("min", vec![value.clone()]);
+}
+
+/// `name(argument, …)`
+fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+    let argument = |value| FunctionArg::Unnamed(FunctionArgExpr::Expr(value));
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: arguments.into_iter().map(argument).collect(),
+            clauses: vec![],
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: vec![],
+    })
+}
