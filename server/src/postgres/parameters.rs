@@ -168,12 +168,17 @@ fn list(
                     }
                 }
                 Some('\\') => value.push(characters.next()?),
+                // Around values, not in them.
+                Some(space) if space.is_whitespace() && (value.is_empty() || is_quoted) => {}
                 // Lists of lists.
                 Some('{' | '}') => return None,
                 Some(other) => value.push(other),
             }
         }
-        values.push(match !is_quoted && value.trim().eq_ignore_ascii_case("null") {
+        if !is_quoted {
+            value.truncate(value.trim_end().len());
+        }
+        values.push(match !is_quoted && value.eq_ignore_ascii_case("null") {
             true => ScalarValue::try_from(item).ok()?,
             false => read(&value, item)?,
         });
@@ -323,7 +328,7 @@ mod tests {
             ("x", Type::INT4, None, None),
             ("2", Type::INT8, Some(DataType::Int32), Some("2")),
             ("{1,NULL,3}", Type::INT4_ARRAY, None, Some("[1, , 3]")),
-            ("{\"a,b\",\"\\\"\"}", Type::TEXT_ARRAY, None, Some("[a,b, \"]")),
+            ("{ \"a,b\" , \"\\\"\" }", Type::TEXT_ARRAY, None, Some("[a,b, \"]")),
             ("{{1}}", Type::INT4_ARRAY, None, None),
             ("\\x0aFF", Type::BYTEA, None, Some("10,255")),
             ("a\\\\\\001", Type::BYTEA, None, Some("97,92,1")),

@@ -53,7 +53,7 @@ impl PgCatalogContextProvider for About {
 }
 
 /// Functions about definitions that tables here do not have.
-const UNKNOWN: [&str; 10] = [
+const UNKNOWN: [&str; 12] = [
     "obj_description",
     "col_description",
     "shobj_description",
@@ -64,6 +64,8 @@ const UNKNOWN: [&str; 10] = [
     "pg_get_function_result",
     "pg_get_function_arguments",
     "pg_get_serial_sequence",
+    "pg_advisory_lock",
+    "pg_advisory_unlock_all",
 ];
 
 /// Questions that have one answer for everything.
@@ -126,6 +128,8 @@ pub(super) fn register(
         ("pg_is_in_recovery", ScalarValue::from(false)),
         ("pg_relation_is_updatable", ScalarValue::from(0_i32)),
         ("txid_current", ScalarValue::from(1_i64)),
+        ("pg_my_temp_schema", ScalarValue::from(0_i32)),
+        ("pg_is_other_temp_schema", ScalarValue::from(false)),
     ];
     answers.extend(UNKNOWN.map(|name| (name, ScalarValue::Utf8(None))));
     answers.extend(YES.map(|name| (name, ScalarValue::from(true))));

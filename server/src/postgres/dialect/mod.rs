@@ -148,7 +148,8 @@ impl Dialect {
         if statement.contains(TYPES_SIGN) {
             return Some(TYPES.to_string());
         }
-        let mut statements = self.parser.parse(statement).ok()?;
+        let statement = without_function_types(statement);
+        let mut statements = self.parser.parse(&statement).ok()?;
         match (statements.pop(), statements.pop()) {
             (Some(mut only), None) => {
                 rewriting::rewrite(&mut only);
@@ -157,6 +158,19 @@ impl Dialect {
             _ => None,
         }
     }
+}
+
+/// Names of functions stay names: the columns that they are compared with hold names, too.
+fn without_function_types(statement: &str) -> String {
+    let mut parts = statement.split("::regproc");
+    let mut text = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        if part.starts_with(|c: char| c.is_alphanumeric()) {
+            text.push_str("::regproc");
+        }
+        text.push_str(part);
+    }
+    text
 }
 
 /// The words of a statement that are tried.

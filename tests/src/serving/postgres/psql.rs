@@ -112,7 +112,7 @@ fn mistakes() -> Result<(), Failed> {
         ),
         (
             "SELECT 1;\nSELECT é, nothing FROM\n samples.ostia_monthly",
-            &["LINE 2: SELECT é, nothing FROM", "\n                  ^"],
+            &["LINE 2: SELECT é, nothing FROM", "\n               ^"],
         ),
         ("SELECT 1 +", &["ERROR:  42601:"]),
         ("SELECT * FROM samples.nothing", &["ERROR:  42P01:", "samples.nothing"]),
