@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use arrow::datatypes::DataType;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemoryCatalogProviderList};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -193,8 +194,20 @@ impl Session {
     /// # Errors
     /// The statement does not parse, or names something unknown.
     pub async fn describe(&self, statement: &str) -> Result<Described> {
+        self.describe_with(statement, &[]).await
+    }
+
+    /// The same where it is known of which types the values of some parameters are.
+    ///
+    /// # Errors
+    /// See [`Session::describe`].
+    pub async fn describe_with(
+        &self,
+        statement: &str,
+        given: &[Option<DataType>],
+    ) -> Result<Described> {
         self.update_functions().await;
-        described::describe_statement(self, statement).await
+        described::describe_statement(self, statement, given).await
     }
 
     async fn update_functions(&self) {

@@ -24,7 +24,7 @@ public class PostgresJdbc {
         try (PreparedStatement statement = connection.prepareStatement(query)) {
             // Often enough that the driver prepares it on the server and asks for binary results.
             for (int run = 0; run < 8; run++) {
-                statement.setDouble(1, run);
+                statement.setDouble(1, -run);
                 statement.setTimestamp(2, Timestamp.valueOf("2006-05-01 00:00:00"));
                 try (ResultSet rows = statement.executeQuery()) {
                     check(rows.next() && rows.getLong(1) > 0, "rows of a cube");

@@ -30,7 +30,7 @@ def queries(connection, temperature):
     assert count == temperature.count()
     assert abs(mean - temperature.astype("f8").mean()) < 1e-6
     # Values for parameters, as text and in binary, with and without a type.
-    for latitude, threshold in ((0.0, 290), (10, 290.5), ("0", None)):
+    for latitude, threshold in ((0.0, 290), (2, 290.5), ("0", None)):
         found = connection.execute(
             f"SELECT count(*) FROM {CUBE} WHERE latitude > %s AND (%s::double IS NULL OR surface_temperature > %s)",
             (latitude, threshold, threshold or 0),

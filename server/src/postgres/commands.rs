@@ -223,8 +223,8 @@ impl Conversation {
                 formats,
             )))?;
         }
-        let framing = Framing::Rows(formats.clone());
-        let (count, _) = rows.send(wire, &framing, None).await?;
+        let mut framing = Framing::Rows(formats.clone());
+        let (count, _) = rows.send(wire, &mut framing, None).await?;
         self.complete(wire, tag(text, has_columns, count))
     }
 
@@ -256,7 +256,8 @@ impl Conversation {
     ) -> Result<(), Trouble> {
         let mut rows = self.run(wire, query, vec![]).await?;
         let fields = rows.schema().fields().clone();
-        let format = i16::from(matches!(framing, Framing::CopyBinary));
+        let mut framing = framing.clone();
+        let format = i16::from(matches!(framing, Framing::CopyBinary { .. }));
         let count = i16::try_from(fields.len()).unwrap_or(i16::MAX);
         wire.send(Outgoing::CopyOutResponse(CopyOutResponse::new(
             i8::from(format == 1),
@@ -265,7 +266,7 @@ impl Conversation {
         )))?;
         let names = fields.iter().map(|field| field.name().as_str());
         framing.begin(names, &mut wire.output);
-        let (count, _) = rows.send(wire, framing, None).await?;
+        let (count, _) = rows.send(wire, &mut framing, None).await?;
         framing.end(&mut wire.output);
         wire.send(Outgoing::CopyDone(CopyDone::new()))?;
         self.complete(wire, format!("COPY {count}"))
@@ -312,8 +313,8 @@ impl Conversation {
         let rows = self.start(wire, portal).await?;
         let (count, is_open) = match formats {
             Some((formats, _)) => {
-                let framing = Framing::Rows(formats.clone());
-                rows.send(wire, &framing, limit).await?
+                let mut framing = Framing::Rows(formats.clone());
+                rows.send(wire, &mut framing, limit).await?
             }
             None => {
                 let count = rows.skip(wire, limit).await?;

@@ -6,6 +6,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
+use datafusion::common::ScalarValue;
+use graticule_engine::Described;
 use pgwire::messages::PgWireBackendMessage as Outgoing;
 use pgwire::messages::response::{
     CommandComplete, EmptyQueryResponse, ReadyForQuery, TransactionStatus,
@@ -262,7 +265,10 @@ impl Conversation {
                 text: portal.prepared.text.clone(),
                 start: Some(0),
             };
-            let rows = self.run(wire, &query, portal.values.clone()).await?;
+            let mut rows = self.run(wire, &query, portal.values.clone()).await?;
+            if portal.prepared.is_described {
+                rows.promise(&portal.prepared.columns)?;
+            }
             portal.progress = Progress::Running(Box::new(rows));
         }
         match &mut portal.progress {
@@ -282,7 +288,7 @@ impl Conversation {
         &self,
         wire: &mut Wire,
         query: &Query,
-        values: Vec<datafusion::common::ScalarValue>,
+        values: Vec<ScalarValue>,
     ) -> Result<Rows, Trouble> {
         let stop = self.cancellable.begin();
         let mut text = self.dialect.first_form(&query.text);
@@ -305,13 +311,14 @@ impl Conversation {
         &self,
         wire: &mut Wire,
         query: &Query,
-    ) -> Result<graticule_engine::Described, Trouble> {
+        given: &[Option<DataType>],
+    ) -> Result<Described, Trouble> {
         let stop = self.cancellable.begin();
         let mut text = self.dialect.first_form(&query.text);
         loop {
             let outcome = tokio::select! {
                 biased;
-                outcome = self.client.describe(text.as_str()) => outcome,
+                outcome = self.client.describe_with(text.as_str(), given.to_vec()) => outcome,
                 () = stop.cancelled() => Err(Failure::with_state(
                     SqlState::QUERY_CANCELED,
                     "the statement was cancelled as its client asked",

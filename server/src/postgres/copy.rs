@@ -127,9 +127,7 @@ impl Options {
         self.force_quote = words.sign(&Token::Mul);
         match self.force_quote {
             true => Ok(()),
-            false => Err(refused(
-                "FORCE_QUOTE is supported for all columns only; say FORCE_QUOTE *",
-            )),
+            false => Err(refused("FORCE_QUOTE is supported for all columns only; say FORCE_QUOTE *")),
         }
     }
 
@@ -139,15 +137,13 @@ impl Options {
         let of_csv = [&self.quote, &self.escape];
         let is_csv = format == "csv";
         if !is_csv && (of_csv.iter().any(|option| option.is_some()) || self.force_quote) {
-            return Err(invalid(
-                "QUOTE, ESCAPE and FORCE_QUOTE are options of the format csv",
-            ));
+            return Err(invalid("QUOTE, ESCAPE and FORCE_QUOTE are options of the format csv"));
         }
         match format {
-            "binary" if self.header || of_text.iter().any(|option| option.is_some()) => Err(
-                invalid("the format binary has no HEADER, DELIMITER or NULL"),
-            ),
-            "binary" => Ok(Framing::CopyBinary),
+            "binary" if self.header || of_text.iter().any(|option| option.is_some()) => {
+                Err(invalid("the format binary has no HEADER, DELIMITER or NULL"))
+            }
+            "binary" => Ok(Framing::CopyBinary { is_begun: false }),
             "text" | "csv" => {
                 let delimiter = character(self.delimiter, if is_csv { b',' } else { b'\t' })?;
                 let quote = character(self.quote, b'"')?;
@@ -159,9 +155,7 @@ impl Options {
                     false => "\\N".to_string(),
                 });
                 if null.contains(['\n', '\r']) || null.as_bytes().contains(&delimiter) {
-                    return Err(invalid(
-                        "NULL cannot hold the delimiter or the end of a line",
-                    ));
+                    return Err(invalid("NULL cannot hold the delimiter or the end of a line"));
                 }
                 Ok(Framing::CopyText(CopyText {
                     delimiter,
@@ -201,9 +195,7 @@ fn character(option: Option<String>, default: u8) -> Result<u8, Failure> {
     match option.as_deref().map(str::as_bytes) {
         None => Ok(default),
         Some([byte]) if byte.is_ascii() && !matches!(byte, b'\n' | b'\r' | 0) => Ok(*byte),
-        Some(_) => Err(invalid(
-            "DELIMITER, QUOTE and ESCAPE are single characters of one byte",
-        )),
+        Some(_) => Err(invalid("DELIMITER, QUOTE and ESCAPE are single characters of one byte")),
     }
 }
 
@@ -236,7 +228,7 @@ mod tests {
             (
                 "copy olci.\"Cube\" (a, b) to stdout (format binary)",
                 "SELECT a, b FROM olci.\"Cube\"",
-                "CopyBinary",
+                "CopyBinary { is_begun: false }",
             ),
             (
                 "COPY t TO STDOUT WITH CSV HEADER DELIMITER AS ';' NULL 'x'",

@@ -81,8 +81,15 @@ impl Conversation {
             text: prepared.text.clone(),
             start: Some(0),
         };
-        let described = self.plan(wire, &query).await?;
+        let types: Vec<u32> = match self.dialect.parameters_of(&prepared.text) {
+            [] => types.to_vec(),
+            known => known.iter().map(Type::oid).collect(),
+        };
+        let given = |number: &u32| Type::from_oid(*number).as_ref().map(parameters::arrow_type);
+        let given: Vec<Option<DataType>> = types.iter().map(given).collect();
+        let described = self.plan(wire, &query, &given).await?;
         prepared.columns = Arc::clone(Textual::dates(&described.columns).schema());
+        prepared.is_described = true;
         prepared.wanted = described.parameters;
         // What the client says counts, then what the statement says; else it is text.
         let count = prepared.wanted.len().max(types.len());
@@ -201,11 +208,11 @@ impl Conversation {
         portal: &mut Portal,
         limit: Option<u64>,
     ) -> Result<(), Trouble> {
-        let framing = Framing::Rows(portal.formats.clone());
+        let mut framing = Framing::Rows(portal.formats.clone());
         let Progress::Running(rows) = &mut portal.progress else {
             return Ok(());
         };
-        let (count, is_open) = rows.send(wire, &framing, limit).await?;
+        let (count, is_open) = rows.send(wire, &mut framing, limit).await?;
         let has_columns = !rows.schema().fields().is_empty();
         if is_open {
             return wire.send(Outgoing::PortalSuspended(PortalSuspended::new()));

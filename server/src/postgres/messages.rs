@@ -70,15 +70,7 @@ impl Formats {
 impl Incoming {
     /// Is it of the extended protocol, where an error skips everything up to the next `Sync`?
     pub(super) fn is_extended(&self) -> bool {
-        matches!(
-            self,
-            Self::Parse { .. }
-                | Self::Bind(_)
-                | Self::Describe(_)
-                | Self::Execute { .. }
-                | Self::Close(_)
-                | Self::Flush
-        )
+        !matches!(self, Self::Query(_))
     }
 
     /// Reads one message.

@@ -1,7 +1,10 @@
 //! Rows of a statement that runs, on their way to the client: encoded batch by batch, and never more than one.
 
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 use datafusion::common::DataFusionError;
 use tokio_util::sync::CancellationToken;
@@ -9,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::encoding::{Cells, Framing};
 use super::trouble::Trouble;
 use super::wire::Wire;
-use crate::failure::Failure;
+use crate::failure::{Failure, SqlState};
 use crate::output::Textual;
 use crate::serve::Execution;
 
@@ -17,6 +20,8 @@ use crate::serve::Execution;
 pub(super) struct Rows {
     execution: Execution,
     textual: Textual,
+    /// What the client has been told, where it is not what comes.
+    promised: Option<SchemaRef>,
     pub(super) stop: CancellationToken,
     columns: Vec<Cells>,
     /// Rows of the batch, and how many of them are gone.
@@ -29,6 +34,7 @@ impl Rows {
         Self {
             textual: Textual::dates(&execution.schema),
             execution,
+            promised: None,
             stop,
             columns: vec![],
             length: 0,
@@ -41,6 +47,27 @@ impl Rows {
         self.textual.schema()
     }
 
+    /// The client has been told of these columns, so they are what it gets: it reads bytes by what it was told.
+    ///
+    /// # Errors
+    /// There are more columns now, or fewer.
+    pub(super) fn promise(&mut self, columns: &SchemaRef) -> Result<(), Failure> {
+        if columns.fields().len() != self.schema().fields().len() {
+            return Err(Failure::with_state(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "the columns of the statement have changed; prepare it again",
+            ));
+        }
+        let types = |schema: &SchemaRef| -> Vec<DataType> {
+            let fields = schema.fields().iter();
+            fields.map(|field| field.data_type().clone()).collect()
+        };
+        if types(columns) != types(self.schema()) {
+            self.promised = Some(Arc::clone(columns));
+        }
+        Ok(())
+    }
+
     /// Sends rows, at most `limit` of them. How many there were, and whether more may follow.
     ///
     /// # Errors
@@ -48,7 +75,7 @@ impl Rows {
     pub(super) async fn send(
         &mut self,
         wire: &mut Wire,
-        framing: &Framing,
+        framing: &mut Framing,
         limit: Option<u64>,
     ) -> Result<(u64, bool), Trouble> {
         let mut sent = 0;
@@ -118,10 +145,13 @@ impl Rows {
 
     fn encode(&self, batch: &RecordBatch) -> Result<Vec<Cells>, ArrowError> {
         let batch = self.textual.convert(batch)?;
-        let fields = self.textual.schema().fields().iter();
-        let columns = fields.zip(batch.columns());
+        let schema = self.promised.as_ref().unwrap_or(self.textual.schema());
+        let columns = schema.fields().iter().zip(batch.columns());
         columns
-            .map(|(field, column)| Cells::new(column, field))
+            .map(|(field, column)| match column.data_type() == field.data_type() {
+                true => Cells::new(column, field),
+                false => Cells::new(&cast(column, field.data_type())?, field),
+            })
             .collect()
     }
 

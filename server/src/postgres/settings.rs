@@ -38,6 +38,7 @@ const SETTINGS: &[(&str, &str, Kind, bool)] = &[
         false,
     ),
     ("default_transaction_read_only", "off", Kind::Any, true),
+    ("default_table_access_method", "heap", Kind::Any, false),
     ("extra_float_digits", "1", Kind::Any, false),
     ("idle_in_transaction_session_timeout", "0", Kind::Any, false),
     ("in_hot_standby", "off", Kind::Fixed, true),

@@ -61,6 +61,8 @@ pub(super) struct Prepared {
     /// What the statement wants for them, where it says.
     pub(super) wanted: Vec<Option<DataType>>,
     pub(super) columns: SchemaRef,
+    /// The client may have been told of the columns.
+    pub(super) is_described: bool,
 }
 
 impl Prepared {
@@ -72,6 +74,7 @@ impl Prepared {
             types: vec![],
             wanted: vec![],
             columns: Arc::new(Schema::empty()),
+            is_described: false,
         }
     }
 }

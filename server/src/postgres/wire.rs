@@ -121,8 +121,12 @@ impl Wire {
         Ok(self.transport.flush().await?)
     }
 
-    /// Ends when the client has gone. What it sends meanwhile is kept, up to a limit, beyond which nobody looks.
+    /// Ends when the client has gone, and sends what waits meanwhile. What the client sends is kept, up to a limit,
+    /// beyond which nobody looks.
     pub(super) async fn vanished(&mut self) {
+        if self.flush().await.is_err() {
+            return;
+        }
         while self.input.len() < AHEAD {
             match self.transport.read_buf(&mut self.input).await {
                 Ok(0) | Err(_) => return,

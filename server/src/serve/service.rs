@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::prelude::SessionContext;
 use graticule_engine::{Described, Engine, Session};
@@ -132,11 +133,23 @@ impl Client {
     /// # Errors
     /// The statement does not parse, or names something unknown.
     pub(crate) async fn describe(&self, statement: &str) -> Result<Described, Failure> {
+        self.describe_with(statement, vec![]).await
+    }
+
+    /// The same where it is known of which types the values of some parameters are.
+    ///
+    /// # Errors
+    /// As for [`Client::describe`].
+    pub(crate) async fn describe_with(
+        &self,
+        statement: &str,
+        given: Vec<Option<DataType>>,
+    ) -> Result<Described, Failure> {
         let (session, text) = (Arc::clone(&self.session), statement.to_string());
         let planning = self
             .service
             .compute
-            .spawn(async move { session.describe(&text).await });
+            .spawn(async move { session.describe_with(&text, &given).await });
         match planning.await {
             Ok(described) => described.map_err(|error| Failure::of_statement(&error, statement)),
             Err(_) => Err(Failure::vanished()),

@@ -3,7 +3,8 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use async_trait::async_trait;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int32Array, StringArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{DataFusionError, Result, ScalarValue};
@@ -13,9 +14,15 @@ use datafusion::logical_expr::{
 use datafusion::prelude::SessionContext;
 use datafusion_pg_catalog::pg_catalog as stock;
 use datafusion_pg_catalog::pg_catalog::PgCatalogStaticTables;
+use datafusion_pg_catalog::pg_catalog::context::{PgCatalogContextProvider, Role};
+
+use pgwire::api::Type;
 
 use super::DATABASE;
 use crate::postgres::settings::{Settings, VERSION};
+
+/// The highest number of a type that PostgreSQL brings along.
+const LAST_TYPE: u32 = 6157;
 
 /// What a session can be asked about itself.
 #[derive(Debug, Clone)]
@@ -24,8 +31,29 @@ pub(in crate::postgres) struct About {
     pub(in crate::postgres) number: i32,
 }
 
+#[async_trait]
+impl PgCatalogContextProvider for About {
+    async fn roles(&self) -> Vec<String> {
+        vec![self.user.clone()]
+    }
+
+    async fn role(&self, name: &str) -> Option<Role> {
+        (name == self.user).then(|| Role {
+            name: self.user.clone(),
+            is_superuser: false,
+            can_login: true,
+            can_create_db: false,
+            can_create_role: false,
+            can_create_user: false,
+            can_replication: false,
+            grants: vec![],
+            inherited_roles: vec![],
+        })
+    }
+}
+
 /// Functions about definitions that tables here do not have.
-const UNKNOWN: [&str; 10] = [
+const UNKNOWN: [&str; 12] = [
     "obj_description",
     "col_description",
     "shobj_description",
@@ -36,6 +64,8 @@ const UNKNOWN: [&str; 10] = [
     "pg_get_function_result",
     "pg_get_function_arguments",
     "pg_get_serial_sequence",
+    "pg_advisory_lock",
+    "pg_advisory_unlock_all",
 ];
 
 /// Questions that have one answer for everything.
@@ -59,7 +89,6 @@ pub(super) fn register(
     for function in [
         stock::create_current_database_udf(DATABASE),
         stock::create_current_schemas_udf(),
-        stock::create_pg_get_userbyid_udf(),
         stock::has_privilege_udf::create_has_privilege_udf("has_table_privilege"),
         stock::has_privilege_udf::create_has_privilege_udf("has_schema_privilege"),
         stock::has_privilege_udf::create_has_privilege_udf("has_database_privilege"),
@@ -93,11 +122,14 @@ pub(super) fn register(
         ("session_user", ScalarValue::from(about.user.as_str())),
         ("current_user", ScalarValue::from(about.user.as_str())),
         ("user", ScalarValue::from(about.user.as_str())),
+        ("pg_get_userbyid", ScalarValue::from(about.user.as_str())),
         ("pg_backend_pid", ScalarValue::from(about.number)),
         ("pg_client_encoding", ScalarValue::from("UTF8")),
         ("pg_is_in_recovery", ScalarValue::from(false)),
         ("pg_relation_is_updatable", ScalarValue::from(0_i32)),
         ("txid_current", ScalarValue::from(1_i64)),
+        ("pg_my_temp_schema", ScalarValue::from(0_i32)),
+        ("pg_is_other_temp_schema", ScalarValue::from(false)),
     ];
     answers.extend(UNKNOWN.map(|name| (name, ScalarValue::Utf8(None))));
     answers.extend(YES.map(|name| (name, ScalarValue::from(true))));
@@ -108,6 +140,7 @@ pub(super) fn register(
         context.register_udf(ScalarUDF::new_from_impl(Setting::new(settings, is_change)));
     }
     context.register_udf(ScalarUDF::new_from_impl(CurrentSchema::default()));
+    context.register_udf(ScalarUDF::new_from_impl(TypeNumber::default()));
 }
 
 /// A function that says the same whatever it is asked.
@@ -267,5 +300,46 @@ impl ScalarUDFImpl for CurrentSchema {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let schema = args.config_options.catalog.default_schema.as_str();
         Ok(ColumnarValue::Scalar(ScalarValue::from(schema)))
+    }
+}
+
+/// `to_regtype(name)`: the number of a type.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct TypeNumber {
+    signature: Signature,
+}
+
+impl Default for TypeNumber {
+    fn default() -> Self {
+        Self {
+            signature: Signature::string(1, Volatility::Immutable),
+        }
+    }
+}
+
+impl ScalarUDFImpl for TypeNumber {
+    fn name(&self) -> &str {
+        "to_regtype"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Int32)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let names = args.args[0].to_array(args.number_rows)?;
+        let names = cast(&names, &DataType::Utf8)?;
+        let numbers = names.as_string::<i32>().iter().map(|name| {
+            let name = name?.to_lowercase();
+            let mut types = (16..=LAST_TYPE).filter_map(Type::from_oid);
+            let found = types.find(|known| known.name() == name)?;
+            Some(found.oid().cast_signed())
+        });
+        let numbers: Int32Array = numbers.collect();
+        Ok(ColumnarValue::Array(Arc::new(numbers)))
     }
 }

@@ -5,16 +5,18 @@
 
 mod catalogue;
 mod functions;
+mod rewriting;
 
 use std::sync::Arc;
 
 use datafusion::common::DataFusionError;
 use datafusion::prelude::SessionContext;
-use datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
 use datafusion_pg_catalog::pg_catalog::generate_series_arg_coercion::CoerceIntArgsToBigInt;
 use datafusion_pg_catalog::pg_catalog::oid_type_planner::PgOidTypePlanner;
 use datafusion_pg_catalog::pg_catalog::{PgCatalogSchemaProvider, PgCatalogStaticTables};
 use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
+
+use pgwire::api::Type;
 
 use super::command::Query;
 use super::settings::Settings;
@@ -27,6 +29,16 @@ const DATABASE: &str = "graticule";
 
 /// What a statement holds that asks for PostgreSQL's catalogue.
 const SIGNS: [&str; 4] = ["pg_", "::reg", "information_schema", "current_schema"];
+
+/// What asyncpg calls the table in which it looks for types, recursively, for there may be composite ones.
+const TYPES_SIGN: &str = "typeinfo_tree";
+
+/// The same where there are types and arrays of them only.
+const TYPES: &str = "SELECT oid, 'pg_catalog' AS ns, typname AS name, typtype AS kind, CAST(NULL AS int) AS basetype, \
+                     typelem AS elemtype, typdelim AS elemdelim, CAST(NULL AS int) AS range_subtype, \
+                     NULL AS attrtypoids, NULL AS attrnames, 0 AS depth, NULL AS basetype_name, \
+                     substr(typname, 2) AS elemtype_name, NULL AS range_subtype_name \
+                     FROM pg_catalog.pg_type WHERE array_has($1, oid)";
 
 /// PostgreSQL's catalogue and grammar, for all sessions.
 pub(super) struct Dialect {
@@ -62,7 +74,7 @@ impl Dialect {
         let schema = PgCatalogSchemaProvider::try_new(
             Tables::of(&catalogs),
             Arc::clone(&self.tables),
-            EmptyContextProvider,
+            about.clone(),
         )?;
         if let Some(catalog) = catalogs.catalog(DATABASE) {
             catalog.register_schema("pg_catalog", Arc::new(schema))?;
@@ -78,6 +90,14 @@ impl Dialect {
         *state.write() = with_types;
         CoerceIntArgsToBigInt::widen(context);
         Ok(())
+    }
+
+    /// The types of parameters of a statement that says them in a way that the engine does not understand.
+    pub(super) fn parameters_of(&self, statement: &str) -> &'static [Type] {
+        match statement.contains(TYPES_SIGN) {
+            true => &[Type::OID_ARRAY],
+            false => &[],
+        }
     }
 
     /// A statement as it is tried first.
@@ -125,12 +145,32 @@ impl Dialect {
 
     /// The statement in words that the engine understands; `None` where PostgreSQL would not understand it either.
     fn rewritten(&self, statement: &str) -> Option<String> {
-        let mut statements = self.parser.parse(statement).ok()?;
+        if statement.contains(TYPES_SIGN) {
+            return Some(TYPES.to_string());
+        }
+        let statement = without_function_types(statement);
+        let mut statements = self.parser.parse(&statement).ok()?;
         match (statements.pop(), statements.pop()) {
-            (Some(only), None) => Some(only.to_string()),
+            (Some(mut only), None) => {
+                rewriting::rewrite(&mut only);
+                Some(only.to_string())
+            }
             _ => None,
         }
     }
+}
+
+/// Names of functions stay names: the columns that they are compared with hold names, too.
+fn without_function_types(statement: &str) -> String {
+    let mut parts = statement.split("::regproc");
+    let mut text = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        if part.starts_with(|c: char| c.is_alphanumeric()) {
+            text.push_str("::regproc");
+        }
+        text.push_str(part);
+    }
+    text
 }
 
 /// The words of a statement that are tried.

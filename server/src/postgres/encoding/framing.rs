@@ -14,7 +14,10 @@ pub(in crate::postgres) enum Framing {
     /// The result of a query.
     Rows(Formats),
     CopyText(CopyText),
-    CopyBinary,
+    /// Its header is sent in one message with the first row, because there are clients that expect it there.
+    CopyBinary {
+        is_begun: bool,
+    },
 }
 
 /// How `COPY` writes text.
@@ -44,7 +47,6 @@ impl Framing {
         output: &mut BytesMut,
     ) {
         match self {
-            Self::CopyBinary => message(b'd', output, |output| output.put_slice(BINARY_HEADER)),
             Self::CopyText(options) if options.has_header => message(b'd', output, |output| {
                 for (index, name) in names.enumerate() {
                     options.delimit(index, output);
@@ -52,12 +54,17 @@ impl Framing {
                 }
                 output.put_u8(b'\n');
             }),
-            Self::CopyText(_) | Self::Rows(_) => {}
+            Self::CopyText(_) | Self::CopyBinary { .. } | Self::Rows(_) => {}
         }
     }
 
     /// One row.
-    pub(in crate::postgres) fn row(&self, columns: &[Cells], row: usize, output: &mut BytesMut) {
+    pub(in crate::postgres) fn row(
+        &mut self,
+        columns: &[Cells],
+        row: usize,
+        output: &mut BytesMut,
+    ) {
         let count = u16::try_from(columns.len()).unwrap_or(u16::MAX);
         match self {
             Self::Rows(formats) => message(b'D', output, |output| {
@@ -66,7 +73,8 @@ impl Framing {
                     column.write(row, formats.is_binary(index), output);
                 }
             }),
-            Self::CopyBinary => message(b'd', output, |output| {
+            Self::CopyBinary { is_begun } => message(b'd', output, |output| {
+                begin_binary(is_begun, output);
                 output.put_u16(count);
                 for column in columns {
                     column.write(row, true, output);
@@ -90,10 +98,20 @@ impl Framing {
     }
 
     /// What comes behind the last row.
-    pub(in crate::postgres) fn end(&self, output: &mut BytesMut) {
-        if let Self::CopyBinary = self {
-            message(b'd', output, |output| output.put_i16(-1));
+    pub(in crate::postgres) fn end(&mut self, output: &mut BytesMut) {
+        if let Self::CopyBinary { is_begun } = self {
+            message(b'd', output, |output| {
+                begin_binary(is_begun, output);
+                output.put_i16(-1);
+            });
         }
+    }
+}
+
+fn begin_binary(is_begun: &mut bool, output: &mut BytesMut) {
+    if !*is_begun {
+        output.put_slice(BINARY_HEADER);
+        *is_begun = true;
     }
 }
 

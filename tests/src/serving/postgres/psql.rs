@@ -134,7 +134,7 @@ fn mistakes() -> Result<(), Failed> {
         ),
         (
             "SELECT 1;\nSELECT é, nothing FROM\n samples.ostia_monthly",
-            &["LINE 2: SELECT é, nothing FROM", "\n                  ^"],
+            &["LINE 2: SELECT é, nothing FROM", "\n               ^"],
         ),
         ("SELECT 1 +", &["ERROR:  42601:"]),
         (
