@@ -5,7 +5,7 @@ import socket
 import sys
 import threading
 
-from http_door import ask, metric, problem, until
+from http_door import ask, metric, post, problem, until
 
 url, process = sys.argv[1:]
 host, port = url.removeprefix("http://").split(":")
@@ -89,3 +89,8 @@ assert running() == 1, "the query waits for its client"
 assert peak() - before < 200 << 20, (peak(), before)
 connection.close()
 until(lambda: running() == 0, "the query ends")
+
+# One that keeps all threads busy without a pause is answered in time all the same.
+cross = "SELECT sum(a.value * b.value) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b"
+told = problem(post(url, sql=cross, timeout="200ms"), 504)
+assert "statement_timeout" in told["detail"], told
