@@ -27,3 +27,7 @@ with socket.create_connection(("127.0.0.1", port), timeout=60) as plain:
     except ConnectionResetError:
         pass
     assert b"alive" not in answer, answer
+
+# Who connects and says nothing is not waited for.
+with socket.create_connection(("127.0.0.1", port), timeout=60) as silent:
+    assert silent.recv(1) == b""

@@ -5,11 +5,11 @@ import socket
 import sys
 import threading
 
-from http_door import ask, metric, problem, until
+from http_door import ask, metric, post, problem, until
 
 url, process = sys.argv[1:]
 host, port = url.removeprefix("http://").split(":")
-LONG = "SELECT sum(a.value * b.value) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b"
+LONG = "SELECT sum(value) FROM generate_series(1, 1000000000000)"
 
 running = lambda: metric(url, "graticule_queries_running", door="http")
 ended = lambda outcome: metric(url, "graticule_queries_total", door="http", outcome=outcome)
@@ -27,7 +27,7 @@ connection = connect(LONG)
 until(lambda: running() == 1, "the query runs")
 connection.close()
 until(lambda: running() == 0 and ended("cancelled") == 1, "the query of a client that is gone ends")
-connection = connect("SELECT a.value, b.value AS b FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b")
+connection = connect("SELECT value, value * 2 AS b FROM generate_series(1, 1000000000000)")
 assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
 assert running() == 1
 connection.close()
@@ -46,7 +46,7 @@ assert problem(answers[0], 504)["sqlstate"] == "57014", answers
 problem(ask(f"{url}/sql/mine-1", method="DELETE"), 404)
 
 # Jobs.
-making = "CREATE TABLE lake.squares AS SELECT value AS x, value * value AS v FROM generate_series(1, 1000)"
+making = "CREATE TABLE lake.squares WITH (dims = 'x') AS SELECT value AS x, value * value AS v FROM generate_series(1, 1000)"
 status, headers, body = ask(f"{url}/sql", making, Prefer="respond-async, wait=1")
 assert status == 202 and headers["Preference-Applied"] == "respond-async", (status, body)
 place = url + headers["Location"]
@@ -69,7 +69,7 @@ problem(ask(f"{url}/jobs/77"), 404)
 problem(ask(f"{url}/jobs/x"), 404)
 
 
-# A result of some gigabytes, of which the client takes fifty megabytes: little of it is ever in memory.
+# A result without end, of which the client takes fifty megabytes: little of it is ever in memory.
 def peak():
     with open(f"/proc/{process}/status") as status:
         line = next(line for line in status if line.startswith("VmHWM"))
@@ -77,7 +77,7 @@ def peak():
 
 
 before = peak()
-connection = connect("SELECT a.value, b.value AS b FROM generate_series(1, 10000) a, generate_series(1, 100000) b", "ndjson")
+connection = connect("SELECT value, value * 2 AS b FROM generate_series(1, 1000000000000)", "ndjson")
 taken = 0
 while taken < 50 << 20:
     piece = connection.recv(1 << 20)
@@ -89,3 +89,8 @@ assert running() == 1, "the query waits for its client"
 assert peak() - before < 200 << 20, (peak(), before)
 connection.close()
 until(lambda: running() == 0, "the query ends")
+
+# One that keeps all threads busy without a pause is answered in time all the same.
+cross = "SELECT sum(a.value * b.value) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b"
+told = problem(post(url, sql=cross, timeout="200ms"), 504)
+assert "statement_timeout" in told["detail"], told

@@ -95,12 +95,12 @@ impl Write for Written {
 struct Transfer {
     execution: Execution,
     encoder: Encoder,
-    /// The rows that were waited for before anything was answered.
-    first: Option<RecordBatch>,
+    /// What was waited for before anything was answered: rows, or the end.
+    first: Option<Option<RecordBatch>>,
     _listed: Listed,
 }
 
-/// The body of a response with the rows of `execution`, of which `first` is already there.
+/// The body of a response with the rows of `execution`, of which `first` is already there, or the end.
 pub(super) fn rows(
     execution: Execution,
     encoder: Encoder,
@@ -110,7 +110,7 @@ pub(super) fn rows(
     let transfer = Transfer {
         execution,
         encoder,
-        first,
+        first: Some(first),
         _listed: listed,
     };
     let pieces = try_unfold(Some(transfer), |transfer| async move {
@@ -126,7 +126,7 @@ impl Transfer {
     /// The next bytes, and the transfer unless these were the last ones.
     async fn piece(mut self) -> Result<(Bytes, Option<Self>), Failure> {
         let batch = match self.first.take() {
-            Some(first) => Some(first),
+            Some(first) => first,
             None => self.execution.next().await?,
         };
         let is_last = batch.is_none();

@@ -19,7 +19,7 @@ use crate::failure::{Failure, SqlState};
 use crate::serve::Execution;
 
 /// Rows of a result that are kept. Larger ones are for those who wait for them.
-const ROWS: usize = 1000;
+const ROWS: usize = 100;
 
 /// One statement.
 pub(super) struct Job {
@@ -61,7 +61,7 @@ pub(super) struct Report {
     progress: Progress,
     /// Rows of the result so far.
     rows: u64,
-    /// The first thousand rows, when all are there.
+    /// The first hundred rows, when all are there.
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<Vec<Value>>,
     /// Why it failed.

@@ -60,8 +60,11 @@ fn converted(given: &Value, data_type: Option<&DataType>) -> Option<ScalarValue>
     };
     let cast = value.cast_to(data_type).ok().filter(|_| is_kind)?;
     // A cast to whole numbers cuts off what is behind the point.
-    let is_whole = !data_type.is_integer() || cast.cast_to(&value.data_type()).ok()? == value;
-    (is_whole || !given.is_number()).then_some(cast)
+    let is_same = |back: ScalarValue| back == value;
+    let is_whole = !given.is_number()
+        || !data_type.is_integer()
+        || cast.cast_to(&value.data_type()).is_ok_and(is_same);
+    is_whole.then_some(cast)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Nothing is answered before the first rows are there, so that most errors have a status. What goes wrong later breaks
 //! the transfer.
 
+use arrow::array::RecordBatch;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -25,7 +26,7 @@ use super::request::SqlRequest;
 use super::router::Shared;
 use super::running::Listed;
 use crate::failure::Failure;
-use crate::serve::Client;
+use crate::serve::{Client, Execution};
 
 /// What stands behind `?` when a statement is posted.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -121,9 +122,12 @@ impl Prepared {
                     .client
                     .run(&self.statement, parameters, listed.stop.clone());
                 let mut execution = running.await.map_err(|failure| self.problem(failure))?;
-                let first = execution.next().await;
-                let first = first.map_err(|failure| self.problem(failure))?;
-                if execution.schema.fields().is_empty() && first.is_none() {
+                let mut first = self.next(&mut execution).await?;
+                if execution.schema.fields().is_empty() {
+                    // There is nothing to send, and all is done when there are no more rows without columns.
+                    while first.is_some() {
+                        first = self.next(&mut execution).await?;
+                    }
                     None
                 } else {
                     let encoder = Encoder::new(format, &execution.schema).map_err(|error| {
@@ -134,6 +138,11 @@ impl Prepared {
             }
         };
         Ok(response(sent, body, &number))
+    }
+
+    async fn next(&self, execution: &mut Execution) -> Result<Option<RecordBatch>, Problem> {
+        let next = execution.next().await;
+        next.map_err(|failure| self.problem(failure))
     }
 }
 

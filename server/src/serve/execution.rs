@@ -2,9 +2,12 @@
 //!
 //! ```text
 //!  compute: session.run ─▶ columns, batch, batch … ─▶ channel of 2 ─▶ Execution::next ─▶ door
-//!              ▲ stopped by: the client, the timeout, the end of the service, dropping the Execution
+//!                 ▲ aborted by
+//!  door:    supervise: the client, the timeout, the end of the service, dropping the Execution
 //! ```
-//! A client that does not read holds two batches, and its place, until the timeout.
+//! A client that does not read holds two batches, and its place, until the timeout. The supervisor runs on the threads of
+//! the doors, so that the client is told in time even while all that compute are busy; the place is given on when the work
+//! has really ended.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -13,13 +16,14 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::ScalarValue;
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::DataFusionError;
 use futures::StreamExt;
 use graticule_engine::Session;
 use graticule_engine::progress::QueryProgress;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -59,11 +63,11 @@ pub(crate) struct Execution {
     /// Its number in `cube.queries`.
     pub(crate) number: u64,
     messages: mpsc::Receiver<Result<Message, Failure>>,
-    _task: Task,
+    _supervisor: SpawnedTask<()>,
 }
 
-/// A task that ends when nobody wants its result any more.
-struct Task(AbortHandle);
+/// A task of the threads that compute. It ends when nobody wants its result any more.
+struct Task(JoinHandle<()>);
 
 impl Drop for Task {
     fn drop(&mut self) {
@@ -81,8 +85,7 @@ impl Execution {
     ) -> Result<Self, Failure> {
         let (sender, mut messages) = mpsc::channel(2);
         // Whoever stops waiting for the columns stops the work, too.
-        let supervising = supervise(work, place, tally, sender);
-        let task = Task(compute.spawn(supervising).abort_handle());
+        let supervisor = SpawnedTask::spawn(supervise(work, place, tally, compute.clone(), sender));
         match messages.recv().await {
             Some(Ok(Message::Started {
                 schema,
@@ -93,7 +96,7 @@ impl Execution {
                 progress,
                 number,
                 messages,
-                _task: task,
+                _supervisor: supervisor,
             }),
             Some(Err(failure)) => Err(failure),
             Some(Ok(Message::Batch(_) | Message::Finished)) | None => Err(Failure::vanished()),
@@ -116,9 +119,11 @@ impl Execution {
 async fn supervise(
     work: Work,
     place: Place,
-    mut tally: Tally,
+    tally: Tally,
+    compute: Handle,
     sender: mpsc::Sender<Result<Message, Failure>>,
 ) {
+    let (stop, stopping) = (work.stop.clone(), work.stopping.clone());
     let deadline = work.timeout.map(|timeout| Instant::now() + timeout);
     let too_late = async {
         match deadline {
@@ -126,13 +131,14 @@ async fn supervise(
             None => pending().await,
         }
     };
+    let mut task = Task(compute.spawn(produce(work, place, tally, sender.clone())));
     let failure = tokio::select! {
         biased;
-        () = work.stop.cancelled() => Failure::with_state(
+        () = stop.cancelled() => Failure::with_state(
             SqlState::QUERY_CANCELED,
             "the statement was cancelled as its client asked",
         ),
-        () = work.stopping.cancelled() => Failure::with_state(
+        () = stopping.cancelled() => Failure::with_state(
             SqlState::ADMIN_SHUTDOWN,
             "the server stops; run the statement again when it is back",
         ),
@@ -140,18 +146,28 @@ async fn supervise(
             SqlState::QUERY_CANCELED,
             "the statement took longer than statement_timeout allows; select less, or allow more",
         ),
-        ended = produce(&work, &mut tally, &sender) => match ended {
-            Ok(()) => return,
-            Err(error) => Failure::of_statement(&error, &work.statement),
-        },
+        _ = &mut task.0 => return,
     };
-    tally.failed(&failure);
-    // Others may come in while the client, who may never read, is told.
-    drop((tally, place));
+    drop(task);
     let _ = sender.send(Err(failure)).await;
 }
 
 async fn produce(
+    work: Work,
+    place: Place,
+    mut tally: Tally,
+    sender: mpsc::Sender<Result<Message, Failure>>,
+) {
+    if let Err(error) = send_rows(&work, &mut tally, &sender).await {
+        let failure = Failure::of_statement(&error, &work.statement);
+        tally.failed(&failure);
+        // Others may come in while the client, who may never read, is told.
+        drop((tally, place));
+        let _ = sender.send(Err(failure)).await;
+    }
+}
+
+async fn send_rows(
     work: &Work,
     tally: &mut Tally,
     sender: &mpsc::Sender<Result<Message, Failure>>,
