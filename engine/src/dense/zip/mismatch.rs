@@ -7,7 +7,8 @@
 //!  a    ·   ·   ·   ·          the same step, offset         at_times(b, like => a)
 //!  b   ·   ·   ·   ·
 //! ```
-//! Only where both axes reach is looked at: what one of them has beyond the other is no difference.
+//! Only where both axes reach is looked at: what one of them has beyond the other is no difference. Nor is it one where all
+//! coordinates of one of them are among those of the other: it is a part of it.
 
 use std::sync::Arc;
 
@@ -121,18 +122,23 @@ impl Compared<'_> {
     /// # Errors
     /// Coordinates that are no numbers after all.
     pub(crate) fn beside(&self, guest: &Compared<'_>) -> Result<Option<Difference>> {
+        let systems = self.system().zip(guest.system());
+        let systems = systems.filter(|(own, other)| own != other);
+        if systems.is_none() && self.keys.as_ref() == guest.keys.as_ref() {
+            return Ok(None);
+        }
         let (own, others) = (Coordinates::of(self)?, Coordinates::of(guest)?);
         let Some(shared) = Shared::of(&own.sorted, &others.sorted) else {
             return Ok(None);
         };
-        let systems = self.system().zip(guest.system());
-        let systems = systems.filter(|(own, other)| own != other);
-        let is_same = shared.alone == [0, 0];
-        if is_same && systems.is_none() {
+        // Every second day of the days of the other cube is a part of it.
+        let is_part = shared.equal > 0 && shared.alone.contains(&0);
+        if is_part && systems.is_none() {
             return Ok(None);
         }
         let (name, [first, second]) = (self.name(), [&self.cube.name, &guest.cube.name]);
         let in_words = |number: f64| self.in_words(number);
+        let has_two_systems = systems.is_some();
         let words = match (systems, own.step, others.step) {
             (Some((own, other)), ..) => {
                 format!("{name} is in {own} in {first} and in {other} in {second}")
@@ -157,7 +163,6 @@ impl Compared<'_> {
                 )
             }
         };
-        let has_two_systems = self.system() != guest.system();
         Ok(Some(Difference {
             words,
             remedy: match () {
