@@ -18,6 +18,7 @@ use datafusion::error::Result;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use graticule_functions::space::datum_grids::search_in;
 
 use crate::access::User;
 use crate::cache::BlockCache;
@@ -107,6 +108,13 @@ impl EngineBuilder {
     #[must_use]
     pub fn statistics_folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.statistics_folder = Some(folder.into());
+        self
+    }
+
+    /// Folders in which PROJ looks for grids of datums, beside those that it knows. They hold for the process.
+    #[must_use]
+    pub fn datum_grids(self, folders: Vec<PathBuf>) -> Self {
+        search_in(folders);
         self
     }
 

@@ -84,6 +84,9 @@ fn started(
     if let Some(folder) = configuration.statistics.or_else(default_statistics) {
         builder = builder.statistics_folder(folder);
     }
+    if !configuration.proj_data.is_empty() {
+        builder = builder.datum_grids(configuration.proj_data);
+    }
     if let Some(bytes) = arguments.memory.or(configuration.memory) {
         builder = builder.memory(usize::try_from(bytes).unwrap_or(usize::MAX));
     }

@@ -34,6 +34,7 @@ mod freshness;
 mod geotiff;
 mod geotiff_writing;
 mod grib;
+mod grid_windows;
 mod grids;
 mod icechunk;
 mod jobs;
@@ -90,6 +91,7 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     geotiff::trials,
     geotiff_writing::trials,
     grib::trials,
+    grid_windows::trials,
     grids::trials,
     icechunk::trials,
     jobs::trials,
