@@ -34,6 +34,7 @@ mod geotiff;
 mod geotiff_writing;
 mod grib;
 mod grids;
+mod grids_memory;
 mod icechunk;
 mod jobs;
 mod kerchunk;
@@ -89,6 +90,7 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     geotiff_writing::trials,
     grib::trials,
     grids::trials,
+    grids_memory::trials,
     icechunk::trials,
     jobs::trials,
     kerchunk::trials,
