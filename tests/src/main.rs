@@ -36,6 +36,7 @@ mod geotiff_writing;
 mod grib;
 mod grid_windows;
 mod grids;
+mod grids_memory;
 mod icechunk;
 mod jobs;
 mod kerchunk;
@@ -93,6 +94,7 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     grib::trials,
     grid_windows::trials,
     grids::trials,
+    grids_memory::trials,
     icechunk::trials,
     jobs::trials,
     kerchunk::trials,

@@ -100,7 +100,13 @@ pub(crate) fn warped(
     (&cube.url, &cube.version, name).hash(&mut hasher);
     let crs = target.crs.clone();
     let grids = without_grids(&source, &target)?;
-    let tiles = Arc::new(Tiles::new(source.clone(), target.clone(), way, cube)?);
+    let tiles = Arc::new(Tiles::new(
+        source.clone(),
+        target.clone(),
+        way,
+        cube,
+        table.blocks(),
+    )?);
     let mut coarser = Coarser {
         base: table,
         source,
@@ -133,7 +139,7 @@ pub(crate) fn warped(
                 };
                 let source = SourceChunks::new(table, variable);
                 match level {
-                    None => Warped::variable(source, &tiles, how, &place, others.len())?,
+                    None => Warped::variable((source, None), &tiles, how, &place, others.len())?,
                     Some(level) => {
                         let (made, read) = coarser.variable(variable, level, how, &others)?;
                         origin = read;
