@@ -33,9 +33,18 @@ pub(super) fn list() -> impl Iterator<Item = ActionType> + Send {
     let actions = [
         (PREPARE, "Prepares a statement; its columns and parameters"),
         (CLOSE, "Forgets a prepared statement"),
-        (CANCEL_QUERY, "Cancels a statement whose rows are being fetched"),
-        (CANCEL_FLIGHT_INFO, "Cancels a statement whose rows are being fetched"),
-        (CLOSE_SESSION, "Ends the session: settings and prepared statements are forgotten"),
+        (
+            CANCEL_QUERY,
+            "Cancels a statement whose rows are being fetched",
+        ),
+        (
+            CANCEL_FLIGHT_INFO,
+            "Cancels a statement whose rows are being fetched",
+        ),
+        (
+            CLOSE_SESSION,
+            "Ends the session: settings and prepared statements are forgotten",
+        ),
     ];
     actions.into_iter().map(|(name, description)| ActionType {
         r#type: name.to_string(),

@@ -25,7 +25,9 @@ pub(super) fn open(bytes: &[u8]) -> Result<Command, Status> {
         Status::invalid_argument("the request holds no command of Flight SQL that can be read")
     })?;
     Command::try_from(any).map_err(|error| {
-        Status::invalid_argument(format!("the command of the request cannot be read: {error}"))
+        Status::invalid_argument(format!(
+            "the command of the request cannot be read: {error}"
+        ))
     })
 }
 
@@ -116,7 +118,13 @@ mod tests {
     #[test]
     fn damaged_envelopes_are_refused() {
         let whole = close(&CommandStatementQuery::default().as_any());
-        for bytes in [&whole[..whole.len() - 1], b"\x0a\xff", b"\xff", &[0xff; 11], b"\x0b"] {
+        for bytes in [
+            &whole[..whole.len() - 1],
+            b"\x0a\xff",
+            b"\xff",
+            &[0xff; 11],
+            b"\x0b",
+        ] {
             assert!(open(bytes).is_err(), "{bytes:?}");
         }
         assert!(matches!(open(b"").unwrap(), Command::Unknown(_)));

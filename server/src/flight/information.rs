@@ -20,10 +20,7 @@ pub(super) fn columns() -> SchemaRef {
 pub(super) fn rows(command: CommandGetSqlInfo) -> Result<RecordBatch> {
     let mut facts = SqlInfoDataBuilder::new();
     facts.append(SqlInfo::FlightSqlServerName, "Graticule");
-    facts.append(
-        SqlInfo::FlightSqlServerVersion,
-        env!("CARGO_PKG_VERSION"),
-    );
+    facts.append(SqlInfo::FlightSqlServerVersion, env!("CARGO_PKG_VERSION"));
     facts.append(SqlInfo::FlightSqlServerArrowVersion, arrow::ARROW_VERSION);
     facts.append(
         SqlInfo::FlightSqlServerTransaction,

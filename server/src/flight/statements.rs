@@ -100,7 +100,13 @@ pub(super) async fn run(
     running: Running,
     text: String,
     values: Rows,
-) -> Result<(SchemaRef, impl Stream<Item = Result<RecordBatch, Status>> + Send), Failure> {
+) -> Result<
+    (
+        SchemaRef,
+        impl Stream<Item = Result<RecordBatch, Status>> + Send,
+    ),
+    Failure,
+> {
     let mut values = VecDeque::from(values);
     let first = values.pop_front().unwrap_or_default();
     let series = Series {

@@ -48,8 +48,17 @@ fn agrees(server: &Server, script: &str, arguments: &[&str]) -> Result<(), Faile
 /// A certificate for this machine that no authority has signed.
 fn certify(folder: &Path) -> Result<(), Failed> {
     let output = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"])
-        .args(["-keyout", "server.key", "-out", "server.pem", "-subj", "/CN=localhost"])
+        .args([
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+        ])
+        .args([
+            "-keyout",
+            "server.key",
+            "-out",
+            "server.pem",
+            "-subj",
+            "/CN=localhost",
+        ])
         .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
         .args(["-addext", "basicConstraints=critical,CA:FALSE"])
         .current_dir(folder)
@@ -93,7 +102,11 @@ pub(super) fn trials() -> Vec<Trial> {
             std::fs::write(folder.path().join("graticule.toml"), section)?;
             let server = Server::start_in(folder, &["flight"], &[])?;
             let certificate = server.folder.path().join("server.pem");
-            agrees(&server, "flight_tls.py", &[&certificate.display().to_string()])
+            agrees(
+                &server,
+                "flight_tls.py",
+                &[&certificate.display().to_string()],
+            )
         }),
         // Whoever stops the server must not wait for clients that keep their connections open.
         Trial::test("serving::flight::stops_under_clients", || {
