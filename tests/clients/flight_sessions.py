@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import adbc_driver_flightsql.dbapi as adbc
 import pyarrow.flight as flight
-from adbc_driver_flightsql import DatabaseOptions
 
 from flight_sql import fetch
 
