@@ -58,6 +58,7 @@ refused(flight.FlightUnauthenticatedError, "neither Basic nor Bearer", lambda: f
 refused(invalid, "there is no column nope", lambda: fetch(client, "SELECT nope FROM generate_series(1, 2)"))
 refused(absent, "there is no schema nowhere", lambda: fetch(client, "SELECT 1 FROM nowhere.x"))
 refused(unsupported, "not supported", lambda: fetch(client, "BEGIN"))
+refused(invalid, "there is no column \"ééé", lambda: fetch(client, f'SELECT "{"é" * 20000}" FROM generate_series(1, 2)'))
 # After rows have been sent, too.
 refused(invalid, "division by zero", lambda: fetch(client, "SELECT 1 / (value - 900000) FROM generate_series(1, 1000000)"))
 assert fetch(client, "SELECT 1 AS one").to_pylist() == [{"one": 1}]

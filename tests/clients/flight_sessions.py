@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import adbc_driver_flightsql.dbapi as adbc
 import pyarrow.flight as flight
-from adbc_driver_flightsql import DatabaseOptions
 
 from flight_sql import fetch
 
@@ -46,6 +45,16 @@ assert fetch(other, SHOW)["value"].to_pylist() == [before]
 (closed,) = client.do_action(flight.Action("CloseSession", b""), token)
 assert closed.body.to_pybytes() == b"\x08\x01"
 assert fetch(other, SHOW, token)["value"].to_pylist() == [before]
+
+# Clients that never close their sessions lock nobody out: the one that was unused for longest gives way.
+kept, lost = (flight.FlightCallOptions(headers=[client.authenticate_basic_token("u", "p")]) for _ in range(2))
+for options in (lost, kept):
+    fetch(client, "SET datafusion.execution.batch_size = 79", options)
+for number in range(1100):
+    client.authenticate_basic_token("u", "p")
+    if number % 100 == 0:
+        assert fetch(client, SHOW, kept)["value"].to_pylist() == ["79"]
+assert fetch(client, SHOW, lost)["value"].to_pylist() == [before]
 
 
 def visit(number):

@@ -82,8 +82,7 @@ for action, wrap in [("CancelFlightInfo", lambda i: field(1, i)),
 
 # A client that does not read: the server waits, and keeps little.
 reader = client.do_get(info(client, WIDE).endpoints[0].ticket)
-first = reader.read_chunk().data
-assert first["value"][0].as_py() == 1
+assert len(reader.read_chunk().data) > 0
 assert is_idle(30), "the server goes on though nobody reads"
 before = resident_bytes(process)
 readers = [client.do_get(info(client, WIDE).endpoints[0].ticket) for _ in range(8)]

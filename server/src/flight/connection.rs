@@ -17,7 +17,7 @@ use super::door::FlightDoor;
 use super::sessions::Sessions;
 use crate::serve::{Connection, Service};
 
-/// How long a client may take to agree on TLS, or to read that there is no place for it.
+/// How long a client may take to say something, to agree on TLS, or to read that there is no place for it.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often a silent client is asked whether it is still there, and how long it may take to answer.
 const HEARTBEAT: Duration = Duration::from_secs(20);
@@ -40,6 +40,9 @@ pub(super) async fn serve(
     let has_place = place.is_some();
     let door = FlightDoor::new(service, tokens, place);
     let talk = async {
+        if !matches!(timeout(PATIENCE, stream.peek(&mut [0])).await, Ok(Ok(1))) {
+            return;
+        }
         match tls {
             None => talk(stream, door, &stopping).await,
             Some(tls) => {

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use arrow_flight::flight_service_server::FlightService;
 use arrow_flight::sql::{
     Any, Command, DoPutPreparedStatementResult, DoPutUpdateResult, ProstMessageExt,
@@ -12,7 +13,6 @@ use arrow_flight::{
     Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo,
     HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
 };
-use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
@@ -97,37 +97,46 @@ impl FlightDoor {
         Ok(())
     }
 
-    /// The columns of what a command asks for, as a message, and the ticket that fetches its rows.
-    async fn plan(&self, request: &Request<FlightDescriptor>) -> Result<(Bytes, Ticket), Status> {
+    /// What answers a command. Nothing is run.
+    async fn plan(&self, request: &Request<FlightDescriptor>) -> Result<Plan, Status> {
         let session = self.session(request.metadata()).await?;
-        let command = envelope::open(&request.get_ref().cmd)?;
-        let (schema, ticket) = match command {
+        Ok(match envelope::open(&request.get_ref().cmd)? {
             Command::CommandStatementQuery(query) => {
                 let described = session.client.describe(&query.query).await?;
-                let ticket = TicketStatementQuery {
-                    statement_handle: Ticketed::new(query.query)?.to_bytes().into(),
-                };
-                (described.columns, ticket.as_any())
+                let statement_handle = Ticketed::new(query.query)?.to_bytes().into();
+                Plan {
+                    columns: described.columns,
+                    ticket: TicketStatementQuery { statement_handle }.as_any(),
+                    hangs_on_values: false,
+                }
             }
             Command::CommandPreparedStatementQuery(query) => {
                 let prepared = session.prepared(&query.prepared_statement_handle)?;
-                if !prepared.described.parameters.is_empty() {
-                    // The types of columns may hang on those of the values: the rows bring them along.
-                    let ticket = envelope::close(&query.as_any());
-                    return Ok((Bytes::new(), Ticket { ticket }));
+                Plan {
+                    columns: Arc::clone(&prepared.described.columns),
+                    ticket: query.as_any(),
+                    hangs_on_values: !prepared.described.parameters.is_empty(),
                 }
-                (Arc::clone(&prepared.described.columns), query.as_any())
             }
             command => match browsing::columns(&command) {
-                Some(schema) => (schema, command.into_any()),
+                Some(columns) => Plan {
+                    columns,
+                    ticket: command.into_any(),
+                    hangs_on_values: false,
+                },
                 None => return Err(unknown(&command)),
             },
-        };
-        let ticket = Ticket {
-            ticket: envelope::close(&ticket),
-        };
-        Ok((messages::schema_message(&schema)?, ticket))
+        })
     }
+}
+
+/// What answers a command.
+struct Plan {
+    columns: SchemaRef,
+    /// What fetches the rows, without its envelope.
+    ticket: Any,
+    /// Are the types of columns certain only when `$1`, `$2`, … have values?
+    hangs_on_values: bool,
 }
 
 #[async_trait]
@@ -165,13 +174,16 @@ impl FlightService for FlightDoor {
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
-        let (schema, ticket) = self.plan(&request).await?;
-        let endpoint = FlightEndpoint::new().with_ticket(ticket);
+        let plan = self.plan(&request).await?;
+        let ticket = envelope::close(&plan.ticket);
+        let endpoint = FlightEndpoint::new().with_ticket(Ticket { ticket });
         let mut info = FlightInfo::new()
             .with_endpoint(endpoint)
             .with_ordered(true)
             .with_descriptor(request.into_inner());
-        info.schema = schema;
+        if !plan.hangs_on_values {
+            info.schema = messages::schema_message(&plan.columns)?;
+        }
         Ok(Response::new(info))
     }
 
@@ -179,7 +191,8 @@ impl FlightService for FlightDoor {
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<SchemaResult>, Status> {
-        let (schema, _) = self.plan(&request).await?;
+        let plan = self.plan(&request).await?;
+        let schema = messages::schema_message(&plan.columns)?;
         Ok(Response::new(SchemaResult { schema }))
     }
 

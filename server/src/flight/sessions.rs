@@ -155,7 +155,7 @@ impl Sessions {
         let mut open = lock(&self.open);
         let key = digested(secret);
         let session = open.get(&key)?;
-        if is_over(session) {
+        if is_at_rest(session) && lock(&session.used).elapsed() > IDLE {
             open.remove(&key);
             return None;
         }
@@ -163,20 +163,23 @@ impl Sessions {
         Some(Arc::clone(session))
     }
 
-    /// Adds a session, unless there is one of the same secret by now; the one that is there afterwards.
+    /// Adds a session, unless there is one of the same secret by now; the one that is there afterwards. Where there are
+    /// too many, the one gives way that has not been used for longest: many clients never close theirs.
     ///
     /// # Errors
-    /// There are too many.
+    /// All of them run something.
     pub(super) fn add(&self, secret: &str, client: Client) -> Result<Arc<Session>, Failure> {
         let mut open = lock(&self.open);
         if open.len() >= self.limit {
-            open.retain(|_, session| !is_over(session));
-        }
-        if open.len() >= self.limit {
-            return Err(Failure::with_state(
-                SqlState::TOO_MANY_CONNECTIONS,
-                "there are too many sessions; close some, or wait until they are over",
-            ));
+            let at_rest = open.iter().filter(|(_, session)| is_at_rest(session));
+            let oldest = at_rest.min_by_key(|(_, session)| *lock(&session.used));
+            let Some(oldest) = oldest.map(|(key, _)| *key) else {
+                return Err(Failure::with_state(
+                    SqlState::TOO_MANY_CONNECTIONS,
+                    "there are too many sessions that run something; try again in some seconds",
+                ));
+            };
+            open.remove(&oldest);
         }
         let session = open
             .entry(digested(secret))
@@ -190,9 +193,9 @@ impl Sessions {
     }
 }
 
-/// Nobody has used it for long, and it runs nothing.
-fn is_over(session: &Arc<Session>) -> bool {
-    Arc::strong_count(session) == 1 && lock(&session.used).elapsed() > IDLE
+/// It runs nothing, and no call is about to use it.
+fn is_at_rest(session: &Arc<Session>) -> bool {
+    Arc::strong_count(session) == 1
 }
 
 fn digested(secret: &str) -> [u8; 32] {

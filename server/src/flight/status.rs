@@ -9,6 +9,9 @@ use crate::failure::{Failure, SqlState};
 const SQLSTATE: &str = "sqlstate";
 /// The name of the character of the statement that the message is about, from 1.
 const POSITION: &str = "position";
+/// Bytes of a message at most. Messages travel in headers, three characters for a byte that is no ASCII, and clients
+/// drop an answer with more than 8 KiB of headers.
+const LONGEST: usize = 2000;
 
 impl From<Failure> for Status {
     fn from(failure: Failure) -> Self {
@@ -17,8 +20,18 @@ impl From<Failure> for Status {
         if let Some(position) = failure.position {
             metadata.insert(POSITION, MetadataValue::from(position as u64));
         }
-        Self::with_metadata(code(failure.state), failure.message, metadata)
+        let message = shortened(failure.message);
+        Self::with_metadata(code(failure.state), message, metadata)
     }
+}
+
+/// A message that may be long because of the names in it, as far as it is allowed in a header.
+fn shortened(mut message: String) -> String {
+    if message.len() > LONGEST {
+        message.truncate(message.floor_char_boundary(LONGEST));
+        message.push('…');
+    }
+    message
 }
 
 fn code(state: SqlState) -> Code {
