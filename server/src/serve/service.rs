@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::admission::Admission;
-use super::execution::{Execution, Work};
+use super::execution::{Execution, Task, Work};
 use super::metrics::Metrics;
 use super::settings::{Limits, Settings};
 use super::tally::Tally;
@@ -116,11 +116,9 @@ impl Client {
     /// The statement does not parse, or names something unknown.
     pub(crate) async fn describe(&self, statement: &str) -> Result<Described, Failure> {
         let (session, text) = (Arc::clone(&self.session), statement.to_string());
-        let planning = self
-            .service
-            .compute
-            .spawn(async move { session.describe(&text).await });
-        match planning.await {
+        let planning = async move { session.describe(&text).await };
+        let mut task = Task(self.service.compute.spawn(planning));
+        match (&mut task.0).await {
             Ok(described) => described.map_err(|error| Failure::of_statement(&error, statement)),
             Err(_) => Err(Failure::vanished()),
         }
