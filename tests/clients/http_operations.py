@@ -40,6 +40,8 @@ for path, operations in paths.items():
         answer = ask(url + re.sub(r"\{\w+\}", "7", path), "" if method == "post" else None, method=method.upper())
         assert answer[0] != 405 and b"there is nothing at" not in answer[2], (method, path)
         assert operation["responses"], (method, path)
+names = [operation["operationId"] for operations in paths.values() for operation in operations.values()]
+assert len(set(names)) == len(names), names
 
 # The page loads nothing from elsewhere, and may not.
 for path, kind in [("/", "text/html"), ("/page.js", "text/javascript"), ("/page.css", "text/css")]:

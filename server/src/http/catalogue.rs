@@ -29,7 +29,7 @@ const VARIABLES: &str = "SELECT variable AS name, dims, shape, data_type AS type
 
 /// Lists the tables.
 #[utoipa::path(
-    get, path = "/tables", tag = "catalogue",
+    get, path = "/tables", tag = "catalogue", operation_id = "list_tables",
     responses(
         (status = 200, description = "An object per table: schema, table, type, dims, shape and error", body = Vec<Value>),
         (status = "default", description = "What went wrong", body = Problem, content_type = "application/problem+json"),
@@ -44,7 +44,7 @@ pub(super) async fn tables(
 
 /// Describes one table.
 #[utoipa::path(
-    get, path = "/tables/{schema}/{table}", tag = "catalogue",
+    get, path = "/tables/{schema}/{table}", tag = "catalogue", operation_id = "describe_table",
     params(("schema" = String, Path, description = "The store"), ("table" = String, Path, description = "The table")),
     responses(
         (status = 200, description = "The table with its dimensions and variables, which are its columns", body = Value),

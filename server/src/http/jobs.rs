@@ -113,7 +113,7 @@ impl Book {
 }
 
 /// Lists the jobs of the user.
-#[utoipa::path(get, path = "/jobs", tag = "jobs", responses((status = 200, description = "The jobs, without results", body = Vec<Report>)))]
+#[utoipa::path(get, path = "/jobs", tag = "jobs", operation_id = "list_jobs", responses((status = 200, description = "The jobs, without results", body = Vec<Report>)))]
 pub(super) async fn list(
     State(http): State<Shared>,
     Caller(identity): Caller,
@@ -127,7 +127,7 @@ pub(super) async fn list(
 
 /// Says how far a job is.
 #[utoipa::path(
-    get, path = "/jobs/{number}", tag = "jobs", params(("number" = u64, Path, description = "The number of the job")),
+    get, path = "/jobs/{number}", tag = "jobs", operation_id = "show_job", params(("number" = u64, Path, description = "The number of the job")),
     responses(
         (status = 200, description = "The job; its rows or its problem, when it has ended", body = Report),
         (status = 404, description = "The user has no such job", body = Problem, content_type = "application/problem+json"),
@@ -144,7 +144,7 @@ pub(super) async fn show(
 
 /// Cancels a job.
 #[utoipa::path(
-    delete, path = "/jobs/{number}", tag = "jobs", params(("number" = u64, Path, description = "The number of the job")),
+    delete, path = "/jobs/{number}", tag = "jobs", operation_id = "cancel_job", params(("number" = u64, Path, description = "The number of the job")),
     responses(
         (status = 204, description = "It will end soon, or has ended"),
         (status = 404, description = "The user has no such job", body = Problem, content_type = "application/problem+json"),

@@ -173,7 +173,7 @@ fn response(sent: Sent, body: Option<Body>, number: &str) -> Response {
 
 /// Runs a statement.
 #[utoipa::path(
-    post, path = "/sql", tag = "statements", params(PostQuery),
+    post, path = "/sql", tag = "statements", operation_id = "run_statement", params(PostQuery),
     request_body(description = "The statement alone, or with values and a timeout", content(
         (String = "application/sql"), (String = "text/plain"), (SqlRequest = "application/json"),
     )),
@@ -203,7 +203,7 @@ pub(super) async fn post(
 
 /// Runs a statement that changes nothing.
 #[utoipa::path(
-    get, path = "/sql", tag = "statements", params(GetQuery),
+    get, path = "/sql", tag = "statements", operation_id = "read", params(GetQuery),
     responses(
         (status = 200, description = "The rows, or the grid, in the wanted format", headers(("X-Query-Id" = String))),
         (status = 405, description = "The statement changes something", body = Problem, content_type = "application/problem+json"),
@@ -255,7 +255,7 @@ fn unread(rejection: QueryRejection) -> Problem {
 
 /// Cancels a statement that runs.
 #[utoipa::path(
-    delete, path = "/sql/{id}", tag = "statements",
+    delete, path = "/sql/{id}", tag = "statements", operation_id = "cancel_statement",
     params(("id" = String, Path, description = "The number in X-Query-Id")),
     responses(
         (status = 204, description = "It will end soon"),

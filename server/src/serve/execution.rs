@@ -67,9 +67,9 @@ pub(crate) struct Execution {
 }
 
 /// A task of the threads that compute. It ends when nobody wants its result any more.
-struct Task(JoinHandle<()>);
+pub(super) struct Task<T>(pub(super) JoinHandle<T>);
 
-impl Drop for Task {
+impl<T> Drop for Task<T> {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -116,6 +116,7 @@ impl Execution {
     }
 }
 
+/// Lets the work run until it ends or something stops it, and tells the client what did.
 async fn supervise(
     work: Work,
     place: Place,
@@ -152,21 +153,34 @@ async fn supervise(
     let _ = sender.send(Err(failure)).await;
 }
 
+/// Runs the statement, and gives its place on when it has ended.
 async fn produce(
     work: Work,
     place: Place,
     mut tally: Tally,
     sender: mpsc::Sender<Result<Message, Failure>>,
 ) {
-    if let Err(error) = send_rows(&work, &mut tally, &sender).await {
-        let failure = Failure::of_statement(&error, &work.statement);
-        tally.failed(&failure);
-        // Others may come in while the client, who may never read, is told.
-        drop((tally, place));
-        let _ = sender.send(Err(failure)).await;
+    match send_rows(&work, &mut tally, &sender).await {
+        Ok(()) => {
+            let Ok(end) = sender.reserve().await else {
+                return;
+            };
+            tally.completed();
+            // Who learns of the end finds it counted.
+            drop((tally, place));
+            end.send(Ok(Message::Finished));
+        }
+        Err(error) => {
+            let failure = Failure::of_statement(&error, &work.statement);
+            tally.failed(&failure);
+            // Others may come in while the client, who may never read, is told.
+            drop((tally, place));
+            let _ = sender.send(Err(failure)).await;
+        }
     }
 }
 
+/// Sends the columns, then all rows; none any more when nobody takes them.
 async fn send_rows(
     work: &Work,
     tally: &mut Tally,
@@ -192,10 +206,6 @@ async fn send_rows(
         let batch = batch?;
         tally.gave(&batch);
         place.send(Ok(Message::Batch(batch)));
-    }
-    if let Ok(place) = sender.reserve().await {
-        tally.completed();
-        place.send(Ok(Message::Finished));
     }
     Ok(())
 }

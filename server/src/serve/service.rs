@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::admission::Admission;
-use super::execution::{Execution, Work};
+use super::execution::{Execution, Task, Work};
 use super::metrics::Metrics;
 use super::settings::{Limits, Settings};
 use super::tally::Tally;
@@ -146,11 +146,9 @@ impl Client {
         given: Vec<Option<DataType>>,
     ) -> Result<Described, Failure> {
         let (session, text) = (Arc::clone(&self.session), statement.to_string());
-        let planning = self
-            .service
-            .compute
-            .spawn(async move { session.describe_with(&text, &given).await });
-        match planning.await {
+        let planning = async move { session.describe_with(&text, &given).await };
+        let mut task = Task(self.service.compute.spawn(planning));
+        match (&mut task.0).await {
             Ok(described) => described.map_err(|error| Failure::of_statement(&error, statement)),
             Err(_) => Err(Failure::vanished()),
         }
