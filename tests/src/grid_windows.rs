@@ -192,7 +192,7 @@ async fn on_grids() -> Result<(), Failed> {
             chunks(&ALL, &[2], &[5, 6]),
         ),
         (
-            "SELECT count(v) FROM reproject($0, resolution => 0.5, bbox => [0, 32, 8, 48], method => 'nearest')",
+            "SELECT count(v) FROM reproject($0, resolution => 0.5, bbox => [2, 32, 8, 48], method => 'nearest')",
             chunks(&ALL, &[2], &[6]),
         ),
         // Over the seam.
@@ -209,10 +209,6 @@ async fn on_grids() -> Result<(), Failed> {
             "SELECT count(v) FROM reproject($0, crs => 'EPSG:3035', resolution => 10000, bbox => [4221000, 1800000, 4421000, 2000000])",
             chunks(&ALL, &[2], &[6]),
         ),
-        (
-            "SELECT count(v) FROM coarsen($0, lat => 10, lon => 10) WHERE lat BETWEEN 31 AND 49 AND lon BETWEEN 1 AND 29",
-            chunks(&ALL, &[2], &[6]),
-        ),
     ] {
         let found = &watched.fetched(sql).await?[0];
         require(*found == expected, || format!("{sql}: {found:?}"))?;
@@ -227,11 +223,14 @@ async fn on_grids() -> Result<(), Failed> {
     for (what, of_all) in [
         (
             "count(v) FROM WHOLE WHERE lat BETWEEN 41 AND 49 AND lon BETWEEN 1 AND 9",
-            8,
+            2,
         ),
         ("count(v) FROM WHOLE WHERE time = '2020-01-02'", 4),
-        ("v FROM WHOLE LIMIT 10", 4),
-        ("v FROM coarsen($0, lat => 2, lon => 2) LIMIT 10", 4),
+        ("v FROM WHOLE LIMIT 10", 2),
+        (
+            "count(v) FROM coarsen($0, lat => 2, lon => 2) WHERE time = '2020-01-02'",
+            4,
+        ),
     ] {
         let sql = format!("SELECT {}", what.replace("WHOLE", whole));
         let found = watched.fetched(&sql).await?[0].len();
