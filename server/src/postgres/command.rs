@@ -66,9 +66,28 @@ pub(super) enum Discard {
 
 /// Words that such statements begin with.
 const FIRST_WORDS: [&str; 22] = [
-    "abort", "begin", "close", "commit", "copy", "deallocate", "declare", "discard", "end", "fetch",
-    "listen", "lock", "move", "notify", "release", "reset", "rollback", "savepoint", "set", "show",
-    "start", "unlisten",
+    "abort",
+    "begin",
+    "close",
+    "commit",
+    "copy",
+    "deallocate",
+    "declare",
+    "discard",
+    "end",
+    "fetch",
+    "listen",
+    "lock",
+    "move",
+    "notify",
+    "release",
+    "reset",
+    "rollback",
+    "savepoint",
+    "set",
+    "show",
+    "start",
+    "unlisten",
 ];
 
 impl Command {
@@ -208,7 +227,8 @@ fn declare(words: &mut Words<'_>) -> Result<Option<Command>, Failure> {
     let Some(cursor) = words.name() else {
         return Ok(None);
     };
-    while words.take_any(&["binary", "asensitive", "insensitive"]) || words.take_all(&["no", "scroll"])
+    while words.take_any(&["binary", "asensitive", "insensitive"])
+        || words.take_all(&["no", "scroll"])
     {}
     if words.take("scroll") {
         return Err(forward_only());
@@ -285,7 +305,10 @@ mod tests {
                 "Set { name: \"TimeZone\", value: None, is_local: false }",
             ),
             ("SET TRANSACTION READ ONLY", "Accepted(\"SET\")"),
-            ("SHOW transaction isolation level", "Show(\"transaction_isolation\")"),
+            (
+                "SHOW transaction isolation level",
+                "Show(\"transaction_isolation\")",
+            ),
             ("SHOW TABLES IN olci", "engine"),
             ("SHOW tables", "Show(\"tables\")"),
             ("DISCARD ALL", "Discard(All)"),
@@ -298,8 +321,14 @@ mod tests {
                 "FETCH FORWARD 5 FROM c",
                 "Fetch { cursor: \"c\", rows: Some(5), is_move: false }",
             ),
-            ("FETCH c", "Fetch { cursor: \"c\", rows: Some(1), is_move: false }"),
-            ("MOVE ALL IN c", "Fetch { cursor: \"c\", rows: None, is_move: true }"),
+            (
+                "FETCH c",
+                "Fetch { cursor: \"c\", rows: Some(1), is_move: false }",
+            ),
+            (
+                "MOVE ALL IN c",
+                "Fetch { cursor: \"c\", rows: None, is_move: true }",
+            ),
             ("CLOSE ALL", "Close(None)"),
             ("SELECT 1", "engine"),
             ("COPY t TO 'file.parquet'", "engine"),

@@ -196,7 +196,10 @@ impl Conversation {
             text: format!("USE \"{}\"", schema.replace('"', "\"\"")),
             start: None,
         };
-        self.run(wire, &query, vec![]).await?.skip(wire, None).await?;
+        self.run(wire, &query, vec![])
+            .await?
+            .skip(wire, None)
+            .await?;
         Ok(())
     }
 
@@ -215,7 +218,10 @@ impl Conversation {
         let mut rows = self.run(wire, &query, vec![]).await?;
         let has_columns = !rows.schema().fields().is_empty();
         if is_described && has_columns {
-            wire.send(Outgoing::RowDescription(description(rows.schema(), formats)))?;
+            wire.send(Outgoing::RowDescription(description(
+                rows.schema(),
+                formats,
+            )))?;
         }
         let mut framing = Framing::Rows(formats.clone());
         let (count, _) = rows.send(wire, &mut framing, None).await?;
@@ -236,9 +242,8 @@ impl Conversation {
             wire.send(Outgoing::RowDescription(description(&schema, formats)))?;
         }
         let column: ArrayRef = Arc::new(StringArray::from(vec![value]));
-        let cells = Cells::new(&column, schema.field(0)).map_err(|error| {
-            Failure::with_state(SqlState::INTERNAL_ERROR, error.to_string())
-        })?;
+        let cells = Cells::new(&column, schema.field(0))
+            .map_err(|error| Failure::with_state(SqlState::INTERNAL_ERROR, error.to_string()))?;
         Framing::Rows(formats.clone()).row(&[cells], 0, &mut wire.output);
         self.complete(wire, "SHOW".to_string())
     }

@@ -10,7 +10,9 @@ use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use graticule_engine::Described;
 use pgwire::messages::PgWireBackendMessage as Outgoing;
-use pgwire::messages::response::{CommandComplete, EmptyQueryResponse, ReadyForQuery, TransactionStatus};
+use pgwire::messages::response::{
+    CommandComplete, EmptyQueryResponse, ReadyForQuery, TransactionStatus,
+};
 use pgwire::messages::startup::ParameterStatus;
 use tokio_util::sync::CancellationToken;
 
@@ -209,7 +211,9 @@ impl Conversation {
         let mut is_empty = true;
         let mut place = 0;
         for text in statements {
-            let start = script[place..].find(&text).map_or(place, |found| place + found);
+            let start = script[place..]
+                .find(&text)
+                .map_or(place, |found| place + found);
             place = (start + text.len()).min(script.len());
             let wish = Wish::of(&text)?;
             if let Wish::Nothing = wish {

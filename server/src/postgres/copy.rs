@@ -127,7 +127,9 @@ impl Options {
         self.force_quote = words.sign(&Token::Mul);
         match self.force_quote {
             true => Ok(()),
-            false => Err(refused("FORCE_QUOTE is supported for all columns only; say FORCE_QUOTE *")),
+            false => Err(refused(
+                "FORCE_QUOTE is supported for all columns only; say FORCE_QUOTE *",
+            )),
         }
     }
 
@@ -137,12 +139,14 @@ impl Options {
         let of_csv = [&self.quote, &self.escape];
         let is_csv = format == "csv";
         if !is_csv && (of_csv.iter().any(|option| option.is_some()) || self.force_quote) {
-            return Err(invalid("QUOTE, ESCAPE and FORCE_QUOTE are options of the format csv"));
+            return Err(invalid(
+                "QUOTE, ESCAPE and FORCE_QUOTE are options of the format csv",
+            ));
         }
         match format {
-            "binary" if self.header || of_text.iter().any(|option| option.is_some()) => {
-                Err(invalid("the format binary has no HEADER, DELIMITER or NULL"))
-            }
+            "binary" if self.header || of_text.iter().any(|option| option.is_some()) => Err(
+                invalid("the format binary has no HEADER, DELIMITER or NULL"),
+            ),
             "binary" => Ok(Framing::CopyBinary { is_begun: false }),
             "text" | "csv" => {
                 let delimiter = character(self.delimiter, if is_csv { b',' } else { b'\t' })?;
@@ -155,7 +159,9 @@ impl Options {
                     false => "\\N".to_string(),
                 });
                 if null.contains(['\n', '\r']) || null.as_bytes().contains(&delimiter) {
-                    return Err(invalid("NULL cannot hold the delimiter or the end of a line"));
+                    return Err(invalid(
+                        "NULL cannot hold the delimiter or the end of a line",
+                    ));
                 }
                 Ok(Framing::CopyText(CopyText {
                     delimiter,
@@ -195,7 +201,9 @@ fn character(option: Option<String>, default: u8) -> Result<u8, Failure> {
     match option.as_deref().map(str::as_bytes) {
         None => Ok(default),
         Some([byte]) if byte.is_ascii() && !matches!(byte, b'\n' | b'\r' | 0) => Ok(*byte),
-        Some(_) => Err(invalid("DELIMITER, QUOTE and ESCAPE are single characters of one byte")),
+        Some(_) => Err(invalid(
+            "DELIMITER, QUOTE and ESCAPE are single characters of one byte",
+        )),
     }
 }
 

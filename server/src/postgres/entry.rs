@@ -109,7 +109,9 @@ fn entry(transport: Box<dyn Transport>, version: u32, rest: Bytes) -> Result<Ent
 async fn packet(stream: &mut (impl AsyncRead + Unpin)) -> Result<(u32, Bytes), Trouble> {
     let length = stream.read_u32().await?;
     if !(8..=LONGEST).contains(&length) {
-        return Err(Trouble::Fatal(violation("this is not PostgreSQL's protocol")));
+        return Err(Trouble::Fatal(violation(
+            "this is not PostgreSQL's protocol",
+        )));
     }
     let code = stream.read_u32().await?;
     let mut rest = vec![0; usize::try_from(length - 8).unwrap_or_default()];

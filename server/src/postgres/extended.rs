@@ -96,7 +96,8 @@ impl Conversation {
         let wanted = |index: usize| prepared.wanted.get(index).cloned().flatten();
         prepared.types = (0..count)
             .map(|index| match types.get(index).copied().unwrap_or(0) {
-                0 => wanted(index).map_or(Type::TEXT, |wanted| type_of(&Field::new("", wanted, true))),
+                0 => wanted(index)
+                    .map_or(Type::TEXT, |wanted| type_of(&Field::new("", wanted, true))),
                 number => Type::from_oid(number).unwrap_or(Type::TEXT),
             })
             .collect();
@@ -154,7 +155,9 @@ impl Conversation {
                 let prepared = self.statement(name)?;
                 let types = prepared.types.iter().map(Type::oid).collect();
                 let columns = Arc::clone(&prepared.columns);
-                wire.send(Outgoing::ParameterDescription(ParameterDescription::new(types)))?;
+                wire.send(Outgoing::ParameterDescription(ParameterDescription::new(
+                    types,
+                )))?;
                 (columns, Formats::default())
             }
             Target::Portal(name) => {

@@ -150,7 +150,10 @@ impl Body {
     }
 
     /// As many as the number in front of them says.
-    fn many<T>(&mut self, read: impl Fn(&mut Self) -> Result<T, Failure>) -> Result<Vec<T>, Failure> {
+    fn many<T>(
+        &mut self,
+        read: impl Fn(&mut Self) -> Result<T, Failure>,
+    ) -> Result<Vec<T>, Failure> {
         let count = self.u16()?;
         (0..count).map(|_| read(self)).collect()
     }
@@ -180,7 +183,9 @@ impl Body {
         match kind {
             b'S' => Ok(Target::Statement(self.text()?)),
             b'P' => Ok(Target::Portal(self.text()?)),
-            _ => Err(violation("only statements and portals are described and closed")),
+            _ => Err(violation(
+                "only statements and portals are described and closed",
+            )),
         }
     }
 }
@@ -200,7 +205,10 @@ mod tests {
             read(b'Q', b"SELECT 1\0"),
             Ok(Incoming::Query("SELECT 1".into()))
         );
-        let bind = read(b'B', b"p\0s\0\0\x01\0\x01\0\x02\0\0\0\x01x\xff\xff\xff\xff\0\0");
+        let bind = read(
+            b'B',
+            b"p\0s\0\0\x01\0\x01\0\x02\0\0\0\x01x\xff\xff\xff\xff\0\0",
+        );
         assert_eq!(
             bind,
             Ok(Incoming::Bind(Bind {

@@ -136,10 +136,12 @@ async fn attend(postgres: Arc<Postgres>, connection: Connection) {
             let startup = Startup::read(version, parameters).map_err(Trouble::Fatal);
             let admitted = match (startup, &place) {
                 (Ok(_), None) => Err(Trouble::Fatal(full())),
-                (Ok(startup), Some(_)) => match timeout(patience, admit(&mut wire, startup, &postgres)).await {
-                    Ok(admitted) => admitted,
-                    Err(_) => Err(Trouble::Gone),
-                },
+                (Ok(startup), Some(_)) => {
+                    match timeout(patience, admit(&mut wire, startup, &postgres)).await {
+                        Ok(admitted) => admitted,
+                        Err(_) => Err(Trouble::Gone),
+                    }
+                }
                 (Err(trouble), _) => Err(trouble),
             };
             let outcome = match admitted {

@@ -108,7 +108,9 @@ fn item_of(array: &Type) -> Option<Type> {
     ];
     match *array {
         Type::VARCHAR_ARRAY => Some(Type::VARCHAR),
-        _ => items.into_iter().find(|item| array_of(item).as_ref() == Some(array)),
+        _ => items
+            .into_iter()
+            .find(|item| array_of(item).as_ref() == Some(array)),
     }
 }
 
@@ -122,7 +124,9 @@ fn from_text_as(text: &str, wanted: &DataType) -> Option<ScalarValue> {
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView => {
             bytes_of(text).map(|bytes| ScalarValue::Binary(Some(bytes)))
         }
-        DataType::List(item) | DataType::LargeList(item) => list(text, item.data_type(), from_text_as),
+        DataType::List(item) | DataType::LargeList(item) => {
+            list(text, item.data_type(), from_text_as)
+        }
         wanted => ScalarValue::from(text).cast_to(wanted).ok(),
     }
 }
@@ -137,7 +141,9 @@ fn from_text(text: &str, given: &Type) -> Option<ScalarValue> {
         false => text.trim(),
     };
     match item_of(given) {
-        Some(item) => list(trimmed, &arrow_type(&item), |text, _| from_text(text, &item)),
+        Some(item) => list(trimmed, &arrow_type(&item), |text, _| {
+            from_text(text, &item)
+        }),
         None => from_text_as(trimmed, &arrow_type(given)),
     }
 }
@@ -183,17 +189,25 @@ fn list(
             false => read(&value, item)?,
         });
     }
-    Some(ScalarValue::List(ScalarValue::new_list_nullable(&values, item)))
+    Some(ScalarValue::List(ScalarValue::new_list_nullable(
+        &values, item,
+    )))
 }
 
 /// A number as exact as it is written.
 fn decimal(text: &str) -> Option<ScalarValue> {
     let text = text.trim();
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    if !text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.".contains(&byte)) || digits > 38 {
+    if !text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || b"+-.".contains(&byte))
+        || digits > 38
+    {
         return ScalarValue::from(text).cast_to(&DataType::Float64).ok();
     }
-    let scale = text.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+    let scale = text
+        .split_once('.')
+        .map_or(0, |(_, fraction)| fraction.len());
     let precision = u8::try_from(digits.max(1)).ok()?;
     let data_type = DataType::Decimal128(precision, i8::try_from(scale).ok()?);
     ScalarValue::from(text).cast_to(&data_type).ok()
@@ -202,7 +216,11 @@ fn decimal(text: &str) -> Option<ScalarValue> {
 /// `\x0aff`, or text with `\\` and `\012`.
 fn bytes_of(text: &str) -> Option<Vec<u8>> {
     if let Some(digits) = text.strip_prefix("\\x") {
-        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let digit = |byte: u8| {
+            char::from(byte)
+                .to_digit(16)
+                .and_then(|digit| u8::try_from(digit).ok())
+        };
         let pairs = digits.as_bytes().chunks(2);
         return pairs
             .map(|pair| match pair {
@@ -328,7 +346,12 @@ mod tests {
             ("x", Type::INT4, None, None),
             ("2", Type::INT8, Some(DataType::Int32), Some("2")),
             ("{1,NULL,3}", Type::INT4_ARRAY, None, Some("[1, , 3]")),
-            ("{ \"a,b\" , \"\\\"\" }", Type::TEXT_ARRAY, None, Some("[a,b, \"]")),
+            (
+                "{ \"a,b\" , \"\\\"\" }",
+                Type::TEXT_ARRAY,
+                None,
+                Some("[a,b, \"]"),
+            ),
             ("{{1}}", Type::INT4_ARRAY, None, None),
             ("\\x0aFF", Type::BYTEA, None, Some("10,255")),
             ("a\\\\\\001", Type::BYTEA, None, Some("97,92,1")),
@@ -343,10 +366,16 @@ mod tests {
     #[test]
     fn bytes_are_checked() {
         let of = |bytes: &[u8], given: Type| read(1, Some(bytes), true, &given, None).ok();
-        assert_eq!(of(&[0, 0, 0, 7], Type::INT4), Some(ScalarValue::from(7_i32)));
+        assert_eq!(
+            of(&[0, 0, 0, 7], Type::INT4),
+            Some(ScalarValue::from(7_i32))
+        );
         assert_eq!(of(&[0, 7], Type::INT4), None);
         assert_eq!(of(&[0, 0, 0, 0, 7], Type::INT4), None);
-        assert_eq!(of(&[0; 4], Type::DATE), Some(ScalarValue::Date32(Some(10_957))));
+        assert_eq!(
+            of(&[0; 4], Type::DATE),
+            Some(ScalarValue::Date32(Some(10_957)))
+        );
         assert_eq!(of(&[0xff], Type::TEXT), None);
         let array = [0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 23, 0, 0, 0, 9, 0, 0, 0, 1];
         assert_eq!(of(&array, Type::INT4_ARRAY), None);

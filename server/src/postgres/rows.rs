@@ -148,10 +148,12 @@ impl Rows {
         let schema = self.promised.as_ref().unwrap_or(self.textual.schema());
         let columns = schema.fields().iter().zip(batch.columns());
         columns
-            .map(|(field, column)| match column.data_type() == field.data_type() {
-                true => Cells::new(column, field),
-                false => Cells::new(&cast(column, field.data_type())?, field),
-            })
+            .map(
+                |(field, column)| match column.data_type() == field.data_type() {
+                    true => Cells::new(column, field),
+                    false => Cells::new(&cast(column, field.data_type())?, field),
+                },
+            )
             .collect()
     }
 

@@ -43,7 +43,9 @@ impl Exchange {
         let mut parts = message.splitn(3, ',');
         let (binding, user, first) = (parts.next(), parts.next(), parts.next());
         let (Some(binding @ ("n" | "y")), Some(user), Some(first)) = (binding, user, first) else {
-            return Err(malformed("the first message, or it asks for channel binding"));
+            return Err(malformed(
+                "the first message, or it asks for channel binding",
+            ));
         };
         let mut attributes = first.split(',');
         let has_name = attributes.next().is_some_and(|name| name.starts_with("n="));
@@ -200,7 +202,13 @@ mod tests {
         ] {
             assert!(right.finish(message.as_bytes()).is_err(), "{message}");
         }
-        for message in ["p=tls-unique,,n=,r=a", "n,,n=,r=", "n,,r=a", "n", "x,,n=,r=a"] {
+        for message in [
+            "p=tls-unique,,n=,r=a",
+            "n,,n=,r=",
+            "n,,r=a",
+            "n",
+            "x,,n=,r=a",
+        ] {
             let begun = Exchange::begin(message.as_bytes(), verifier("pencil"), NONCE);
             assert!(begun.is_err(), "{message}");
         }

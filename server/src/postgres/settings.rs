@@ -31,7 +31,12 @@ const SETTINGS: &[(&str, &str, Kind, bool)] = &[
     ("client_encoding", "UTF8", Kind::Only("utf8"), true),
     ("client_min_messages", "notice", Kind::Any, false),
     ("DateStyle", "ISO, MDY", Kind::Only("iso"), true),
-    ("default_transaction_isolation", "read committed", Kind::Any, false),
+    (
+        "default_transaction_isolation",
+        "read committed",
+        Kind::Any,
+        false,
+    ),
     ("default_transaction_read_only", "off", Kind::Any, true),
     ("default_table_access_method", "heap", Kind::Any, false),
     ("extra_float_digits", "1", Kind::Any, false),
@@ -124,7 +129,9 @@ impl Settings {
             None => self.defaults.get(name).cloned().unwrap_or_default(),
         };
         self.lock().insert(name, value.clone());
-        let is_reported = SETTINGS.iter().any(|(known, .., told)| *known == name && *told);
+        let is_reported = SETTINGS
+            .iter()
+            .any(|(known, .., told)| *known == name && *told);
         Ok(Some(match is_reported {
             true => vec![(name.to_string(), value)],
             false => vec![],
@@ -205,17 +212,27 @@ mod tests {
 
     #[test]
     fn settings_are_checked_told_and_reset() {
-        let asked = [("datestyle", "ISO"), ("timezone", "Europe/Rome"), ("x", "y")];
+        let asked = [
+            ("datestyle", "ISO"),
+            ("timezone", "Europe/Rome"),
+            ("x", "y"),
+        ];
         let asked = asked.map(|(name, value)| (name.to_string(), value.to_string()));
         let settings = Settings::new("ada", None, asked.into()).unwrap();
         assert_eq!(settings.get("TIMEZONE").as_deref(), Some("Europe/Rome"));
         assert_eq!(settings.get("DateStyle").as_deref(), Some("ISO, MDY"));
         assert_eq!(settings.get("x"), None);
-        assert_eq!(settings.get("session_authorization").as_deref(), Some("ada"));
+        assert_eq!(
+            settings.get("session_authorization").as_deref(),
+            Some("ada")
+        );
         let told = settings.set("TimeZone", Some("UTC")).unwrap().unwrap();
         assert_eq!(told, [("TimeZone".to_string(), "UTC".to_string())]);
         assert_eq!(settings.timeout(), None);
-        assert_eq!(settings.set("statement_timeout", Some("2s")), Ok(Some(vec![])));
+        assert_eq!(
+            settings.set("statement_timeout", Some("2s")),
+            Ok(Some(vec![]))
+        );
         assert_eq!(settings.timeout(), Some(Duration::from_secs(2)));
         assert_eq!(settings.reset().len(), 1);
         assert_eq!(settings.timeout(), None);

@@ -111,7 +111,9 @@ pub(super) fn tag(text: &str, has_columns: bool, rows: u64) -> String {
     match first.as_str() {
         "INSERT" => format!("INSERT 0 {rows}"),
         "CREATE" | "DROP" | "ALTER" => {
-            let mut skipped = words.by_ref().skip_while(|word| !word.eq_ignore_ascii_case(&first));
+            let mut skipped = words
+                .by_ref()
+                .skip_while(|word| !word.eq_ignore_ascii_case(&first));
             skipped.next();
             let is_noise = |word: &&str| {
                 ["OR", "REPLACE", "EXTERNAL", "TEMPORARY", "TEMP"]
@@ -153,7 +155,11 @@ mod tests {
     fn tags_name_what_was_done() {
         for (text, has_columns, expected) in [
             ("select 1", true, "SELECT 3"),
-            ("-- create view\nCREATE OR REPLACE VIEW v AS SELECT 1", false, "CREATE VIEW"),
+            (
+                "-- create view\nCREATE OR REPLACE VIEW v AS SELECT 1",
+                false,
+                "CREATE VIEW",
+            ),
             ("ATTACH 'x' AS y", false, "ATTACH"),
             ("SHOW TABLES", true, "SHOW"),
             ("INSERT INTO t SELECT 1", false, "INSERT 0 3"),

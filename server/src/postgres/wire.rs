@@ -74,7 +74,9 @@ impl Wire {
         // The length counts itself.
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         if length < 4 {
-            return Err(violation("a message says that it is shorter than its length"));
+            return Err(violation(
+                "a message says that it is shorter than its length",
+            ));
         }
         if length > self.longest {
             return Err(violation(format!(

@@ -14,7 +14,9 @@ impl<'a> Words<'a> {
     /// `None` where the text cannot be taken apart; the engine says what is wrong with it.
     pub(super) fn of(text: &'a str) -> Option<Self> {
         let dialect = PostgreSqlDialect {};
-        let mut tokens = Tokenizer::new(&dialect, text).tokenize_with_location().ok()?;
+        let mut tokens = Tokenizer::new(&dialect, text)
+            .tokenize_with_location()
+            .ok()?;
         tokens.retain(|token| !matches!(token.token, Token::Whitespace(_)));
         while matches!(tokens.last(), Some(last) if last.token == Token::SemiColon) {
             tokens.pop();

@@ -28,10 +28,9 @@ impl Tables {
 #[async_trait]
 impl CatalogInfo for Tables {
     async fn catalog_names(&self) -> Result<Vec<String>, DataFusionError> {
-        Ok(self
-            .0
-            .upgrade()
-            .map_or_else(Vec::new, |catalogs| CatalogProviderList::catalog_names(catalogs.as_ref())))
+        Ok(self.0.upgrade().map_or_else(Vec::new, |catalogs| {
+            CatalogProviderList::catalog_names(catalogs.as_ref())
+        }))
     }
 
     async fn schema_names(&self, catalog: &str) -> Result<Option<Vec<String>>, DataFusionError> {

@@ -154,7 +154,9 @@ struct Answer {
 impl Answer {
     fn new(name: &'static str, answer: ScalarValue) -> Self {
         let any = [Signature::any(1, Volatility::Stable)];
-        let kinds = any.into_iter().chain((2..=4).map(|count| Signature::any(count, Volatility::Stable)));
+        let kinds = any
+            .into_iter()
+            .chain((2..=4).map(|count| Signature::any(count, Volatility::Stable)));
         let mut kinds: Vec<_> = kinds.map(|signature| signature.type_signature).collect();
         kinds.push(datafusion::logical_expr::TypeSignature::Nullary);
         Self {

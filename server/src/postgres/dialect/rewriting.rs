@@ -3,8 +3,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident,
-    ObjectName, Query, SelectItem, SetExpr, Statement, Value, VisitMut, VisitorMut,
+    ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName,
+    Query, SelectItem, SetExpr, Statement, Value, VisitMut, VisitorMut,
 };
 
 /// Rewrites a statement in place.
@@ -25,7 +26,9 @@ const KEY_SIGNS: [&str; 2] = ["_pg_expandarray", "generate_subscripts"];
 const OPTIONS: &str = "reloptions";
 
 /// Columns that hold names, and the letters of kinds.
-const NAMES: [&str; 6] = ["attname", "datname", "nspname", "relkind", "relname", "typname"];
+const NAMES: [&str; 6] = [
+    "attname", "datname", "nspname", "relkind", "relname", "typname",
+];
 
 /// Tables without rows: there are no defaults, keys, rules, sequences.
 const EMPTY: [&str; 6] = [
@@ -113,7 +116,16 @@ impl VisitorMut for Forms {
 }
 
 fn is_function_column(expression: &Expr) -> bool {
-    is_column(expression, &["typinput", "typoutput", "typreceive", "typsend", "typanalyze"])
+    is_column(
+        expression,
+        &[
+            "typinput",
+            "typoutput",
+            "typreceive",
+            "typsend",
+            "typanalyze",
+        ],
+    )
 }
 
 /// Is it one of these columns, of whatever table?
@@ -201,7 +213,9 @@ fn is_without_rows(query: &Query) -> bool {
     };
     let first = select.from.first().map(|from| from.relation.to_string());
     let is_empty = |table: &&str| {
-        let name = first.as_deref().and_then(|name| name.split_whitespace().next());
+        let name = first
+            .as_deref()
+            .and_then(|name| name.split_whitespace().next());
         name.is_some_and(|name| name.trim_start_matches("pg_catalog.") == *table)
     };
     EMPTY.iter().any(|table| is_empty(&table)) || query.to_string().contains("json_build_object")

@@ -8,8 +8,6 @@ use arrow::datatypes::{ArrowNativeType, FieldRef};
 use arrow::error::ArrowError;
 use bytes::{BufMut, BytesMut};
 
-
-
 use super::cells::Cells;
 
 type Write = Box<dyn Fn(usize, &mut BytesMut) + Send + Sync>;

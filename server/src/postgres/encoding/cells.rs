@@ -81,7 +81,9 @@ fn writers(array: &ArrayRef, data_type: &Type) -> Result<(Write, Write), ArrowEr
         DataType::Boolean => {
             let (first, second) = (array.as_boolean().clone(), array.as_boolean().clone());
             (
-                Box::new(move |row, output| output.put_u8(if first.value(row) { b't' } else { b'f' })),
+                Box::new(move |row, output| {
+                    output.put_u8(if first.value(row) { b't' } else { b'f' })
+                }),
                 Box::new(move |row, output| output.put_u8(u8::from(second.value(row)))),
             )
         }
@@ -134,7 +136,10 @@ fn writers(array: &ArrayRef, data_type: &Type) -> Result<(Write, Write), ArrowEr
             decimals::<Decimal256Type>(array, *precision, *scale)
         }
         DataType::BinaryView => {
-            let (first, second) = (array.as_binary_view().clone(), array.as_binary_view().clone());
+            let (first, second) = (
+                array.as_binary_view().clone(),
+                array.as_binary_view().clone(),
+            );
             (
                 Box::new(move |row, output| put_hexadecimal(first.value(row), output)),
                 Box::new(move |row, output| output.put_slice(second.value(row))),
@@ -142,7 +147,10 @@ fn writers(array: &ArrayRef, data_type: &Type) -> Result<(Write, Write), ArrowEr
         }
         DataType::LargeList(items) => arrays::writers(array.as_list::<i64>(), items)?,
         DataType::Utf8View => {
-            let (first, second) = (array.as_string_view().clone(), array.as_string_view().clone());
+            let (first, second) = (
+                array.as_string_view().clone(),
+                array.as_string_view().clone(),
+            );
             // A character of the catalogue is one byte.
             let is_char = *data_type == Type::CHAR;
             (

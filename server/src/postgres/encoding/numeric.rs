@@ -16,13 +16,19 @@ pub(super) fn write(decimal: &str, output: &mut BytesMut) {
     let padding = "0".repeat((4 - fraction.len() % 4) % 4);
     digits.extend(groups(fraction, &padding));
     let leading = digits.iter().take_while(|digit| **digit == 0).count();
-    let trailing = digits[leading..].iter().rev().take_while(|digit| **digit == 0);
+    let trailing = digits[leading..]
+        .iter()
+        .rev()
+        .take_while(|digit| **digit == 0);
     let end = digits.len() - trailing.count();
     let digits = &digits[leading..end];
     let (sign, weight) = match digits.is_empty() {
         true => (0, 0),
         // Numbers here have at most a hundred digits.
-        false => (sign, i16::try_from(before).unwrap_or(i16::MAX) - i16::try_from(leading).unwrap_or(0) - 1),
+        false => (
+            sign,
+            i16::try_from(before).unwrap_or(i16::MAX) - i16::try_from(leading).unwrap_or(0) - 1,
+        ),
     };
     output.put_u16(u16::try_from(digits.len()).unwrap_or(u16::MAX));
     output.put_i16(weight);
@@ -58,11 +64,19 @@ pub(in crate::postgres) fn read(mut value: &[u8]) -> Option<String> {
         .collect::<Option<_>>()?;
     let digit = |place: i32| {
         let index = usize::try_from(weight - place).ok();
-        index.and_then(|index| digits.get(index)).copied().unwrap_or(0)
+        index
+            .and_then(|index| digits.get(index))
+            .copied()
+            .unwrap_or(0)
     };
-    let whole: String = (0..=weight.max(0)).rev().map(|place| format!("{:04}", digit(place))).collect();
+    let whole: String = (0..=weight.max(0))
+        .rev()
+        .map(|place| format!("{:04}", digit(place)))
+        .collect();
     let places = i32::try_from(scale.div_ceil(4)).ok()?;
-    let fraction: String = (1..=places).map(|place| format!("{:04}", digit(-place))).collect();
+    let fraction: String = (1..=places)
+        .map(|place| format!("{:04}", digit(-place)))
+        .collect();
     let whole = whole.trim_start_matches('0');
     let whole = if whole.is_empty() { "0" } else { whole };
     let sign = if sign == NEGATIVE { "-" } else { "" };

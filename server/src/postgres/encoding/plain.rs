@@ -102,7 +102,8 @@ fn text(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     let formatter = ArrayFormatter::try_new(array.as_ref(), &options)?;
     let nulls = array.logical_nulls();
     let is_null = |row| nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
-    let texts = (0..array.len()).map(|row| (!is_null(row)).then(|| formatter.value(row).to_string()));
+    let texts =
+        (0..array.len()).map(|row| (!is_null(row)).then(|| formatter.value(row).to_string()));
     let texts: StringArray = texts.collect();
     cast(&(Arc::new(texts) as ArrayRef), &DataType::Utf8View)
 }

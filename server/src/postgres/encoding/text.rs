@@ -82,7 +82,11 @@ pub(super) fn interval_of(months: i32, days: i32, microseconds: i64) -> String {
         if count != 0 {
             let plural = if count == 1 { "" } else { "s" };
             // Behind a part below zero the sign is said.
-            let sign = if text.contains('-') && count > 0 { "+" } else { "" };
+            let sign = if text.contains('-') && count > 0 {
+                "+"
+            } else {
+                ""
+            };
             let space = if text.is_empty() { "" } else { " " };
             let _ = write!(text, "{space}{sign}{count} {unit}{plural}");
         }
@@ -177,7 +181,10 @@ mod tests {
         assert_eq!(timestamp(i64::MAX, ""), "infinity");
         assert_eq!(time(86_399_000_001), "23:59:59.000001");
         assert_eq!(interval_of(0, 0, 0), "00:00:00");
-        assert_eq!(interval_of(14, 3, 14_706_500_000), "1 year 2 mons 3 days 04:05:06.5");
+        assert_eq!(
+            interval_of(14, 3, 14_706_500_000),
+            "1 year 2 mons 3 days 04:05:06.5"
+        );
         assert_eq!(interval_of(-1, 2, -1_000_000), "-1 mons +2 days -00:00:01");
     }
 }

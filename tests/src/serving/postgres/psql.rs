@@ -54,13 +54,22 @@ fn queries() -> Result<(), Failed> {
         ),
         (&[""], ""),
         (&["SHOW server_version"], "15.0\n"),
-        (&["SELECT current_user, current_database()"], "anonymous|graticule\n"),
         (
-            &["ATTACH 'memory://x' AS x", "SELECT table_schema FROM cube.stores ORDER BY 1", "DETACH x"],
+            &["SELECT current_user, current_database()"],
+            "anonymous|graticule\n",
+        ),
+        (
+            &[
+                "ATTACH 'memory://x' AS x",
+                "SELECT table_schema FROM cube.stores ORDER BY 1",
+                "DETACH x",
+            ],
             "ATTACH\nsamples\nx\nDETACH\n",
         ),
         (
-            &["DECLARE c CURSOR FOR SELECT value FROM generate_series(1, 5); FETCH 2 FROM c; MOVE 1 IN c; FETCH ALL FROM c; CLOSE c"],
+            &[
+                "DECLARE c CURSOR FOR SELECT value FROM generate_series(1, 5); FETCH 2 FROM c; MOVE 1 IN c; FETCH ALL FROM c; CLOSE c",
+            ],
             "DECLARE CURSOR\n1\n2\nMOVE 1\n4\n5\nCLOSE CURSOR\n",
         ),
         (
@@ -69,7 +78,11 @@ fn queries() -> Result<(), Failed> {
         ),
     ];
     for (statements, expected) in cases {
-        assert_eq!(&answers(&server, "user=ada", statements)?, expected, "{statements:?}");
+        assert_eq!(
+            &answers(&server, "user=ada", statements)?,
+            expected,
+            "{statements:?}"
+        );
     }
     Ok(())
 }
@@ -85,7 +98,11 @@ fn commands() -> Result<(), Failed> {
         ("\\dv", &["public|warm|view|"]),
         (
             "\\d samples.ostia_monthly",
-            &["time|timestamp without time zone|", "surface_temperature|real|", "latitude|real|"],
+            &[
+                "time|timestamp without time zone|",
+                "surface_temperature|real|",
+                "latitude|real|",
+            ],
         ),
         ("\\d+ samples.ostia_monthly", &["surface_temperature|real|"]),
         ("\\dT int4", &[]),
@@ -108,18 +125,32 @@ fn mistakes() -> Result<(), Failed> {
     for (statement, expected) in [
         (
             "SELECT surface_temperatur FROM samples.ostia_monthly",
-            &["ERROR:  42703:", "HINT:  ", "surface_temperature", "\n               ^"][..],
+            &[
+                "ERROR:  42703:",
+                "HINT:  ",
+                "surface_temperature",
+                "\n               ^",
+            ][..],
         ),
         (
             "SELECT 1;\nSELECT é, nothing FROM\n samples.ostia_monthly",
             &["LINE 2: SELECT é, nothing FROM", "\n               ^"],
         ),
         ("SELECT 1 +", &["ERROR:  42601:"]),
-        ("SELECT * FROM samples.nothing", &["ERROR:  42P01:", "samples.nothing"]),
-        ("COPY t FROM STDIN", &["ERROR:  0A000:", "HINT:  say INSERT"]),
+        (
+            "SELECT * FROM samples.nothing",
+            &["ERROR:  42P01:", "samples.nothing"],
+        ),
+        (
+            "COPY t FROM STDIN",
+            &["ERROR:  0A000:", "HINT:  say INSERT"],
+        ),
         ("BEGIN; SELECT 1/0; SELECT 2", &["ERROR:  22012:"]),
         ("SET client_encoding TO 'LATIN1'", &["ERROR:  22023:"]),
-        ("COPY (SELECT nothing FROM samples.ostia_monthly) TO STDOUT", &["^"]),
+        (
+            "COPY (SELECT nothing FROM samples.ostia_monthly) TO STDOUT",
+            &["^"],
+        ),
     ] {
         let said = errors(&psql(&server, "user=ada", &[statement])?);
         for part in expected {
@@ -130,10 +161,16 @@ fn mistakes() -> Result<(), Failed> {
 }
 
 fn passwords() -> Result<(), Failed> {
-    let users = format!("{}[users.ada]\npassword = \"{VERIFIER}\"\n", configuration());
+    let users = format!(
+        "{}[users.ada]\npassword = \"{VERIFIER}\"\n",
+        configuration()
+    );
     let server = Server::start(&users, &["pg"], &[])?;
     let asked = ["SELECT current_user"];
-    assert_eq!(answers(&server, "user=ada password=pencil", &asked)?, "ada\n");
+    assert_eq!(
+        answers(&server, "user=ada password=pencil", &asked)?,
+        "ada\n"
+    );
     let mut refusals = vec![];
     for connection in ["user=ada password=pen", "user=eve password=pencil"] {
         let said = errors(&psql(&server, connection, &asked)?);
@@ -141,9 +178,10 @@ fn passwords() -> Result<(), Failed> {
         refusals.push(said.replace("\"eve\"", "\"ada\""));
     }
     assert_eq!(refusals[0], refusals[1]);
-    let said = errors(&psql(&server, "user=ada -w", &asked).and_then(|_| {
-        psql(&server, "user=ada passfile=/nonexistent", &asked)
-    })?);
+    let said = errors(
+        &psql(&server, "user=ada -w", &asked)
+            .and_then(|_| psql(&server, "user=ada passfile=/nonexistent", &asked))?,
+    );
     assert!(!said.is_empty());
     Ok(())
 }
@@ -151,7 +189,14 @@ fn passwords() -> Result<(), Failed> {
 /// Writes a certificate for this machine, and its key.
 pub(super) fn certificate(folder: &Path) -> Result<(), Failed> {
     let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+        ])
         .args(["-nodes", "-days", "2", "-subj", "/CN=localhost"])
         .args(["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"])
         .args(["-keyout", "server.key", "-out", "server.pem"])
@@ -174,7 +219,10 @@ fn encrypted() -> Result<(), Failed> {
     std::fs::write(folder.path().join("graticule.toml"), text)?;
     let server = Server::start_in(folder, &["pg"], &[])?;
     let root = server.folder.path().join("server.pem");
-    let verified = format!("user=ada password=pencil sslmode=verify-full sslrootcert={}", root.display());
+    let verified = format!(
+        "user=ada password=pencil sslmode=verify-full sslrootcert={}",
+        root.display()
+    );
     assert_eq!(answers(&server, &verified, &["SELECT 1"])?, "1\n");
     let said = answers(&server, &verified, &["\\conninfo"])?;
     assert!(said.contains("TLSv1.3"), "{said}");

@@ -151,7 +151,10 @@ fn malformed() -> Result<(), Failed> {
         raw.0.write_all(bytes)?;
         let (kinds, error) = raw.until(b'-')?;
         assert_eq!(kinds, "E", "{error}");
-        assert!(error.contains("FATAL") && error.contains("08P01"), "{error}");
+        assert!(
+            error.contains("FATAL") && error.contains("08P01"),
+            "{error}"
+        );
     }
     // Before a session: whatever it is, it is no session.
     for bytes in [
@@ -184,7 +187,10 @@ fn cancelled() -> Result<(), Failed> {
     let begun = Instant::now();
     Raw::open(&server)?.0.write_all(&request(key))?;
     let (kinds, error) = raw.until(b'Z')?;
-    assert!(kinds.ends_with("EZ") && error.contains("57014"), "{kinds} {error}");
+    assert!(
+        kinds.ends_with("EZ") && error.contains("57014"),
+        "{kinds} {error}"
+    );
     assert!(begun.elapsed() < Duration::from_secs(2));
     raw.query("SELECT 1")?;
     assert_eq!(raw.until(b'Z')?.0, "TDCZ");
@@ -226,7 +232,10 @@ fn too_many() -> Result<(), Failed> {
     refused.0.write_all(&startup())?;
     let (kinds, error) = refused.until(b'-')?;
     assert_eq!(kinds, "E");
-    assert!(error.contains("FATAL") && error.contains("53300"), "{error}");
+    assert!(
+        error.contains("FATAL") && error.contains("53300"),
+        "{error}"
+    );
     open.pop();
     let begun = Instant::now();
     while Raw::ready(&server).is_err() {
@@ -243,7 +252,12 @@ fn idle() -> Result<(), Failed> {
         silent.push(Raw::ready(&server)?.0);
     }
     let mut stalled = vec![];
-    for beginning in [b"".as_slice(), &[0, 0], &[0, 0, 0, 8, 4, 210, 22, 47], b"\x16\x03\x01"] {
+    for beginning in [
+        b"".as_slice(),
+        &[0, 0],
+        &[0, 0, 0, 8, 4, 210, 22, 47],
+        b"\x16\x03\x01",
+    ] {
         let mut raw = Raw::open(&server)?;
         raw.0.write_all(beginning)?;
         stalled.push(raw);
@@ -276,11 +290,17 @@ fn conversation() -> Vec<u8> {
         message(b'Q', b"SELECT 1; SELECT 'two'\0"),
         message(b'P', b"s\0SELECT $1::int + $2::int\0\0\x01\0\0\0\x17"),
         message(b'D', b"Ss\0"),
-        message(b'B', b"p\0s\0\0\x01\0\x01\0\x02\0\0\0\x04\0\0\0\x01\0\0\0\x04\0\0\0\x02\0\x01\0\x01"),
+        message(
+            b'B',
+            b"p\0s\0\0\x01\0\x01\0\x02\0\0\0\x04\0\0\0\x01\0\0\0\x04\0\0\0\x02\0\x01\0\x01",
+        ),
         message(b'E', b"p\0\0\0\0\x01"),
         message(b'C', b"Pp\0"),
         message(b'S', b""),
-        message(b'Q', b"BEGIN; DECLARE c CURSOR FOR SELECT 1; FETCH 1 FROM c; COMMIT\0"),
+        message(
+            b'Q',
+            b"BEGIN; DECLARE c CURSOR FOR SELECT 1; FETCH 1 FROM c; COMMIT\0",
+        ),
         message(b'Q', b"COPY (SELECT 1) TO STDOUT (FORMAT csv)\0"),
         message(b'X', b""),
     ]
