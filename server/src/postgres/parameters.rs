@@ -339,7 +339,7 @@ mod tests {
         let cases = [
             ("t", Type::BOOL, None, Some("true")),
             ("-7", Type::INT4, None, Some("-7")),
-            ("1.50", Type::NUMERIC, None, Some("Some(150),3,2")),
+            ("1.50", Type::NUMERIC, None, Some("1.50")),
             ("1.5", Type::NUMERIC, Some(DataType::Float64), Some("1.5")),
             ("1.5", Type::UNKNOWN, Some(DataType::Float32), Some("1.5")),
             ("x", Type::UNKNOWN, None, Some("x")),
