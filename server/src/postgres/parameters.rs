@@ -353,8 +353,8 @@ mod tests {
                 Some("[a,b, \"]"),
             ),
             ("{{1}}", Type::INT4_ARRAY, None, None),
-            ("\\x0aFF", Type::BYTEA, None, Some("10,255")),
-            ("a\\\\\\001", Type::BYTEA, None, Some("97,92,1")),
+            ("\\x0aFF", Type::BYTEA, None, Some("0AFF")),
+            ("a\\\\\\001", Type::BYTEA, None, Some("615C01")),
             ("\\xa", Type::BYTEA, None, None),
         ];
         for (value, given, wanted, expected) in cases {
