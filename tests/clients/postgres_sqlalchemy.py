@@ -36,7 +36,7 @@ def main(url):
             sa.text("SELECT value FROM generate_series(1, 1000)")
         )
         assert sum(row.value for row in stream) == 500500
-    assert sa.inspect(engine).get_view_names() == ["warm"]
+    assert sa.inspect(engine).get_view_names(schema="public") == ["warm"]
     print(f"SQLAlchemy: {len(tables)} tables, {len(columns)} columns of a cube")
 
 

@@ -315,7 +315,7 @@ mod tests {
             ("DEALLOCATE \"_pg3_0\"", "Deallocate(Some(\"_pg3_0\"))"),
             (
                 "DECLARE c NO SCROLL CURSOR WITH HOLD FOR SELECT 'é' ;",
-                "Declare { cursor: \"c\", query: Query { text: \"SELECT 'é' ;\", start: Some(40) } }",
+                "Declare { cursor: \"c\", query: Query { text: \"SELECT 'é' ;\", start: Some(41) } }",
             ),
             (
                 "FETCH FORWARD 5 FROM c",

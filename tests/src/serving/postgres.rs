@@ -25,9 +25,9 @@ fn server() -> Result<Server, Failed> {
     Server::start(&configuration(), &["pg"], &[])
 }
 
-/// Is a program of this machine there?
-fn has(program: &str) -> bool {
-    let found = Command::new(program).arg("--version").output();
+/// Is a program there, which is asked for its version?
+fn has(program: &str, argument: &str) -> bool {
+    let found = Command::new(program).arg(argument).output();
     found.is_ok_and(|output| output.status.success())
 }
 
@@ -48,7 +48,7 @@ fn script(name: &'static str, extra: fn() -> Vec<String>) -> Trial {
 
 fn jdbc() -> Trial {
     let driver = places::clients().join("debian/usr/share/java/postgresql.jar");
-    let is_absent = !has("java") || !driver.exists();
+    let is_absent = !has("java", "--version") || !driver.exists();
     Trial::test("serving::postgres::jdbc", move || {
         let server = server()?;
         let output = Command::new("java")

@@ -130,6 +130,10 @@ pub(super) fn register(
         ("txid_current", ScalarValue::from(1_i64)),
         ("pg_my_temp_schema", ScalarValue::from(0_i32)),
         ("pg_is_other_temp_schema", ScalarValue::from(false)),
+        (
+            "pg_export_snapshot",
+            ScalarValue::from("00000000-00000000-1"),
+        ),
     ];
     answers.extend(UNKNOWN.map(|name| (name, ScalarValue::Utf8(None))));
     answers.extend(YES.map(|name| (name, ScalarValue::from(true))));

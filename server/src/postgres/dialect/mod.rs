@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use datafusion::common::DataFusionError;
 use datafusion::prelude::SessionContext;
+use datafusion::sql::sqlparser::ast::Statement;
 use datafusion_pg_catalog::pg_catalog::generate_series_arg_coercion::CoerceIntArgsToBigInt;
 use datafusion_pg_catalog::pg_catalog::oid_type_planner::PgOidTypePlanner;
 use datafusion_pg_catalog::pg_catalog::{PgCatalogSchemaProvider, PgCatalogStaticTables};
@@ -151,7 +152,8 @@ impl Dialect {
         let statement = without_function_types(statement);
         let mut statements = self.parser.parse(&statement).ok()?;
         match (statements.pop(), statements.pop()) {
-            (Some(mut only), None) => {
+            // Whatever else it is, the engine knows it better.
+            (Some(mut only @ Statement::Query(_)), None) => {
                 rewriting::rewrite(&mut only);
                 Some(only.to_string())
             }
@@ -188,5 +190,77 @@ impl Form {
         match self {
             Self::Original(text) | Self::Rewritten(text) | Self::Last(text, _) => text,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn rewritten(statement: &str) -> Option<String> {
+        match Dialect::new().unwrap().first_form(statement) {
+            Form::Rewritten(text) => Some(text),
+            Form::Original(_) | Form::Last(..) => None,
+        }
+    }
+
+    #[test]
+    fn only_questions_about_the_catalogue_are_rewritten() {
+        for statement in [
+            "SELECT avg(sst) FROM lake.ocean",
+            "ATTACH 'pg_x' AS y",
+            "SELECT pg_typo(",
+        ] {
+            assert_eq!(rewritten(statement), None, "{statement}");
+        }
+        for (statement, expected) in [
+            (
+                "SELECT relname FROM pg_class WHERE relkind = ANY($1)",
+                "array_contains(CAST($1 AS TEXT[]), relkind)",
+            ),
+            (
+                "SELECT 1 FROM pg_type WHERE typreceive <> 0",
+                "typreceive <> '-'",
+            ),
+            (
+                "SELECT 1 FROM pg_type WHERE typinput = 'array_in'::regproc",
+                "typinput = 'array_in'",
+            ),
+            (
+                "SELECT 1 FROM pg_class WHERE relname LIKE $1 ESCAPE '/'",
+                "LIKE replace($1, '/', '\\')",
+            ),
+            ("SELECT c.reloptions FROM pg_class c", "NULL AS reloptions"),
+            (
+                "SELECT ARRAY(SELECT rolname FROM pg_roles) AS roles",
+                "'{}' AS roles",
+            ),
+        ] {
+            let text = rewritten(statement).unwrap();
+            assert!(text.contains(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_first_words_about_a_mistake_are_kept() {
+        let dialect = Dialect::new().unwrap();
+        let failure = |text: &str| Failure::with_state(SqlState::SYNTAX_ERROR, text);
+        let query = Query {
+            text: "SELECT 1 COLLATE x".to_string(),
+            start: Some(0),
+        };
+        let first = dialect.first_form(&query.text);
+        let second = dialect
+            .second_form(&query, first, failure("first"))
+            .ok()
+            .unwrap();
+        assert_eq!(second.as_str(), "SELECT 1");
+        let last = dialect.second_form(&query, second, failure("second"));
+        assert_eq!(
+            last.err().map(|failure| failure.message).as_deref(),
+            Some("first")
+        );
     }
 }

@@ -218,7 +218,7 @@ fn is_without_rows(query: &Query) -> bool {
             .and_then(|name| name.split_whitespace().next());
         name.is_some_and(|name| name.trim_start_matches("pg_catalog.") == *table)
     };
-    EMPTY.iter().any(|table| is_empty(&table)) || query.to_string().contains("json_build_object")
+    EMPTY.iter().any(is_empty) || query.to_string().contains("json_build_object")
 }
 
 /// A query that is a value gives one row at most; the planner wants to see that it does.

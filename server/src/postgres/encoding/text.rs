@@ -175,7 +175,7 @@ mod tests {
             assert_eq!(float(&format!("{value:e}"), 6), expected);
         }
         assert_eq!(date(0), "1970-01-01");
-        assert_eq!(date(-719_529), "0001-12-31 BC");
+        assert_eq!(date(-719_163), "0001-12-31 BC");
         assert_eq!(timestamp(1_500_000, "+00"), "1970-01-01 00:00:01.5+00");
         assert_eq!(timestamp(-1, ""), "1969-12-31 23:59:59.999999");
         assert_eq!(timestamp(i64::MAX, ""), "infinity");
