@@ -34,7 +34,7 @@ pub struct BlockCache {
     blocks: Cache<BlockKey, Arc<Block>, Bytes, std::hash::RandomState, Reserve>,
     reserve: Reserve,
     capacity: u64,
-    memory: Option<usize>,
+    pool: Option<Arc<dyn MemoryPool>>,
 }
 
 /// Weighs a block by the bytes it holds.
@@ -127,16 +127,34 @@ impl BlockCache {
             capacity,
             reservation,
         );
-        cache.memory = match pool.map(|pool| pool.memory_limit()) {
-            Some(MemoryLimit::Finite(bytes)) => Some(bytes),
-            _ => None,
-        };
+        cache.pool = pool.cloned();
         cache
+    }
+
+    /// Bytes of the blocks that are kept.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.blocks.weight()
     }
 
     /// Bytes of the pool that the cache is weighed against, if it is limited. Plans know it from here.
     pub(crate) fn memory_limit(&self) -> Option<usize> {
-        self.memory
+        match self.pool.as_ref()?.memory_limit() {
+            MemoryLimit::Finite(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// Bytes of the pool, if it is limited, and how many of them nobody has reserved.
+    pub(crate) fn memory(&self) -> Option<(usize, usize)> {
+        let limit = self.memory_limit()?;
+        let reserved = self.pool.as_ref().map_or(0, |pool| pool.reserved());
+        Some((limit, limit.saturating_sub(reserved)))
+    }
+
+    /// A share of the memory pool, of nothing yet, for `what` is kept or computed beside the cache.
+    pub(crate) fn reservation(&self, what: &'static str) -> Option<MemoryReservation> {
+        let pool = self.pool.as_ref()?;
+        Some(MemoryConsumer::new(what).register(pool))
     }
 
     /// A small cache for one execution of a scan. It is one shard, so that a block may be as large as
@@ -167,7 +185,7 @@ impl BlockCache {
             blocks,
             reserve,
             capacity,
-            memory: None,
+            pool: None,
         }
     }
 

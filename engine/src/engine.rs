@@ -18,6 +18,7 @@ use datafusion::error::Result;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use graticule_functions::space::datum_grids::search_in;
 
 use crate::access::User;
 use crate::cache::BlockCache;
@@ -28,6 +29,7 @@ use crate::catalog::public::PublicSchema;
 use crate::configuration::StoreDefinition;
 use crate::cube::Cube;
 use crate::error::CubeResult;
+use crate::limits::{Limits, Share, UserLimits};
 use crate::progress::QueryProgress;
 use crate::rules::Rules;
 use crate::runtime::IoThreads;
@@ -106,6 +108,13 @@ impl EngineBuilder {
     #[must_use]
     pub fn statistics_folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.statistics_folder = Some(folder.into());
+        self
+    }
+
+    /// Folders in which PROJ looks for grids of datums, beside those that it knows. They hold for the process.
+    #[must_use]
+    pub fn datum_grids(self, folders: Vec<PathBuf>) -> Self {
+        search_in(folders);
         self
     }
 
@@ -212,6 +221,14 @@ impl Engine {
         &self.shared.opener.formats
     }
 
+    /// What the engine holds in memory now.
+    pub fn memory_use(&self) -> MemoryUse {
+        MemoryUse {
+            reserved: self.shared.runtime.memory_pool.reserved() as u64,
+            cached: self.shared.opener.blocks.bytes(),
+        }
+    }
+
     /// What is known of the values of cubes without reading them, for example the range of colours.
     pub fn statistics(&self) -> &Arc<StatisticsStore> {
         &self.shared.opener.statistics
@@ -227,6 +244,15 @@ impl Engine {
         Session::new(Arc::clone(&self.shared), user)
     }
 
+    /// What one user may use, for all sessions of theirs: see [`Session::within`].
+    pub fn limits(&self, limits: Limits) -> UserLimits {
+        let whole = &self.shared.runtime.memory_pool;
+        let share = limits
+            .memory
+            .map(|memory| Arc::new(Share::new(Arc::clone(whole), memory)));
+        UserLimits { limits, share }
+    }
+
     /// Opens the cubes at a URL or path, or those that a pattern of paths makes together: metadata only.
     ///
     /// # Errors
@@ -237,6 +263,15 @@ impl Engine {
     }
 }
 
+/// Memory that an engine holds, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryUse {
+    /// What queries have reserved, and the cache where memory is limited.
+    pub reserved: u64,
+    /// Decoded chunks that are kept.
+    pub cached: u64,
+}
+
 /// A running statement. Dropping it cancels the work.
 pub struct Query {
     /// Columns of the result.
@@ -245,6 +280,8 @@ pub struct Query {
     pub stream: SendableRecordBatchStream,
     /// What the query has read so far.
     pub progress: Arc<QueryProgress>,
+    /// Its number in `cube.queries`.
+    pub number: u64,
 }
 
 impl fmt::Debug for Query {

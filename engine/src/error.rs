@@ -26,6 +26,8 @@ pub enum ErrorKind {
     Conflict,
     /// The network or the disk failed after all retries.
     Unavailable,
+    /// Somebody stopped it.
+    Cancelled,
 }
 
 /// An error about a cube or a store.

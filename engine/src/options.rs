@@ -22,7 +22,7 @@ extensions_options! {
         pub grid_aggregate: bool, default = true
         /// Join cubes on shared axes as one cube; off only to test that the rows stay the same.
         pub grid_zip: bool, default = true
-        /// Coordinates of joined cubes that differ by less than a thousandth of a step: 'exact' joins them as SQL does and says so in EXPLAIN, 'error' refuses them, 'nearest' takes them for equal.
+        /// Coordinates of joined cubes that differ: 'exact' joins what is equal as SQL does, says in EXPLAIN which function aligns the cubes, and refuses an inner join of grids without a coordinate in common; 'error' refuses all that differ; 'nearest' takes those for equal that differ by less than a thousandth of a step; 'sql' never refuses.
         pub grid_alignment: String, default = "exact".to_string()
         /// Join a cube with regions of its grid cell by cell of the axes instead of row by row; off only to test that the answer stays the same.
         pub region_join: bool, default = true

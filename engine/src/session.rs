@@ -8,21 +8,25 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use arrow::datatypes::DataType;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemoryCatalogProviderList};
 use datafusion::common::{Result, ScalarValue};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::sqlparser::keywords::ALL_KEYWORDS;
 use graticule_functions::registry;
 
 use crate::access::User;
+use crate::catalog::of_session::SessionCatalog;
 use crate::catalog::visible::VisibleCatalog;
 use crate::engine::{Query, Shared};
+use crate::limits::{Limits, UserLimits};
 use crate::options::CubeOptions;
 use crate::sql::described::{self, Described};
 use crate::sql::names::{CATALOG, PUBLIC_SCHEMA, qualified, quoted};
 use crate::sql::relations::CubeRelations;
-use crate::sql::{parser, statements};
+use crate::sql::{parser, settings, statements};
 
 /// Rows of a record batch. Larger than DataFusion's 8192, because a batch is cut out of a chunk and
 /// chunks are large; small enough for the columns of a batch to stay in a core's cache.
@@ -43,10 +47,8 @@ pub(crate) fn new_state(engine: &Shared, seen: &Arc<VisibleCatalog>) -> SessionS
         config = config.with_extension(Arc::new(io));
     }
     let catalogs = MemoryCatalogProviderList::new();
-    catalogs.register_catalog(
-        CATALOG.to_string(),
-        Arc::clone(seen) as Arc<dyn CatalogProvider>,
-    );
+    let catalog = SessionCatalog::new(Arc::clone(seen));
+    catalogs.register_catalog(CATALOG.to_string(), Arc::new(catalog));
     let mut builder = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(Arc::clone(&engine.runtime))
@@ -80,6 +82,10 @@ pub struct Session {
     /// What its user sees of the catalogue.
     pub(crate) catalog: Arc<VisibleCatalog>,
     pub(crate) context: SessionContext,
+    /// The door that its client came in through.
+    door: &'static str,
+    /// What it may not exceed, together with others of its user.
+    pub(crate) limits: Limits,
     /// Which change of the catalogue's functions the session has seen.
     functions_seen: AtomicU64,
 }
@@ -99,14 +105,52 @@ impl Session {
             engine,
             catalog,
             context,
+            door: "local",
+            limits: Limits::default(),
             functions_seen: AtomicU64::default(),
         }
+    }
+
+    /// The same session, whose statements `cube.queries` lists as come in through a door.
+    #[must_use]
+    pub fn through(mut self, door: &'static str) -> Self {
+        self.door = door;
+        self
+    }
+
+    /// The same session, which may use no more than what is left of its user's limits.
+    ///
+    /// # Errors
+    /// The state of the session cannot be put together anew.
+    pub fn within(mut self, limits: &UserLimits) -> Result<Self> {
+        self.limits = limits.limits.clone();
+        if let Some(share) = &limits.share {
+            let state = self.context.state();
+            let runtime = RuntimeEnvBuilder::from_runtime_env(state.runtime_env())
+                .with_memory_pool(Arc::clone(share) as _)
+                .build_arc()?;
+            let state = SessionStateBuilder::new_from_existing(state).with_runtime_env(runtime);
+            self.context = SessionContext::new_with_state(state.build());
+        }
+        if let Some(most) = self.limits.scan_bytes {
+            settings::set(&self, "max_scan_bytes", &most.to_string())?;
+        }
+        Ok(self)
     }
 
     /// The schema of unqualified names, see `USE`.
     pub(crate) fn default_schema(&self) -> String {
         let state = self.context.state();
         state.config_options().catalog.default_schema.clone()
+    }
+
+    /// Gives the session what the clients of one door expect to find: schemas in its catalogue, functions, names of
+    /// types. Nothing of it is seen by other sessions.
+    ///
+    /// # Errors
+    /// What `extend` says.
+    pub fn extend(&self, extend: impl FnOnce(&SessionContext) -> Result<()>) -> Result<()> {
+        extend(&self.context)
     }
 
     /// Splits a script into statements, leaving each as text; comments and quotes are understood.
@@ -130,8 +174,19 @@ impl Session {
     /// # Errors
     /// See [`Session::run`]; a value is missing, or the statement is none that takes values.
     pub async fn run_with(&self, statement: &str, parameters: &[ScalarValue]) -> Result<Query> {
+        let user = &self.catalog.user().name;
+        let queries = &self.engine.catalog.queries;
+        let listed = queries.begin(statement, user, self.door);
         self.update_functions().await;
-        statements::run(self, statement, parameters).await
+        let running = statements::run(self, statement, parameters);
+        let query = listed.unless_cancelled(running).await?;
+        let number = listed.number();
+        let stream = listed.watch(query.stream, &query.progress);
+        Ok(Query {
+            stream,
+            number,
+            ..query
+        })
     }
 
     /// Plans one statement, and says what it takes and gives. Nothing is changed, and no values are read.
@@ -139,8 +194,20 @@ impl Session {
     /// # Errors
     /// The statement does not parse, or names something unknown.
     pub async fn describe(&self, statement: &str) -> Result<Described> {
+        self.describe_with(statement, &[]).await
+    }
+
+    /// The same where it is known of which types the values of some parameters are.
+    ///
+    /// # Errors
+    /// See [`Session::describe`].
+    pub async fn describe_with(
+        &self,
+        statement: &str,
+        given: &[Option<DataType>],
+    ) -> Result<Described> {
         self.update_functions().await;
-        described::describe_statement(self, statement).await
+        described::describe_statement(self, statement, given).await
     }
 
     async fn update_functions(&self) {

@@ -181,6 +181,12 @@ pub trait OverviewKeeper: Send + Sync {
     /// # Errors
     /// The folder holds something else than overviews that were made here, or the store failed or denied access.
     async fn withdraw(&self, folder: &Location) -> CubeResult<()>;
+
+    /// Removes `folder`, and folders in it, as far as they are empty.
+    ///
+    /// # Errors
+    /// The store failed or denied access.
+    async fn tidy(&self, folder: &Location) -> CubeResult<()>;
 }
 
 /// Writes one format of cubes, object by object.

@@ -333,6 +333,12 @@ pub trait ArrayReader: Debug + Send + Sync {
     /// The bytes do not decode to the chunk's shape, or a checksum does not match.
     fn decode(&self, index: &[u64], chunk: EncodedChunk) -> CubeResult<RawChunk>;
 
+    /// Bytes of memory that a chunk takes while it is made, beside those of its values: few where it is stored, more where
+    /// it is computed.
+    fn working_bytes(&self) -> usize {
+        0
+    }
+
     /// Decodes the cells at the positions `rows` along the first dimension of what [`ArrayReader::fetch`] returned for
     /// the same `index`, `rows` within the chunk. The shape that comes is that of the chunk but for these. `None` where
     /// that would be no less work than to decode all of it.

@@ -6,6 +6,7 @@
 //! threads = 4                          # threads that compute
 //! cache = "2GB"                        # decoded chunks kept in memory
 //! statistics = "statistics"            # folder for what ANALYZE finds, relative to this file
+//! proj_data = "grids"                  # folders with PROJ's grids of datums, relative to this file, as in PATH
 //!
 //! [stores.olci]                        # the schema `olci`
 //! type = "file"
@@ -55,6 +56,8 @@ pub(crate) struct Configuration {
     pub(crate) cache: Option<u64>,
     /// Where the statistics of chunks are kept, if not in the user's cache folder.
     pub(crate) statistics: Option<PathBuf>,
+    /// Folders with grids of datums.
+    pub(crate) proj_data: Vec<PathBuf>,
     /// Stores in the order of the file.
     pub(crate) stores: Vec<StoreDefinition>,
     /// Where views and external tables are kept: beside the configuration file.
@@ -68,7 +71,7 @@ pub(crate) struct Configuration {
 const DEFAULT_FILE: &str = "graticule.toml";
 const CATALOGUE_SUFFIX: &str = "catalogue.sql";
 const TOP_LEVEL: [&str; 6] = ["engine", "stores", "server", "users", "roles", "oidc"];
-const ENGINE: [&str; 4] = ["memory", "threads", "cache", "statistics"];
+const ENGINE: [&str; 5] = ["memory", "threads", "cache", "statistics", "proj_data"];
 const STORE: [&str; 3] = ["type", "path", "url"];
 const INDIRECTIONS: [&str; 2] = ["_env", "_file"];
 
@@ -155,6 +158,11 @@ impl Reader<'_> {
                 "statistics" => {
                     let folder = self.folder.join(self.text_of(key, value)?);
                     into.statistics = Some(folder);
+                }
+                "proj_data" => {
+                    let folders = self.text_of(key, value)?;
+                    let folders = env::split_paths(&folders);
+                    into.proj_data = folders.map(|folder| self.folder.join(folder)).collect();
                 }
                 "threads" => into.threads = Some(self.count(key, value, u16::MAX)?),
                 _ => return Err(self.unknown(key, "setting", ENGINE.into_iter())),
@@ -353,6 +361,8 @@ fn scalar(value: &DeValue<'_>) -> Option<String> {
 
 mod access;
 mod server;
+
+pub(crate) use server::parse_duration;
 
 #[cfg(test)]
 mod tests;

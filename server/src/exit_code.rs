@@ -45,7 +45,8 @@ impl From<ErrorKind> for ExitCode {
             | ErrorKind::Unsupported
             | ErrorKind::Invalid
             | ErrorKind::Limit
-            | ErrorKind::Conflict => Self::Statement,
+            | ErrorKind::Conflict
+            | ErrorKind::Cancelled => Self::Statement,
         }
     }
 }

@@ -115,9 +115,14 @@ impl Runner {
             let failed = |error| Failure::of_statement(&DataFusionError::from(error), statement);
             let style = self.style();
             let to_file = self.destination.is_file();
-            let mut writer =
-                output::writer(self.format, &schema, &style, to_file, &mut self.destination)
-                    .map_err(failed)?;
+            let mut writer = output::writer(
+                self.format,
+                &schema,
+                &style,
+                to_file,
+                Box::new(&mut self.destination),
+            )
+            .map_err(failed)?;
             let mut rows = 0;
             while let Some(batch) = query.next().await? {
                 rows += batch.num_rows() as u64;

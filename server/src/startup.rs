@@ -3,6 +3,7 @@
 use std::env;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 
 use graticule_engine::{Engine, Session};
 use tokio::runtime::Runtime;
@@ -33,7 +34,15 @@ pub(crate) struct Startup {
 /// # Errors
 /// A configuration that makes no sense, or an engine that cannot be built from it.
 pub(crate) fn start(arguments: &EngineArguments) -> Result<Startup, Failure> {
-    started(arguments, true)
+    started(arguments, true, 1)
+}
+
+/// The same for many clients, with more threads than a query uses.
+///
+/// # Errors
+/// As [`start`].
+pub(crate) fn start_serving(arguments: &EngineArguments) -> Result<Startup, Failure> {
+    started(arguments, true, THREADS_PER_CORE)
 }
 
 /// The same without the views and external tables beside the configuration: none is there, and none that is made
@@ -42,15 +51,27 @@ pub(crate) fn start(arguments: &EngineArguments) -> Result<Startup, Failure> {
 /// # Errors
 /// As [`start`].
 pub(crate) fn start_without_catalogue(arguments: &EngineArguments) -> Result<Startup, Failure> {
-    started(arguments, false)
+    started(arguments, false, 1)
 }
 
-fn started(arguments: &EngineArguments, has_catalogue: bool) -> Result<Startup, Failure> {
+/// A scan gives its thread away between chunks only. On more threads than cores the system shares the cores among those
+/// that want them, so that a small query does not wait for the chunks of large ones.
+const THREADS_PER_CORE: usize = 4;
+
+fn started(
+    arguments: &EngineArguments,
+    has_catalogue: bool,
+    threads_per_core: usize,
+) -> Result<Startup, Failure> {
     let connectors = graticule_connectors::store_connectors();
     let formats = graticule_connectors::formats();
     let configuration = Configuration::load(arguments.config.as_deref(), &connectors, &formats)?;
     let threads = arguments.threads.or(configuration.threads);
-    let runtime = runtime(threads)?;
+    let cores = match threads {
+        Some(threads) => usize::from(threads),
+        None => available_parallelism().map_or(1, usize::from),
+    };
+    let runtime = runtime(cores * threads_per_core)?;
     let mut builder = Engine::builder()
         .store_connectors(connectors)
         .formats(formats)
@@ -62,6 +83,9 @@ fn started(arguments: &EngineArguments, has_catalogue: bool) -> Result<Startup, 
     }
     if let Some(folder) = configuration.statistics.or_else(default_statistics) {
         builder = builder.statistics_folder(folder);
+    }
+    if !configuration.proj_data.is_empty() {
+        builder = builder.datum_grids(configuration.proj_data);
     }
     if let Some(bytes) = arguments.memory.or(configuration.memory) {
         builder = builder.memory(usize::try_from(bytes).unwrap_or(usize::MAX));
@@ -100,12 +124,12 @@ fn default_statistics() -> Option<PathBuf> {
 /// Stack of a thread that plans and computes: as deep as the statements that the parser lets pass.
 const STACK_BYTES: usize = 8 << 20;
 
-fn runtime(threads: Option<u16>) -> Result<Runtime, Failure> {
+fn runtime(threads: usize) -> Result<Runtime, Failure> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.enable_all().thread_stack_size(STACK_BYTES);
-    if let Some(threads) = threads {
-        builder.worker_threads(usize::from(threads));
-    }
+    builder
+        .enable_all()
+        .thread_stack_size(STACK_BYTES)
+        .worker_threads(threads);
     builder.build().map_err(|error| {
         let text = format!("cannot start the threads that compute: {error}");
         Failure::new(ExitCode::Unavailable, text)

@@ -14,6 +14,7 @@
 | rules.kerchunk.json | chunks of a plain file that are told by rules |
 | v3.kerchunk.json | an array of Zarr 3 |
 | groups.kerchunk.json | groups within groups |
+| grib.kerchunk.json | messages of GRIB, each a chunk that kerchunk's codec reads with ecCodes |
 | faults/… | sets that are broken, one each |
 
 `expected.json` has, for each set, the columns of a query and its rows, in the order of the dimensions.
@@ -25,12 +26,14 @@ import json
 import pathlib
 import sys
 
+import eccodes
 import netCDF4
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import xarray
 from fsspec.implementations.reference import LazyReferenceMapper
+from kerchunk.codecs import GRIBCodec
 from kerchunk.combine import MultiZarrToZarr
 from kerchunk.hdf import SingleHdf5ToZarr
 
@@ -243,6 +246,65 @@ with netCDF4.Dataset(folder / "groups.nc", "w") as file:
 write(folder / "groups.kerchunk.json", relative(SingleHdf5ToZarr(str(folder / "groups.nc")).translate()))
 expect("groups.kerchunk.json", xarray.open_dataset(folder / "groups.nc"), ["v"])
 expect("groups.kerchunk.json", xarray.open_dataset(folder / "groups.nc", group="a/b"), ["v"], "a/b")
+
+# Messages of GRIB: both editions, values that are missing, values that stand column by column, coordinates of points.
+messages = bytearray()
+grib = {".zgroup": '{"zarr_format": 2}'}
+for name, (values, attributes) in coordinates.items():
+    grib[f"{name}/.zarray"], grib[f"{name}/.zattrs"] = array(values, [name], **attributes)
+    grib[f"{name}/0"] = bytes_of(values)
+decoded = {}
+
+
+def message(sample, values, **keys):
+    handle = eccodes.codes_grib_new_from_samples(sample)
+    grid = {"Ni": 8, "Nj": 6, "jScansPositively": 1}
+    grid |= {"latitudeOfFirstGridPointInDegrees": 0.0, "latitudeOfLastGridPointInDegrees": 12.5}
+    grid |= {"longitudeOfFirstGridPointInDegrees": 0.0, "longitudeOfLastGridPointInDegrees": 8.75}
+    grid |= {"iDirectionIncrementInDegrees": 1.25, "jDirectionIncrementInDegrees": 2.5}
+    for key, value in {**grid, **keys}.items():
+        eccodes.codes_set(handle, key, value)
+    if np.isnan(values).any():
+        eccodes.codes_set(handle, "bitmapPresent", 1)
+        eccodes.codes_set(handle, "missingValue", 9999.0)
+    eccodes.codes_set_values(handle, np.nan_to_num(values, nan=9999.0).ravel())
+    written = eccodes.codes_get_message(handle)
+    eccodes.codes_release(handle)
+    return written
+
+
+for name, sample, keys in [
+    ("t", "regular_ll_sfc_grib2", {"packingType": "grid_simple"}),
+    ("u", "regular_ll_sfc_grib1", {}),
+    ("w", "regular_ll_sfc_grib2", {"packingType": "grid_ccsds"}),
+    ("c", "regular_ll_sfc_grib2", {"jPointsAreConsecutive": 1}),
+]:
+    dtype = "<f8" if name == "t" else "<f4"
+    codec = GRIBCodec(name, dtype)
+    cells_of_name = []
+    grib[f"{name}/.zarray"], grib[f"{name}/.zattrs"] = array(np.zeros((4, 6, 8), dtype), ["time", "lat", "lon"], (1, 6, 8))
+    grib[f"{name}/.zarray"] = json.dumps({**json.loads(grib[f"{name}/.zarray"]), "filters": [codec.get_config()]})
+    for step in range(4):
+        values = random.normal(280, 10, (6, 8))
+        if name in "tu":
+            values[random.random((6, 8)) < 0.2] = np.nan
+        written = message(sample, values, **keys)
+        grib[f"{name}/{step}.0.0"] = ["messages.grib", len(messages), len(written)]
+        messages += written
+        cells_of_name.append(codec.decode(written).reshape(6, 8))
+    decoded[name] = (("time", "lat", "lon"), np.stack(cells_of_name))
+for name, which in [("north", "latitude"), ("east", "longitude")]:
+    codec = GRIBCodec(which, "<f8")
+    grib[f"{name}/.zarray"], grib[f"{name}/.zattrs"] = array(np.zeros((6, 8)), ["lat", "lon"])
+    grib[f"{name}/.zarray"] = json.dumps({**json.loads(grib[f"{name}/.zarray"]), "filters": [codec.get_config()]})
+    grib[f"{name}/0.0"] = grib["t/0.0.0"]
+    offset, size = grib["t/0.0.0"][1:]
+    places = codec.decode(bytes(messages[offset : offset + size])).reshape(6, 8)
+    decoded[name] = (("time", "lat", "lon"), np.broadcast_to(places, (4, 6, 8)))
+(folder / "messages.grib").write_bytes(bytes(messages))
+write(folder / "grib.kerchunk.json", {"version": 1, "refs": grib})
+dataset = xarray.Dataset(decoded, {name: (name, values, attributes) for name, (values, attributes) in coordinates.items()})
+expect("grib.kerchunk.json", xarray.decode_cf(dataset), list(decoded))
 
 # Sets that are broken. The cube is there; the chunks of v are not.
 base = {key: value for key, value in rules.items() if not key.startswith("v/")}

@@ -1,6 +1,7 @@
 """Cubes to make overviews of, and what NumPy finds for their levels.
 
-`<cube>-<level>.zarr` holds what each level is: made of the cube itself, whatever is missing there, not of the level below.
+`<cube>-<level>.zarr` holds what each level is: made of the cube itself, whatever is missing there, not of the level below;
+and as `number` how many cells of `v` that are there are under each of its own.
 """
 
 import os
@@ -75,10 +76,12 @@ def write(name, lat, lon, steps, chunks):
     for n in reduced:
         data[n].encoding["chunks"] = chunks[1:] if n == "depth" else chunks
     data.to_zarr(os.path.join(folder, f"{name}.zarr"), zarr_format=3, consolidated=True)
-    for level in (1, 2, 3):
+    for level in (1, 2, 3, 4):
         factor = 2**level
         with np.errstate(all="ignore"):
             made = {n: (data[n].dims, f(data[n].values.astype("f8"), factor)) for n, f in reduced.items()}
+        number = np.isfinite(blocks(data["v"].values, factor)).sum(axis=-1)
+        made["number"] = (dims, number.astype("i4"))
         axes["lat"] = ("lat", centres(lat, factor), {"units": "degrees_north"})
         axes["lon"] = ("lon", centres(lon, factor), {"units": "degrees_east"})
         xr.Dataset(made, axes).to_zarr(os.path.join(folder, f"{name}-{level}.zarr"), zarr_format=3, consolidated=True)

@@ -40,3 +40,46 @@ for y in range(6):
     for x in range(8):
         made[:, y, x] = np.interp(ns(daily), ns(time), values[:, y, x], left=np.nan, right=np.nan)
 write("linear", data.reindex(time=daily).assign(v=(("time", "lat", "lon"), made)))
+
+
+def not_a_knot(known, series, wanted):
+    """The cubic spline with one cubic over the first two and the last two steps, from equations for all coefficients."""
+    count = len(known) - 1
+    width = np.diff(known)
+    matrix, right = np.zeros((4 * count, 4 * count)), np.zeros(4 * count)
+    row = 0
+
+    def equation(terms, value=0.0):
+        nonlocal row
+        for piece, coefficients in terms:
+            matrix[row, 4 * piece : 4 * piece + 4] += coefficients
+        right[row] = value
+        row += 1
+
+    for piece, h in enumerate(width):
+        equation([(piece, [1, 0, 0, 0])], series[piece])
+        equation([(piece, [1, h, h**2, h**3])], series[piece + 1])
+    for piece, h in enumerate(width[:-1]):
+        equation([(piece, [0, 1, 2 * h, 3 * h**2]), (piece + 1, [0, -1, 0, 0])])
+        equation([(piece, [0, 0, 2, 6 * h]), (piece + 1, [0, 0, -2, 0])])
+    for piece in (0, count - 2):
+        equation([(piece, [0, 0, 0, 1]), (piece + 1, [0, 0, 0, -1])])
+    pieces = np.linalg.solve(matrix, right).reshape(count, 4)
+    found = np.full(len(wanted), np.nan)
+    for at, place in enumerate(wanted):
+        if known[0] <= place <= known[-1]:
+            piece = min(np.searchsorted(known, place, side="right") - 1, count - 1)
+            found[at] = np.polyval(pieces[piece][::-1], place - known[piece])
+    return found
+
+
+# On splines through the values that are there; where there is nothing on a line there is nothing on a spline.
+in_days = lambda times: (ns(times) - ns(time)[0]) / 86400e9
+on_spline = np.full((len(daily), 6, 8), np.nan)
+for y in range(6):
+    for x in range(8):
+        series = values[:, y, x].astype("f8")
+        there = ~np.isnan(series)
+        on_spline[:, y, x] = not_a_knot(in_days(time)[there], series[there], in_days(daily))
+on_spline[np.isnan(made)] = np.nan
+write("spline", data.reindex(time=daily).assign(v=(("time", "lat", "lon"), on_spline)))

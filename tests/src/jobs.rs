@@ -1,4 +1,4 @@
-//! Cubes that are being made are listed for others, and others can stop them.
+//! Cubes that are being made, and queries that run, are listed for others, and others can stop them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,8 +82,41 @@ async fn is_listed_and_stopped() -> Result<(), Failed> {
     Ok(())
 }
 
+/// Longer than anybody waits.
+const ENDLESS: &str =
+    "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b";
+
+async fn a_query_is_listed_and_stopped() -> Result<(), Failed> {
+    let engine = engine()?;
+    let variables = Variables::of("")?;
+    let asker = Client::new(&engine, Arc::clone(&variables));
+    let watcher = Client::new(&engine, variables);
+    let asking = tokio::spawn(async move { asker.run(ENDLESS).await });
+    let running = "SELECT query, statement FROM cube.queries WHERE state = 'running' AND statement LIKE '%1000000%' \
+                   AND statement NOT LIKE '%queries%'";
+    let number = loop {
+        if let Some(query) = rows(&watcher, running).await? {
+            break whole(&query, "query");
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    };
+    watcher.run(&format!("CANCEL QUERY {number}")).await?;
+    let error = asking.await?.unwrap_err().to_string();
+    assert!(error.contains("the query was cancelled"), "{error}");
+    assert_eq!(rows(&watcher, running).await?, None);
+    let ended =
+        format!("SELECT 1 AS n FROM cube.queries WHERE query = {number} AND state = 'cancelled'");
+    assert!(rows(&watcher, &ended).await?.is_some());
+    Ok(())
+}
+
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![Trial::test("jobs::are_listed_and_stopped", || {
-        tokio::runtime::Runtime::new()?.block_on(is_listed_and_stopped())
-    })]
+    vec![
+        Trial::test("jobs::are_listed_and_stopped", || {
+            tokio::runtime::Runtime::new()?.block_on(is_listed_and_stopped())
+        }),
+        Trial::test("jobs::queries_are_listed_and_stopped", || {
+            tokio::runtime::Runtime::new()?.block_on(a_query_is_listed_and_stopped())
+        }),
+    ]
 }

@@ -34,7 +34,9 @@ mod freshness;
 mod geotiff;
 mod geotiff_writing;
 mod grib;
+mod grid_windows;
 mod grids;
+mod grids_memory;
 mod icechunk;
 mod jobs;
 mod kerchunk;
@@ -90,7 +92,9 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     geotiff::trials,
     geotiff_writing::trials,
     grib::trials,
+    grid_windows::trials,
     grids::trials,
+    grids_memory::trials,
     icechunk::trials,
     jobs::trials,
     kerchunk::trials,

@@ -7,7 +7,7 @@
 //!                         a session with the table cube
 //! ```
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -50,6 +50,13 @@ impl Work {
         self.decoded.lock().unwrap().len()
     }
 
+    /// The different chunks fetched since this was asked last.
+    pub(crate) fn newly_fetched(&self) -> BTreeSet<Vec<u64>> {
+        std::mem::take(&mut *self.fetched.lock().unwrap())
+            .into_iter()
+            .collect()
+    }
+
     /// Different chunks decoded.
     pub(crate) fn decoded_chunks(&self) -> usize {
         let decoded = self.decoded.lock().unwrap();
@@ -84,8 +91,8 @@ impl Shape {
     /// The cube, with the record of what is asked of its variable `v`. A cell of `v` is the number of
     /// its chunk along `z`.
     pub(crate) fn group(self) -> (Group, Arc<Work>) {
-        let work = Arc::new(Work::default());
         let names = ["z", "y", "x"];
+        let (variable, work) = self.variable(names);
         let mut arrays: Vec<Arc<dyn ArrayReader>> = Vec::new();
         for (name, length) in names.into_iter().zip(self.cells) {
             let values: ArrayRef = Arc::new(Float64Array::from_iter_values(
@@ -93,8 +100,23 @@ impl Shape {
             ));
             arrays.push(MemoryArray::new(name, &[name], &[length], values).shared());
         }
+        arrays.push(variable);
+        let group = Group {
+            path: String::new(),
+            attributes: Attributes::new(),
+            arrays,
+            url: "watched".to_string(),
+            format: "watched".to_string(),
+            version: format!("{self:?}"),
+        };
+        (group, work)
+    }
+
+    /// Its variable `v` along axes of these names, and the record of what is asked of it.
+    pub(crate) fn variable(self, names: [&str; 3]) -> (Arc<dyn ArrayReader>, Arc<Work>) {
+        let work = Arc::new(Work::default());
         let chunks = std::iter::zip(self.cells, self.chunk);
-        arrays.push(Arc::new(Watched {
+        let array = Watched {
             description: ArrayDescription {
                 name: "v".to_string(),
                 dimensions: names.iter().map(ToString::to_string).collect(),
@@ -111,16 +133,8 @@ impl Shape {
             },
             shape: self,
             work: Arc::clone(&work),
-        }));
-        let group = Group {
-            path: String::new(),
-            attributes: Attributes::new(),
-            arrays,
-            url: "watched".to_string(),
-            format: "watched".to_string(),
-            version: format!("{self:?}"),
         };
-        (group, work)
+        (Arc::new(array), work)
     }
 }
 

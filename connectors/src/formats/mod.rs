@@ -5,6 +5,7 @@ mod blosc;
 pub mod geotiff;
 pub mod grib;
 pub mod icechunk;
+pub mod jpeg2000;
 pub mod kerchunk;
 pub mod levels;
 pub mod netcdf;
@@ -27,6 +28,7 @@ pub fn formats() -> Vec<Arc<dyn CubeFormat>> {
         Arc::new(levels::LevelsFormat),
         Arc::new(netcdf::Netcdf),
         Arc::new(geotiff::reading::GeoTiff),
+        Arc::new(jpeg2000::Jpeg2000),
         Arc::new(kerchunk::KerchunkFormat),
         Arc::new(kerchunk::KerchunkFolder),
         Arc::new(grib::Grib),

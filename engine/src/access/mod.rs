@@ -32,7 +32,7 @@ impl User {
     /// Who runs the command line, and may do everything.
     pub(crate) fn operator() -> Self {
         Self {
-            name: String::new(),
+            name: "operator".to_string(),
             privileges: Privileges::new(vec![Grant::Admin]),
         }
     }

@@ -12,6 +12,7 @@ pub(crate) mod definition;
 pub(crate) mod definitions_file;
 pub(crate) mod files;
 pub(crate) mod listing;
+pub(crate) mod of_session;
 pub(crate) mod opener;
 mod overview_places;
 pub(crate) mod public;
@@ -28,6 +29,7 @@ use crate::configuration::StoreDefinition;
 use crate::cube::Cube;
 use crate::error::{CubeError, CubeResult};
 use crate::grids::GRID_SCHEMA;
+use crate::queries::Queries;
 use crate::sql::names::{PUBLIC_SCHEMA, quoted};
 use crate::statistics::StatisticsStore;
 use crate::write::jobs::Jobs;
@@ -48,6 +50,8 @@ pub(crate) struct Catalog {
     pub(crate) public: Arc<PublicSchema>,
     /// The cubes that are being made.
     pub(crate) jobs: Jobs,
+    /// The statements that run, or ended lately.
+    pub(crate) queries: Queries,
 }
 
 /// A table as the system tables show it.
@@ -80,6 +84,7 @@ impl Catalog {
             stores: Mutex::default(),
             public: Arc::new(public),
             jobs: Jobs::default(),
+            queries: Queries::default(),
         }
     }
 

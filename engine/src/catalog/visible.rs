@@ -26,6 +26,7 @@ use crate::access::partial::{Partial, partial};
 use crate::access::{Action, Part, Reading, User};
 use crate::error::{CubeError, CubeResult, ErrorKind};
 use crate::grids::{GRID_SCHEMA, GridSchema};
+use crate::queries::QueryEntry;
 use crate::scan::CubeTable;
 use crate::sql::names::{PUBLIC_SCHEMA, qualified, quoted};
 use crate::sql::suggestions::nearest;
@@ -160,7 +161,7 @@ impl VisibleCatalog {
     /// The cubes that are being made, as far as they are the user's.
     pub(crate) fn jobs(&self) -> Vec<Job> {
         let mut jobs = self.catalog.jobs.list();
-        jobs.retain(|job| self.owns(job));
+        jobs.retain(|job| self.is_of(&job.user));
         jobs
     }
 
@@ -169,11 +170,30 @@ impl VisibleCatalog {
     /// # Errors
     /// No such job of this number runs.
     pub(crate) fn cancel_job(&self, number: u64) -> CubeResult<()> {
-        self.catalog.jobs.cancel(number, |job| self.owns(job))
+        self.catalog
+            .jobs
+            .cancel(number, |job| self.is_of(&job.user))
     }
 
-    fn owns(&self, job: &Job) -> bool {
-        self.user.privileges.is_admin() || job.user == self.user.name
+    /// The statements that run, or ended lately, as far as they are the user's.
+    pub(crate) fn queries(&self) -> Vec<QueryEntry> {
+        let mut queries = self.catalog.queries.list();
+        queries.retain(|query| self.is_of(&query.user));
+        queries
+    }
+
+    /// Stops a statement of the user.
+    ///
+    /// # Errors
+    /// No such statement of this number runs.
+    pub(crate) fn cancel_query(&self, number: u64) -> CubeResult<()> {
+        let queries = &self.catalog.queries;
+        queries.cancel(number, |query| self.is_of(&query.user))
+    }
+
+    /// Is what `user` runs the business of this one?
+    fn is_of(&self, user: &str) -> bool {
+        self.user.privileges.is_admin() || user == self.user.name
     }
 
     /// Everything there is, in one schema or in all. Opens what is not yet open, store by store,

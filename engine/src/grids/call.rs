@@ -33,6 +33,8 @@ pub(crate) struct Call {
     /// Where its tables are.
     pub(super) catalog: Arc<VisibleCatalog>,
     input: Expr,
+    /// The relations behind the first one.
+    more: Vec<Expr>,
     named: BTreeMap<String, Expr>,
 }
 
@@ -61,11 +63,17 @@ impl Call {
         let function = function(&name).ok_or_else(|| no_call(text))?;
         let second = function.second();
         let mut input = None;
+        let mut more = Vec::new();
         let mut named = BTreeMap::new();
         for argument in arguments {
             match argument {
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(expression)) if input.is_none() => {
                     input = Some(expression);
+                }
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expression))
+                    if function.takes_many() && named.is_empty() =>
+                {
+                    more.push(expression);
                 }
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(expression))
                     if second.is_some_and(|second| !named.contains_key(second)) =>
@@ -107,6 +115,7 @@ impl Call {
             state,
             catalog,
             input,
+            more,
             named,
         })
     }
@@ -117,6 +126,18 @@ impl Call {
     /// It cannot be planned, or it has no grid.
     pub(super) async fn input(&self) -> Result<CubeTable> {
         input::open(&self.input, self).await
+    }
+
+    /// All relations without a name, in their order, as cubes.
+    ///
+    /// # Errors
+    /// One cannot be planned, or it has no grid.
+    pub(super) async fn inputs(&self) -> Result<Vec<CubeTable>> {
+        let mut inputs = vec![self.input().await?];
+        for expression in &self.more {
+            inputs.push(input::open(expression, self).await?);
+        }
+        Ok(inputs)
     }
 
     /// The rows of the relation that comes first.

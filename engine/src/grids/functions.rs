@@ -9,6 +9,7 @@ use datafusion::common::Result;
 use super::at_times::AtTimes;
 use super::call::Call;
 use super::coarsen::Coarsen;
+use super::mosaic::Mosaic;
 use super::nearest::Nearest;
 use super::rasterize::Rasterize;
 use super::rectify::Rectify;
@@ -30,6 +31,11 @@ pub(crate) trait GridFunction: Send + Sync {
         false
     }
 
+    /// Does it take any number of tables or queries before its arguments?
+    fn takes_many(&self) -> bool {
+        false
+    }
+
     /// The argument that stands behind the cube without its name, too.
     fn second(&self) -> Option<&'static str> {
         None
@@ -48,8 +54,8 @@ pub(crate) trait GridFunction: Send + Sync {
 }
 
 /// Every grid function.
-static FUNCTIONS: [&dyn GridFunction; 8] = [
-    &AtTimes, &Coarsen, &Nearest, &Rasterize, &Rectify, &Reproject, &Sample, &Transect,
+static FUNCTIONS: [&dyn GridFunction; 9] = [
+    &AtTimes, &Coarsen, &Mosaic, &Nearest, &Rasterize, &Rectify, &Reproject, &Sample, &Transect,
 ];
 
 /// The function of this name.

@@ -6,7 +6,7 @@
 //!        ▼
 //!  GridSchema.table(name) ─ call: arguments ─ input: a cube, or a query seen as one
 //!        │ functions    one file or folder each: `reproject`, `rectify`, `coarsen`, `nearest`, `rasterize`,
-//!        │              `at_times`, `transect`; `sample`
+//!        │              `at_times`, `mosaic`, `transect`; `sample`
 //!        ▼
 //!  a Cube whose arrays compute their chunks when they are asked for them
 //! ```
@@ -19,6 +19,7 @@ mod call;
 mod coarsen;
 mod functions;
 mod input;
+mod mosaic;
 pub(crate) mod naming;
 mod nearest;
 mod rasterize;
@@ -32,7 +33,7 @@ mod transect;
 mod warp;
 
 pub(crate) use functions::{Described, described};
-pub(crate) use reproject::Target;
+pub(crate) use reproject::{Target, coarser_centres};
 pub(crate) use schema::{GRID_SCHEMA, GridSchema, while_planning};
 pub(crate) use system::Horizontal;
 pub(crate) use warp::{Resampling, SourceChunks, Way, is_resampled, planes, warped};

@@ -44,13 +44,13 @@ impl VisitorMut for Places {
         };
         for (position, argument) in arguments(table).iter_mut().enumerate() {
             let name = match argument {
-                FunctionArg::Unnamed(_) if position == 0 => None,
+                FunctionArg::Unnamed(_) if position == 0 || function.takes_many() => None,
                 FunctionArg::Unnamed(_) => function.second().map(str::to_string),
                 FunctionArg::Named { name, .. } => Some(fold(name)),
                 _ => continue,
             };
             let is_relation = match &name {
-                None => position == 0,
+                None => position == 0 || function.takes_many(),
                 Some(name) => function.relations().contains(&name.as_str()),
             };
             let Some(expression) = value_of(argument).filter(|_| is_relation) else {

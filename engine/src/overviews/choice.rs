@@ -6,12 +6,15 @@
 //! | `coarsen`: min, max, sum | the same method | make up those that are asked for |
 //! | `reproject`: bilinear, cubic, cubic_spline, lanczos | average | are at most half as large |
 //! | `reproject`: nearest | first or last | are at most half as large |
-//! | `reproject`: average, mode | the same method | are at most an eighth as large |
+//! | `reproject`: average, rms, sum, mode | the same method | are at most an eighth as large |
 //!
 //! So what `coarsen` gives does not depend on overviews, but for modes, which are made of those of the level below; and
 //! what `reproject` gives is what a method makes of cells that are smaller than the new ones: pictures need two of them along a side,
-//! means and modes, which are taken for numbers, eight. At the edges of a cube whose sides are no multiples values may reach
-//! as much further.
+//! numbers eight. In means a cell of a level weighs as much as the cells with values that it stands for, so a mean is
+//! that of the cube but for the cells of the level that lie across an edge of a new cell, each of which has one value for
+//! both sides; sums are shared between both, and none gets lost. At the edges of a cube whose sides are no multiples
+//! values may reach as much further. `conservative` weighs areas, which a level does not know of what is missing, and
+//! medians or extremes of cells across edges would be others: they are made of the cube.
 
 use arrow::array::AsArray;
 use arrow::compute::cast;
@@ -23,6 +26,9 @@ use super::kept::{Found, Level};
 use crate::cube::{Axis, AxisRole};
 use crate::options::CubeOptions;
 use crate::scan::CubeTable;
+
+/// Cells that are eight times as large in decimal numbers may be a little less in binary ones.
+const ROUNDED: f64 = 1.0 + 1e-9;
 
 /// The levels of a cube, and how coarse they may be.
 #[derive(Debug, Default)]
@@ -82,12 +88,14 @@ impl Levels {
         let mut levels = self.levels.iter().rev();
         levels.find(|level| {
             let made = level.methods.get(variable).copied();
-            let (made, factor) = (made, level.factor());
+            let factor = level.factor();
+            let is_weighed = !method.weighs_counts() || level.counts.contains_key(variable);
             match self.exactly {
                 Some(factors) => made.is_some_and(|made| makes_up(made, method, factor, factors)),
                 None => made
+                    .filter(|_| is_weighed)
                     .and_then(|made| cells_needed(made, method))
-                    .is_some_and(|cells| cells * factor as f64 <= spread.0.min(spread.1)),
+                    .is_some_and(|cells| cells * factor as f64 <= spread.0.min(spread.1) * ROUNDED),
             }
         })
     }
@@ -114,7 +122,11 @@ fn cells_needed(made: Method, method: Method) -> Option<f64> {
             Method::Average,
         )
         | (Method::Nearest, Method::First | Method::Last) => Some(2.0),
-        (Method::Average, Method::Average) | (Method::Mode, Method::Mode) => Some(8.0),
+        (Method::Average | Method::RootMeanSquare | Method::Sum | Method::Mode, made)
+            if made == method =>
+        {
+            Some(8.0)
+        }
         _ => None,
     }
 }

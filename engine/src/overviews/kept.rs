@@ -8,14 +8,17 @@ use graticule_functions::warp::Method;
 use serde_json::{Map, Value, json};
 
 use super::of_query::OfQuery;
-use crate::cube::{Cube, conventions};
+use crate::cube::{Cube, Variable, conventions};
 use crate::error::{CubeError, CubeResult};
 use crate::sink::{CubeSink, MADE_OF};
 use crate::source::{Attributes, CubeFormat, Location, Options};
-use crate::write::metadata::without_secrets;
+use crate::sql::secrets::without_secrets;
 
 /// Levels, at most: counts of cells fit into 32 bits.
 pub(crate) const MOST_LEVELS: u32 = 15;
+
+/// What says where the counts of variables are. Levels of former times have none.
+const COUNTS: &str = "counts";
 
 /// The overviews of a cube, looked up when they are first asked for.
 #[derive(Debug)]
@@ -65,6 +68,17 @@ pub(crate) struct Level {
     pub(crate) cube: Arc<Cube>,
     /// How its variables were made.
     pub(crate) methods: BTreeMap<String, Method>,
+    /// Of how many cells of the cube their cells are made, as far as that is known.
+    pub(crate) counts: BTreeMap<String, Counts>,
+}
+
+/// How many cells of the cube with a value there are under those of a variable.
+#[derive(Debug, Clone)]
+pub(crate) enum Counts {
+    /// The same number under each.
+    Same,
+    /// A variable says it, on the same axes.
+    Of(Box<Variable>),
 }
 
 impl Level {
@@ -149,6 +163,8 @@ impl Folder {
             Some((name.clone(), method.as_str()?.parse().ok()?))
         };
         let methods: BTreeMap<String, Method> = methods.iter().filter_map(method).collect();
+        let no_counts = Map::new();
+        let named = made_of[COUNTS].as_object().unwrap_or(&no_counts);
         let groups = self.format.open(&self.location, &Options::new()).await?;
         let mut levels = Vec::new();
         for group in &groups {
@@ -162,6 +178,7 @@ impl Folder {
             cube.opened_as(self.opening);
             levels.push(Level {
                 number,
+                counts: counts(&cube, named),
                 cube: Arc::new(cube),
                 methods: methods.clone(),
             });
@@ -174,16 +191,49 @@ impl Folder {
     }
 }
 
-/// The attributes of the folder of levels of a cube with this version.
-pub(crate) fn made_of(version: &str, methods: &[(String, Method)], statement: &str) -> Attributes {
+/// The counts of the variables of a level that have some; `named` are those that are stored, by the names of what they count.
+fn counts(level: &Cube, named: &Map<String, Value>) -> BTreeMap<String, Counts> {
+    let variable = |name: &str| {
+        let mut variables = level.variables.iter();
+        variables.find(|variable| variable.field.name() == name)
+    };
+    let of = |(name, counts): (&String, &Value)| {
+        let stored = match counts.as_str() {
+            None => return Some((name.clone(), Counts::Same)),
+            Some(stored) => variable(stored)?,
+        };
+        let counted = variable(name)?;
+        let is_alike = stored.axes == counted.axes && stored.chunks() == counted.chunks();
+        is_alike.then(|| (name.clone(), Counts::Of(Box::new(stored.clone()))))
+    };
+    named.iter().filter_map(of).collect()
+}
+
+/// The attributes of the folder of levels of a cube with this version. Each of the `counts` has the variable that it
+/// counts, and the name of the array, where not all are the same.
+pub(crate) fn made_of(
+    version: &str,
+    methods: &[(String, Method)],
+    counts: Vec<(String, Option<String>)>,
+    statement: &str,
+) -> Attributes {
     let methods: Map<String, Value> = methods
         .iter()
         .map(|(name, method)| (name.clone(), json!(method.to_string())))
         .collect();
+    let counts = counts
+        .into_iter()
+        .map(|(name, stored)| (name, json!(stored)));
+    let counts: Map<String, Value> = counts.collect();
     let mut attributes = Attributes::new();
     attributes.insert(
         MADE_OF.to_string(),
-        json!({"version": version, "methods": methods, "statement": without_secrets(statement)}),
+        json!({
+            "version": version,
+            "methods": methods,
+            COUNTS: counts,
+            "statement": without_secrets(statement),
+        }),
     );
     attributes
 }

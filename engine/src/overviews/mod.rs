@@ -10,6 +10,7 @@
 //! the cube has the version that the levels were made of.
 
 mod choice;
+mod counting;
 mod kept;
 mod methods;
 mod of_query;
@@ -21,6 +22,6 @@ pub(crate) const OPTION: (&str, &str) = (
 );
 
 pub(crate) use choice::Levels;
-pub(crate) use kept::{Folder, Found, Level, MOST_LEVELS, Overviews, made_of};
+pub(crate) use kept::{Counts, Folder, Found, Level, MOST_LEVELS, Overviews, made_of};
 pub(crate) use methods::OverviewMethods;
 pub(crate) use of_query::OfQuery;

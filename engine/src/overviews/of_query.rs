@@ -18,7 +18,8 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Operator, TableScan};
 use graticule_functions::warp::Method;
 
-use super::kept::{Found, Level};
+use super::counting::counting;
+use super::kept::{Counts, Found, Level};
 use crate::cube::{AxisRole, Cube};
 use crate::scan::CubeTable;
 use crate::write::query_cube::query_cube;
@@ -71,10 +72,12 @@ impl OfQuery {
                 continue;
             };
             let cube = Box::pin(query_cube(&self.state, &plan)).await?;
+            let methods = self.methods(level);
             levels.push(Level {
                 number: level.number,
+                counts: self.counts(level, &cube, &methods).await?,
                 cube: Arc::new(cube),
-                methods: self.methods(level),
+                methods,
             });
         }
         Ok(Arc::new(Found {
@@ -90,6 +93,44 @@ impl OfQuery {
             (made.is_plain || method == Method::Average).then(|| (name.clone(), method))
         };
         self.columns.iter().filter_map(of).collect()
+    }
+
+    /// The counts of the columns of `cube`, the query over a level: those of the variables that they are made of, in the
+    /// same steps.
+    async fn counts(
+        &self,
+        level: &Level,
+        cube: &Cube,
+        methods: &BTreeMap<String, Method>,
+    ) -> Result<BTreeMap<String, Counts>> {
+        let of_columns = |column: &String| {
+            let known = level.counts.get(&self.columns.get(column)?.of)?;
+            Some((column.clone(), known.clone()))
+        };
+        let mut counts: BTreeMap<String, Counts> = methods.keys().filter_map(of_columns).collect();
+        if counts.values().all(|known| matches!(known, Counts::Same)) {
+            return Ok(counts);
+        }
+        let plan = counting(&self.plan, level, self.table.blocks())?;
+        let counted = Box::pin(query_cube(&self.state, &plan)).await?;
+        counts.retain(|column, known| {
+            let find = |cube: &Cube| {
+                let mut variables = cube.variables.iter();
+                variables
+                    .find(|variable| variable.field.name() == column)
+                    .cloned()
+            };
+            if matches!(known, Counts::Same) {
+                return true;
+            }
+            let (Some(values), Some(found)) = (find(cube), find(&counted)) else {
+                return false;
+            };
+            let is_alike = values.axes == found.axes && values.chunks() == found.chunks();
+            *known = Counts::Of(Box::new(found));
+            is_alike
+        });
+        Ok(counts)
     }
 
     /// The query over a level; `None` where that has not the columns that it reads.

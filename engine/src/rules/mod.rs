@@ -7,6 +7,7 @@ pub mod grid_aggregate;
 pub mod grid_window;
 pub mod grid_zip;
 pub mod region_join;
+pub mod yielding_joins;
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ use self::grid_aggregate::GridAggregate;
 use self::grid_window::GridWindow;
 use self::grid_zip::GridZip;
 use self::region_join::RegionJoins;
+use self::yielding_joins::YieldingJoins;
 use crate::scan::CubeScan;
 
 /// The rules of every session, in their order.
@@ -60,6 +62,9 @@ impl Rules {
         physical.insert(at + 3, Arc::new(GridAggregate));
         // The same for windows, below which sorts are put too.
         physical.insert(at + 4, Arc::new(GridWindow));
+        // Beside the rule that does the same for scans; no other looks at joins after it.
+        let at = position(&physical, |rule| rule.name(), "EnsureCooperative")?;
+        physical.insert(at + 1, Arc::new(YieldingJoins));
         Ok(Self { analyzer, physical })
     }
 }

@@ -17,6 +17,8 @@ use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 
+use crate::bytes::format_bytes;
+use crate::error::{CubeError, ErrorKind};
 use crate::options::CubeOptions;
 use crate::runtime::io_handle;
 use crate::scan::CubeScan;
@@ -56,6 +58,8 @@ struct Ahead {
     unit: Unit,
     mask: Option<BooleanBuffer>,
     source: Origin,
+    /// What its chunks take while they are made.
+    working: MemoryReservation,
 }
 
 /// Where what is wanted of a unit comes from.
@@ -68,6 +72,9 @@ enum Origin {
 
 /// Units with more bytes than this are decoded by the partition that reads them: several would be held.
 const MOST_BYTES_AHEAD: usize = 32 << 20;
+
+/// The part of limited memory that computing chunks leaves free: one of so many.
+const FREE: usize = 4;
 
 /// What statistics say of a unit that may have a matching row.
 #[derive(Default)]
@@ -207,6 +214,7 @@ impl UnitReader {
                 unit,
                 mask,
                 source,
+                working: _working,
             }) = self.ahead.pop_front()
             else {
                 return Ok(None);
@@ -300,10 +308,43 @@ impl UnitReader {
         Origin::Decoding(task, ahead)
     }
 
-    /// Keeps `prefetch` units on their way besides the next one.
+    /// Memory for the chunks of one more unit while they are made; `None` where units that are on their way leave no
+    /// room for it. The next unit is made in any case, as long as it fits at all.
+    fn working(&self) -> Result<Option<MemoryReservation>> {
+        let bytes = self.variables.iter().map(|variable| {
+            let array = &self.scan.cube.variables[*variable].array;
+            array.working_bytes()
+        });
+        let bytes: usize = bytes.sum();
+        let working = self.memory.new_empty();
+        let Some((limit, free)) = self.scan.blocks.memory().filter(|_| bytes > 0) else {
+            return Ok(Some(working));
+        };
+        if bytes > limit {
+            let cause = format!(
+                "computing a chunk takes about {}, more than the memory limit of {}",
+                format_bytes(bytes as u64),
+                format_bytes(limit as u64)
+            );
+            return Err(CubeError::new(ErrorKind::Limit, &self.scan.cube.name, cause)
+                .remedy("raise the limit (--memory), select fewer variables, or make a copy of the cube with smaller chunks first")
+                .into());
+        }
+        // What is made for a moment leaves room for what stays.
+        let has_room = bytes.saturating_add(limit / FREE) <= free;
+        match has_room && working.try_grow(bytes).is_ok() {
+            true => Ok(Some(working)),
+            false => Ok(self.ahead.is_empty().then_some(working)),
+        }
+    }
+
+    /// Keeps `prefetch` units on their way besides the next one, as far as memory goes.
     async fn look_ahead(&mut self) -> Result<()> {
         let knowledge = self.knowledge.clone();
         while !self.exhausted && self.ahead.len() <= self.prefetch {
+            let Some(working) = self.working()? else {
+                break;
+            };
             let claimed = &self.source.claims;
             let enough = self.enough.is_some_and(|enough| claimed.rows() >= enough);
             let number = if enough { u64::MAX } else { (self.order)() };
@@ -352,6 +393,7 @@ impl UnitReader {
                 unit,
                 mask,
                 source,
+                working,
             });
         }
         Ok(())

@@ -63,6 +63,7 @@ pub(super) fn analyze(
         schema: Arc::clone(&schema),
         stream: Box::pin(RecordBatchStreamAdapter::new(schema, rows)),
         progress,
+        number: 0,
     })
 }
 

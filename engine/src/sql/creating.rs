@@ -131,6 +131,9 @@ impl Creation {
                 .into());
         }
         let plan = plan_new(state, query, target, &options, text).await?;
+        if let Some(overviews) = &overviews {
+            overviews.check(&plan.target().name, plan.variables())?;
+        }
         let work = Work::Write(Box::new(plan));
         let planned = Planned::new(work, schema).with_table(definition);
         Ok(Some(planned.with_overviews(overviews)))

@@ -1,11 +1,12 @@
 //! What a statement takes and gives, told without running it: what clients that prepare statements ask for.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
-use datafusion::common::Result;
-use datafusion::logical_expr::LogicalPlan;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{ParamValues, Result, ScalarValue};
+use datafusion::logical_expr::expr::Placeholder;
+use datafusion::logical_expr::{Cast, Expr, LogicalPlan, TryCast};
 use datafusion::sql::parser::{ResetStatement, Statement as SqlStatement};
 use datafusion::sql::sqlparser::ast::Statement as AstStatement;
 
@@ -28,18 +29,21 @@ pub struct Described {
     pub parameters: Vec<Option<DataType>>,
     /// The columns of the result; none where the statement has no result.
     pub columns: SchemaRef,
+    /// Does it read, and change neither data, catalogue nor settings?
+    pub is_read: bool,
 }
 
 impl Described {
-    fn without_parameters(columns: SchemaRef) -> Self {
+    fn without_parameters(columns: SchemaRef, is_read: bool) -> Self {
         Self {
             parameters: vec![],
             columns,
+            is_read,
         }
     }
 
     fn nothing() -> Self {
-        Self::without_parameters(Arc::new(Schema::empty()))
+        Self::without_parameters(Arc::new(Schema::empty()), false)
     }
 }
 
@@ -47,16 +51,31 @@ impl Described {
 ///
 /// # Errors
 /// See [`Session::describe`].
-pub(crate) async fn describe_statement(session: &Session, text: &str) -> Result<Described> {
+pub(crate) async fn describe_statement(
+    session: &Session,
+    text: &str,
+    given: &[Option<DataType>],
+) -> Result<Described> {
     let outcome = match parse(text) {
         Ok(Statement::Command(command)) => describe_command(session, command, text).await,
-        Ok(Statement::Sql(statement)) => describe_sql(session, *statement, text).await,
+        Ok(Statement::Sql(statement)) => describe_sql(session, *statement, text, given).await,
         Err(error) => Err(error),
     };
     outcome.map_err(|error| without_queries(error, text))
 }
 
 async fn describe_command(session: &Session, command: Command, text: &str) -> Result<Described> {
+    let is_read = matches!(
+        command,
+        Command::ShowTables { .. }
+            | Command::ShowStores
+            | Command::ShowSetting { .. }
+            | Command::Describe { .. }
+            | Command::CreateOverviews {
+                is_explained: true,
+                ..
+            }
+    );
     let columns = match &command {
         // These read nothing but the catalogue, or do nothing before they are polled.
         Command::ShowTables { .. }
@@ -74,15 +93,17 @@ async fn describe_command(session: &Session, command: Command, text: &str) -> Re
         | Command::CreateName { .. }
         | Command::DropName { .. }
         | Command::CancelJob { .. }
+        | Command::CancelQuery { .. }
         | Command::Use { .. } => return Ok(Described::nothing()),
     };
-    Ok(Described::without_parameters(columns))
+    Ok(Described::without_parameters(columns, is_read))
 }
 
 async fn describe_sql(
     session: &Session,
     mut statement: SqlStatement,
     text: &str,
+    given: &[Option<DataType>],
 ) -> Result<Described> {
     refuse_ignored_clauses(&statement)?;
     let signed = take_queries(&mut statement)?;
@@ -90,12 +111,18 @@ async fn describe_sql(
         return Ok(Described::nothing());
     }
     if Writing::of(&statement, session)?.is_some() {
-        return Ok(Described::without_parameters(planned::schema_of(false)));
+        return Ok(Described::without_parameters(
+            planned::schema_of(false),
+            false,
+        ));
     }
     let is_without_result = match &statement {
         SqlStatement::Explain(explain) => {
             if !explain.options.analyze && Writing::of(&explain.statement, session)?.is_some() {
-                return Ok(Described::without_parameters(planned::schema_of(true)));
+                return Ok(Described::without_parameters(
+                    planned::schema_of(true),
+                    true,
+                ));
             }
             false
         }
@@ -113,28 +140,90 @@ async fn describe_sql(
     let _ = GeometryCopy::take(&mut statement, &session.engine.opener)?;
     let planning = plan(&state, &session.catalog, statement);
     let plan = with_signed(signed, Box::pin(planning)).await?;
-    let parameters = in_order(&plan.get_parameter_fields()?);
+    let parameters = parameters_of(&plan)?;
     let columns = match &plan {
         LogicalPlan::Statement(_) | LogicalPlan::Ddl(_) => Arc::new(Schema::empty()),
-        plan => Arc::new(plan.schema().as_arrow().clone()),
+        plan => columns_of(plan, &parameters, given)?,
     };
+    let is_read = !plan.exists(|node| Ok(changes(node)))?;
     Ok(Described {
         parameters,
         columns,
+        is_read,
     })
 }
 
-/// `$1`, `$2`, … in the order of their numbers.
-fn in_order(fields: &HashMap<String, Option<FieldRef>>) -> Vec<Option<DataType>> {
-    let number = |name: &str| name.trim_start_matches('$').parse::<usize>().ok();
-    let count = fields.keys().filter_map(|name| number(name)).max();
-    (1..=count.unwrap_or(0))
-        .map(|wanted| {
-            let mut found = fields
-                .iter()
-                .filter(|(name, _)| number(name) == Some(wanted));
-            let field = found.next().and_then(|(_, field)| field.as_ref());
-            field.map(|field| field.data_type().clone())
+/// Does this part of a plan do more than read?
+fn changes(node: &LogicalPlan) -> bool {
+    matches!(
+        node,
+        LogicalPlan::Statement(_)
+            | LogicalPlan::Ddl(_)
+            | LogicalPlan::Dml(_)
+            | LogicalPlan::Copy(_)
+    )
+}
+
+/// The columns of a query whose parameters have these types, or those that are given where nothing in it says.
+fn columns_of(
+    plan: &LogicalPlan,
+    parameters: &[Option<DataType>],
+    given: &[Option<DataType>],
+) -> Result<SchemaRef> {
+    let columns = |plan: &LogicalPlan| Arc::new(plan.schema().as_arrow().clone());
+    if parameters.is_empty() {
+        return Ok(columns(plan));
+    }
+    let values = parameters.iter().enumerate().map(|(index, parameter)| {
+        let given = given.get(index).and_then(Option::as_ref);
+        ScalarValue::try_from(parameter.as_ref().or(given).unwrap_or(&DataType::Utf8))
+    });
+    let values = values.collect::<Result<Vec<_>>>()?;
+    // A value that is missing may not stand where one must be, such as in LIMIT.
+    let typed = plan.clone().with_param_values(ParamValues::from(values));
+    Ok(columns(typed.as_ref().unwrap_or(plan)))
+}
+
+/// The types of `$1`, `$2`, …: what is compared or computed with them says, what they are cast to, or their place.
+fn parameters_of(plan: &LogicalPlan) -> Result<Vec<Option<DataType>>> {
+    let mut parameters: Vec<Option<DataType>> = vec![];
+    let mut found = |placeholder: &Placeholder, said: Option<&DataType>| {
+        let number = placeholder.id.trim_start_matches('$').parse::<u16>();
+        // As many as PostgreSQL's protocol can count; a larger number gets no value, and an error says so.
+        let Some(index) = number.ok().and_then(|number| number.checked_sub(1)) else {
+            return;
+        };
+        let index = usize::from(index);
+        if index >= parameters.len() {
+            parameters.resize(index + 1, None);
+        }
+        if let Some(parameter) = parameters.get_mut(index).filter(|known| known.is_none()) {
+            let own = placeholder.field.as_ref().map(|field| field.data_type());
+            *parameter = own.or(said).cloned();
+        }
+    };
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Limit(limit) = node {
+            for rows in [&limit.skip, &limit.fetch].into_iter().flatten() {
+                if let Expr::Placeholder(placeholder) = rows.as_ref() {
+                    found(placeholder, Some(&DataType::Int64));
+                }
+            }
+        }
+        node.apply_expressions(|expression| {
+            expression.apply(|part| {
+                match part {
+                    Expr::Cast(Cast { expr, field }) | Expr::TryCast(TryCast { expr, field }) => {
+                        if let Expr::Placeholder(placeholder) = expr.as_ref() {
+                            found(placeholder, Some(field.data_type()));
+                        }
+                    }
+                    Expr::Placeholder(placeholder) => found(placeholder, None),
+                    _ => {}
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
         })
-        .collect()
+    })?;
+    Ok(parameters)
 }

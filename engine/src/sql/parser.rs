@@ -88,6 +88,8 @@ pub(crate) enum Command {
     DropOverviews { table: ObjectName },
     /// `CANCEL JOB number`: stops making a cube.
     CancelJob { number: u64 },
+    /// `CANCEL QUERY number`: stops a statement of any session.
+    CancelQuery { number: u64 },
     /// `USE schema`
     Use { schema: String },
     /// `SHOW cube.name`: one of our settings. DataFusion shows its own.
@@ -266,6 +268,11 @@ fn parse_command(parser: &mut DFParser<'_>) -> Result<Option<Command>> {
             skip_words(parser, 2);
             let number = parser.parser.parse_literal_uint()?;
             Ok(Some(Command::CancelJob { number }))
+        }
+        ("CANCEL", "QUERY") => {
+            skip_words(parser, 2);
+            let number = parser.parser.parse_literal_uint()?;
+            Ok(Some(Command::CancelQuery { number }))
         }
         ("VACUUM", _) => {
             skip_words(parser, 1);

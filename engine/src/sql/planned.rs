@@ -176,6 +176,7 @@ impl Planned {
                 futures::stream::once(work),
             )),
             progress,
+            number: 0,
         }
     }
 

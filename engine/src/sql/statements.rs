@@ -28,6 +28,7 @@ use super::naming::{create_name, drop_name};
 use super::overviews;
 use super::parser::{Command, Statement, fold, parse};
 use super::planning::plan;
+use super::secrets::is_secret;
 use super::settings;
 use super::suggestions::{check_schema, unknown_table};
 use super::traps::refuse_ignored_clauses;
@@ -40,17 +41,6 @@ use crate::engine::Query;
 use crate::error::CubeError;
 use crate::progress::QueryProgress;
 use crate::session::Session;
-
-/// Words in the names of options whose values must not be written down in a catalogue.
-const SECRET_WORDS: [&str; 7] = [
-    "secret",
-    "password",
-    "token",
-    "key",
-    "credential",
-    "sas",
-    "headers",
-];
 
 /// Runs one statement.
 ///
@@ -167,7 +157,7 @@ async fn run_sql(
         return done();
     }
     refuse_writing(&plan)?;
-    if reads_information_schema(&plan)? {
+    if reads_all_tables(&plan)? {
         session.catalog.open_everything().await;
     }
     let frame = session.context.execute_logical_plan(plan).await?;
@@ -197,6 +187,7 @@ async fn stream(frame: DataFrame) -> Result<Query> {
         schema: stream.schema(),
         stream,
         progress,
+        number: 0,
     })
 }
 
@@ -303,6 +294,10 @@ pub(super) async fn run_command(session: &Session, command: Command, text: &str)
         }
         Command::CancelJob { number } => {
             catalog.cancel_job(number)?;
+            done()
+        }
+        Command::CancelQuery { number } => {
+            catalog.cancel_query(number)?;
             done()
         }
         Command::Vacuum { schema, table } => {
@@ -467,10 +462,6 @@ fn check_definition(definition: &Definition, signed: &Signed) -> Result<()> {
         .into()),
         Made::View(_) | Made::Function(_) => Ok(()),
         Made::ExternalTable(table) => {
-            let is_secret = |name: &str| {
-                let name = name.to_lowercase();
-                SECRET_WORDS.iter().any(|word| name.contains(word))
-            };
             let secret = table
                 .options
                 .iter()
@@ -512,12 +503,17 @@ fn schemas_are_stores(remedy: &str) -> DataFusionError {
         .into()
 }
 
-fn reads_information_schema(plan: &LogicalPlan) -> Result<bool> {
+/// Does a query read lists of all tables, which know those that have been opened?
+fn reads_all_tables(plan: &LogicalPlan) -> Result<bool> {
+    let lists_tables = |name: &TableReference| match name.schema() {
+        Some("information_schema") => ["tables", "views", "columns"].contains(&name.table()),
+        Some("pg_catalog") => ["pg_attribute", "pg_class", "pg_tables"].contains(&name.table()),
+        _ => false,
+    };
     let mut found = false;
     plan.apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node
-            && scan.table_name.schema() == Some("information_schema")
-            && ["tables", "views", "columns"].contains(&scan.table_name.table())
+            && lists_tables(&scan.table_name)
         {
             found = true;
             return Ok(TreeNodeRecursion::Stop);
@@ -572,5 +568,6 @@ fn result(batch: RecordBatch) -> Result<Query> {
         schema: Arc::clone(&schema),
         stream: Box::pin(RecordBatchStreamAdapter::new(schema, stream)),
         progress: Arc::default(),
+        number: 0,
     })
 }

@@ -9,10 +9,10 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
-use super::metadata::without_secrets;
 use super::new_cube::now;
 use crate::error::{CubeError, CubeResult, ErrorKind};
 use crate::progress::QueryProgress;
+use crate::sql::secrets::as_listed;
 
 /// All that run in this process.
 #[derive(Debug, Clone, Default)]
@@ -79,7 +79,7 @@ impl Jobs {
         let job = Job {
             number,
             cube: cube.to_string(),
-            statement: without_secrets(statement),
+            statement: as_listed(statement),
             user: user.to_string(),
             since: now(),
             begun: Instant::now(),
@@ -122,7 +122,7 @@ impl Listed {
     /// Ends when somebody cancels the job.
     pub(crate) async fn cancelled(&self) -> CubeError {
         self.cancelled.notified().await;
-        CubeError::new(ErrorKind::Conflict, &self.cube, "the job was cancelled")
+        CubeError::new(ErrorKind::Cancelled, &self.cube, "the job was cancelled")
             .remedy("run the statement again: it goes on where it stopped; or VACUUM removes what there is of it")
     }
 }

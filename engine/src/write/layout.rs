@@ -6,7 +6,7 @@
 //!  both    time 32 · y 90 · x 90
 //!  images  time  1 · y 368 · x 480       tiles, whose sides are multiples of 16 cells in GeoTIFF
 //! ```
-//! Large cubes are sharded: an object holds about 64 MiB of decoded values.
+//! Large cubes are sharded: an object holds about 64 MiB of decoded values, or as many as memory allows.
 
 use super::options::{ALL, LayoutOptions, Purpose, Shards};
 use crate::cube::AxisRole;
@@ -92,7 +92,11 @@ impl Layout {
         }
         let shards = match &options.shards {
             Shards::None => None,
-            Shards::Automatic => shards(dimensions, &chunks, width).filter(|_| can_shard),
+            Shards::Automatic => {
+                let most = options.most_cells.map(|cells| cells.saturating_mul(width));
+                let most = most.map_or(SHARD_BYTES, |bytes| bytes.min(SHARD_BYTES));
+                shards(dimensions, &chunks, width, most).filter(|_| can_shard)
+            }
             Shards::Of(asked) => {
                 let along = dimensions.iter().zip(&chunks);
                 let shards = along.map(|(dimension, chunk)| {
@@ -231,7 +235,8 @@ fn even(length: u64, most: u64) -> u64 {
     length.div_ceil(pieces).max(1)
 }
 
-fn shards(dimensions: &[Dimension], chunks: &[u64], width: u64) -> Option<Vec<u64>> {
+/// Shards of at most `most` bytes, or of one chunk.
+fn shards(dimensions: &[Dimension], chunks: &[u64], width: u64, most: u64) -> Option<Vec<u64>> {
     let bytes = dimensions.iter().fold(width, |bytes, dimension| {
         bytes.saturating_mul(dimension.length)
     });
@@ -254,7 +259,7 @@ fn shards(dimensions: &[Dimension], chunks: &[u64], width: u64) -> Option<Vec<u6
                 .div_ceil(counts[at])
         };
         let longest = (0..chunks.len()).max_by_key(|at| outside(*at))?;
-        if outside(longest) <= 1 || size(&counts) * 2 > SHARD_BYTES {
+        if outside(longest) <= 1 || size(&counts) * 2 > most {
             break;
         }
         counts[longest] *= 2;
@@ -314,6 +319,20 @@ mod tests {
             );
             let bytes = shards.iter().product::<u64>() * 4;
             assert!((SHARD_BYTES / 4..=SHARD_BYTES).contains(&bytes), "{bytes}");
+        }
+    }
+
+    #[test]
+    fn shards_are_no_larger_than_memory_allows() {
+        for most_cells in [1 << 21, 1 << 18, 1] {
+            let options = LayoutOptions {
+                most_cells: Some(most_cells),
+                ..LayoutOptions::default()
+            };
+            let layout = Layout::choose(&dimensions(), 4, &options, true, None).unwrap();
+            let chunk: u64 = layout.chunks.iter().product();
+            let cells: u64 = layout.object().iter().product();
+            assert!(cells <= most_cells.max(chunk), "{most_cells}: {layout:?}");
         }
     }
 

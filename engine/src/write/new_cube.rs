@@ -25,8 +25,10 @@ use super::metadata::{
     CellMethod, GridMapping, Lineage, Method, Provenance, References, TargetAxis, TimeCells,
     coordinate_arrays, group_attributes, image_grid, time_bounds, variable_attributes,
 };
-use super::options::{WriteOptions, check_attributes};
-use super::plan::{Draft, Layer, Target, TargetVariable, WritePlan, width_of};
+use super::options::{LayoutOptions, WriteOptions, check_attributes};
+use super::plan::{
+    Draft, Layer, Target, TargetVariable, WritePlan, bytes_of_value, most_cells, width_of,
+};
 use crate::cube::encoding::{Encoding, EncodingOptions};
 use crate::cube::{Axis, AxisOrder, AxisRole, Cube};
 use crate::error::{CubeError, CubeResult};
@@ -140,8 +142,16 @@ pub(super) async fn draft_new(
         .collect();
     let can_shard = target.sink.has_shards(&options.others);
     let width = width.unwrap_or(8);
+    let of_cell = columns
+        .iter()
+        .zip(&encodings)
+        .map(|(column, encoding)| bytes_of_value(schema.field(*column).data_type(), encoding));
+    let most_cells = most_cells(&state, options.memory, of_cell.sum());
     let layouts = variable_names.iter().map(|name| {
-        let asked = options.layout_of(name);
+        let asked = LayoutOptions {
+            most_cells: Some(most_cells),
+            ..options.layout_of(name)
+        };
         Layout::choose(&extents, width, &asked, can_shard, tile_unit)
     });
     let layouts = layouts.collect::<CubeResult<Vec<Layout>>>()?;
@@ -286,7 +296,7 @@ fn is_selection(derivations: &Derivations) -> bool {
 }
 
 /// In microseconds since 1970.
-pub(super) fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     i64::try_from(since.unwrap_or_default().as_micros()).unwrap_or(i64::MAX)
 }

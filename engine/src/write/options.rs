@@ -180,6 +180,8 @@ pub(crate) struct LayoutOptions {
     pub(crate) chunks: BTreeMap<String, u64>,
     pub(crate) shards: Shards,
     pub(crate) purpose: Purpose,
+    /// Cells of a shard that nobody asked for, at most, so that it can be computed in memory.
+    pub(crate) most_cells: Option<u64>,
 }
 
 impl WriteOptions {
@@ -298,6 +300,7 @@ impl WriteOptions {
             chunks,
             shards: shards.clone(),
             purpose: self.purpose,
+            most_cells: None,
         }
     }
 

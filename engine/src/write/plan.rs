@@ -124,8 +124,8 @@ impl Draft {
             .check(&self.cube, &self.format_options)
             .map_err(|error| error.within(&self.target.name))?;
         let workers = self.state.config().target_partitions().max(1);
-        let memory = self.memory.unwrap_or_else(|| default_memory(&self.state));
-        let most_cells = memory / workers as u64 / bytes_per_cell(&self.variables);
+        let of_cell = bytes_per_cell(&self.variables);
+        let most_cells = most_cells(&self.state, self.memory, of_cell);
         let as_rows = rows_only(&self.state)?;
         let mut boxes = None;
         let mut read = ReadCost::default();
@@ -170,6 +170,12 @@ impl WritePlan {
         &self.draft.target
     }
 
+    /// The names of the variables.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = &str> + Clone {
+        let variables = self.draft.variables.iter();
+        variables.map(|variable| self.draft.cube.arrays[variable.array].name.as_str())
+    }
+
     /// The SQL text.
     pub(crate) fn statement(&self) -> &str {
         &self.draft.statement
@@ -202,12 +208,24 @@ impl WritePlan {
     }
 }
 
-/// Values, stored numbers, and what encoding them takes.
 fn bytes_per_cell(variables: &[TargetVariable]) -> u64 {
-    let widths = variables.iter().map(|variable| {
-        width_of(&variable.data_type) + 2 * width_of(variable.encoding.stored_type())
-    });
+    let widths = variables
+        .iter()
+        .map(|variable| bytes_of_value(&variable.data_type, &variable.encoding));
     widths.sum::<u64>().max(1)
+}
+
+/// A value, the stored number, and what encoding it takes.
+pub(super) fn bytes_of_value(data_type: &DataType, encoding: &Encoding) -> u64 {
+    width_of(data_type) + 2 * width_of(encoding.stored_type())
+}
+
+/// Cells of a box, at most, where one takes so many bytes: each worker has one in work, and together they have `memory`,
+/// or a part of all.
+pub(super) fn most_cells(state: &SessionState, memory: Option<u64>, bytes_per_cell: u64) -> u64 {
+    let workers = state.config().target_partitions().max(1) as u64;
+    let memory = memory.unwrap_or_else(|| default_memory(state));
+    memory / workers / bytes_per_cell.max(1)
 }
 
 /// Bytes of a value, about.

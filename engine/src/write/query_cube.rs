@@ -16,6 +16,7 @@ use arrow::datatypes::{DataType, FieldRef, Schema};
 use async_trait::async_trait;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation};
 use datafusion::execution::{SessionState, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
 use serde_json::Value;
@@ -28,7 +29,7 @@ use super::coordinates::coordinates;
 use super::derivation::Derivations;
 use super::dims::{Dim, axis_read, canonical, described, dims, is_horizontal};
 use super::new_cube::{now, sources};
-use super::plan::rows_only;
+use super::plan::{rows_only, width_of};
 use crate::cube::chunks::AxisChunks;
 use crate::cube::decoding::Decoding;
 use crate::cube::{Axis, AxisOrder, Cube, Variable};
@@ -38,6 +39,8 @@ use crate::source::{ArrayDescription, ArrayReader, Attributes, EncodedChunk, Pay
 
 /// Cells of a box, at most.
 const MOST_CELLS: u64 = 1 << 20;
+/// The part of limited memory that a box may take, at most: several are kept and in work.
+const PART_OF_BOX: u64 = 32;
 /// Cells along a horizontal dimension of which nothing says how it is cut.
 const SIDE: u64 = 256;
 /// Boxes that are kept, for the variables that are read one after the other.
@@ -105,12 +108,25 @@ pub(crate) async fn query_cube(state: &SessionState, query: &LogicalPlan) -> Res
         reads_tables: derivations.reads_tables,
         state: &as_rows,
     };
-    let (boxes, _) = cutter
-        .cut(MOST_CELLS.max(dimensions.iter().map(|d| d.object).product()))
-        .await?;
+    let types = columns
+        .iter()
+        .map(|column| schema.field(*column).data_type());
+    let of_cell: u64 = types.map(width_of).sum();
+    let most = match state.runtime_env().memory_pool.memory_limit() {
+        MemoryLimit::Finite(bytes) => bytes as u64 / PART_OF_BOX / of_cell.max(1),
+        _ => MOST_CELLS,
+    };
+    let least = dimensions
+        .iter()
+        .map(|dimension| dimension.object)
+        .product();
+    let (boxes, _) = cutter.cut(MOST_CELLS.min(most).max(least)).await?;
     let chunks = boxes.chunks();
     let (url, version) = identity(&query, &derivations)?;
+    let memory =
+        MemoryConsumer::new("boxes of a query").register(TaskContext::from(state).memory_pool());
     let computed = Arc::new(Computed {
+        memory,
         query,
         state: state.clone(),
         boxes,
@@ -215,6 +231,13 @@ fn object(dim: &Dim, derivations: &Derivations) -> u64 {
     }
 }
 
+/// The values of all variables in a box, and the memory that they take.
+#[derive(Debug)]
+struct Kept {
+    values: Vec<ArrayRef>,
+    _memory: MemoryReservation,
+}
+
 /// What the variables of a query have in common.
 struct Computed {
     query: LogicalPlan,
@@ -224,7 +247,9 @@ struct Computed {
     variables: Vec<(String, DataType)>,
     boxes: Boxes,
     /// Boxes by their numbers, those that were asked for last at the end.
-    kept: Mutex<Vec<(u64, Arc<OnceCell<Vec<ArrayRef>>>)>>,
+    kept: Mutex<Vec<(u64, Arc<OnceCell<Kept>>)>>,
+    /// Knows the memory of boxes.
+    memory: MemoryReservation,
     /// As many boxes are computed at a time as there are threads.
     turns: Semaphore,
     /// Where queries run, while chunks are fetched elsewhere.
@@ -238,8 +263,8 @@ impl std::fmt::Debug for Computed {
 }
 
 impl Computed {
-    /// The values of all variables in a box: whoever asks first computes them.
-    async fn values(&self, number: u64) -> Result<Vec<ArrayRef>> {
+    /// The values of variable `at` in a box: whoever asks first computes those of all.
+    async fn values(&self, number: u64, at: usize) -> Result<ArrayRef> {
         let cell = {
             let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
             let cell = match kept.iter().position(|(known, _)| *known == number) {
@@ -252,13 +277,30 @@ impl Computed {
             }
             cell
         };
-        cell.get_or_try_init(|| self.computed(number))
-            .await
-            .cloned()
+        let kept = cell.get_or_try_init(|| self.computed(number)).await?;
+        Ok(Arc::clone(&kept.values[at]))
     }
 
-    async fn computed(&self, number: u64) -> Result<Vec<ArrayRef>> {
+    /// Memory for a box. Where there is none, those that are kept go.
+    fn memory_of(&self, number: u64) -> Result<MemoryReservation> {
+        let cells = self.boxes.ranges(number).into_iter();
+        let cells: u64 = cells.map(|range| range.end - range.start).product();
+        let widths = self.variables.iter().map(|(_, kind)| width_of(kind));
+        let bytes = cells.saturating_mul(widths.sum());
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        let memory = self.memory.new_empty();
+        if memory.try_grow(bytes).is_err() {
+            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.retain(|(_, cell)| cell.get().is_none());
+            drop(kept);
+            memory.try_grow(bytes)?;
+        }
+        Ok(memory)
+    }
+
+    async fn computed(&self, number: u64) -> Result<Kept> {
         let _turn = self.turns.acquire().await;
+        let memory = self.memory_of(number)?;
         let variables = self.variables.iter();
         let variables: Vec<(&str, DataType)> = variables
             .map(|(name, data_type)| (name.as_str(), data_type.clone()))
@@ -269,12 +311,11 @@ impl Computed {
             variables: &variables,
         };
         let context = Arc::new(TaskContext::from(&self.state));
-        part.values(
-            std::iter::once(&self.query),
-            &self.boxes.ranges(number),
-            context,
-        )
-        .await
+        let (query, ranges) = (std::iter::once(&self.query), self.boxes.ranges(number));
+        Ok(Kept {
+            values: part.values(query, &ranges, context).await?,
+            _memory: memory,
+        })
     }
 }
 
@@ -296,10 +337,10 @@ impl ArrayReader for Column {
     async fn fetch(&self, index: &[u64]) -> CubeResult<Option<EncodedChunk>> {
         let number = self.computed.boxes.number(index);
         let computed = Arc::clone(&self.computed);
-        let work = async move { computed.values(number).await.map_err(of_query) };
+        let at = self.at;
+        let work = async move { computed.values(number, at).await.map_err(of_query) };
         let values = run_on(&self.computed.compute, work).await?;
         let ranges: Vec<Range<u64>> = self.computed.boxes.ranges(number);
-        let values = Arc::clone(&values[self.at]);
         Ok(Some(EncodedChunk {
             bytes_fetched: 0,
             payload: Payload::Values(RawChunk {

@@ -5,6 +5,7 @@ mod area_avg;
 mod cell_area;
 mod cell_fraction;
 mod cell_size;
+pub mod datum_grids;
 mod geodesic;
 mod geometry;
 mod geometry_function;

@@ -6,7 +6,7 @@
 //!  x, y in the one system  ─▶  PROJ's pipeline, one per thread and pair of systems  ─▶  x, y in the other
 //! ```
 //! x comes first, whatever the authority says: longitudes before latitudes, in degrees. Datums are shifted by their
-//! parameters, without grids: those are files that PROJ would look for.
+//! parameters, and by grids where these are found: see [`datum_grids`](super::datum_grids).
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -20,6 +20,7 @@ use geo_types::{Coord, Geometry};
 use proj::{Proj, ProjBuilder, ProjCreateError};
 use thiserror::Error;
 
+use super::datum_grids::{self, missing};
 use super::proj_database;
 use super::zones::crs_name;
 
@@ -128,7 +129,7 @@ impl Transformation {
             match pipeline.convert((x, y)) {
                 Ok((x, y)) if x.is_finite() && y.is_finite() => Ok(Coord { x, y }),
                 Ok(_) => Err(failed("it is infinitely far away".to_string())),
-                Err(error) => Err(failed(error.to_string())),
+                Err(error) => Err(failed(self.with_grids(error.to_string()))),
             }
         })
     }
@@ -148,6 +149,12 @@ impl Transformation {
         Ok(())
     }
 
+    /// The grids of datums that would make it more exact, and are nowhere to be found.
+    #[must_use]
+    pub fn missing_grids(&self) -> Vec<String> {
+        missing(&self.from, &self.to)
+    }
+
     fn pipeline(&self) -> Result<Rc<Proj>, ProjectionError> {
         PIPELINES.with_borrow_mut(|kept| {
             let key = (self.from.clone(), self.to.clone());
@@ -163,6 +170,26 @@ impl Transformation {
             kept.insert(key, Rc::clone(&pipeline));
             Ok(pipeline)
         })
+    }
+
+    /// What PROJ says, and which grids it may have missed.
+    fn with_grids(&self, said: String) -> String {
+        let stated = self
+            .from
+            .split_whitespace()
+            .chain(self.to.split_whitespace());
+        let mut grids: Vec<String> = stated
+            .filter_map(|word| Some(word.strip_prefix("+nadgrids=")?.to_string()))
+            .collect();
+        grids.extend(self.missing_grids());
+        grids.dedup();
+        match grids.is_empty() {
+            true => said,
+            false => format!(
+                "{said}; it needs the grid {}: name its folder in proj_data of the configuration's section engine, or in PROJ_DATA",
+                grids.join(", ")
+            ),
+        }
     }
 
     /// Why there is no pipeline: one of the systems is not known, or the two lie apart.
@@ -231,6 +258,10 @@ fn builder() -> Result<ProjBuilder, ProjectionError> {
     let mut builder = ProjBuilder::new();
     let found = builder.set_search_paths(folder);
     found.map_err(|error| ProjectionError::Database(error.to_string()))?;
+    for folder in datum_grids::folders() {
+        let found = builder.set_search_paths(folder);
+        found.map_err(|error| ProjectionError::Database(error.to_string()))?;
+    }
     Ok(builder)
 }
 

@@ -98,9 +98,17 @@ impl Footprints {
         self.edges.len() * size_of::<[f64; 4]>()
     }
 
-    /// The values of the target's cells out of those of the window, row by row.
-    pub fn apply<T: Sample>(&self, method: Method, missing: Missing, plane: &[T], out: &mut [T]) {
+    /// The values of the target's cells out of those of the window, row by row. Where cells of the window are means
+    /// themselves, `counts` says of how many values each; they weigh as much.
+    pub fn apply<T: Sample>(
+        &self,
+        method: Method,
+        missing: Missing,
+        (plane, counts): (&[T], Option<&[T]>),
+        out: &mut [T],
+    ) {
         let width = self.window.width();
+        let count = |cell: usize| counts.map_or(1.0, |counts| counts[cell].wide());
         let mut values: Vec<(T, f64)> = Vec::new();
         for (out, [left, right, top, bottom]) in out.iter_mut().zip(&self.edges) {
             values.clear();
@@ -110,10 +118,12 @@ impl Footprints {
                 for row in cells(*top, *bottom, self.window.height()) {
                     let of_row = covered(row, *top, *bottom);
                     for column in columns.clone() {
-                        let value = plane[row * width + column];
+                        let cell = row * width + column;
+                        let value = plane[cell];
+                        let weight = of_row * covered(column, *left, *right);
                         match value.is_missing() {
                             true => is_complete = false,
-                            false => values.push((value, of_row * covered(column, *left, *right))),
+                            false => values.push((value, weight * count(cell))),
                         }
                     }
                 }
@@ -230,6 +240,10 @@ mod tests {
 
     /// Two cells of the target over rows of 6 cells: the first covers 2½ × 2 of them, the second none.
     fn reduced_by(method: Method, missing: Missing, values: &[f64]) -> f64 {
+        weighed_by(method, missing, values, None)
+    }
+
+    fn weighed_by(method: Method, missing: Missing, values: &[f64], counts: Option<&[f64]>) -> f64 {
         let axis = |cells: usize| {
             let centres: Vec<f64> = (0..cells).map(|cell| cell as f64).collect();
             CellAxis::new(&centres, None).unwrap()
@@ -245,7 +259,7 @@ mod tests {
             (1..4, 0..2)
         );
         let mut out = [0.0, 0.0];
-        made.apply(method, missing, values, &mut out);
+        made.apply(method, missing, (values, counts), &mut out);
         assert!(out[1].is_nan());
         out[0]
     }
@@ -278,5 +292,15 @@ mod tests {
         let skipped = reduced_by(Method::Average, Missing::Skip, &values);
         assert_eq!(skipped, (1.0 + 5.0 + 4.0 + 4.5 + 4.0) / 4.0);
         assert!(reduced_by(Method::Average, Missing::Propagate, &values).is_nan());
+    }
+    #[test]
+    fn means_weigh_as_much_as_what_they_are_made_of() {
+        let values = [1.0, f64::NAN, 9.0, 5.0, 4.0, 8.0];
+        let counts = [4.0, 0.0, 1.0, 2.0, 4.0, 2.0];
+        let weighed = |method| weighed_by(method, Missing::Skip, &values, Some(&counts));
+        let (sum, weight) = (4.0 + 0.5 * 9.0 + 10.0 + 16.0 + 0.5 * 16.0, 11.5);
+        assert_eq!(weighed(Method::Average), sum / weight);
+        let squares: f64 = 4.0 + 0.5 * 81.0 + 2.0 * 25.0 + 4.0 * 16.0 + 64.0;
+        assert_eq!(weighed(Method::RootMeanSquare), (squares / weight).sqrt());
     }
 }

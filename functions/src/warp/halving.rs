@@ -164,6 +164,15 @@ impl<T: Sample> Reduced<T> {
         sums.iter().zip(counts).map(of).collect()
     }
 
+    /// How many values each cell is made of, where that is known.
+    #[must_use]
+    pub fn counts(&self) -> Option<&[u32]> {
+        match &self.found {
+            Found::Sums { counts, .. } => Some(counts),
+            Found::Values(_) => None,
+        }
+    }
+
     /// Bytes of memory of so many cells.
     #[must_use]
     pub fn bytes(method: Method, cells: usize) -> usize {

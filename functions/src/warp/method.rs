@@ -95,6 +95,12 @@ impl Method {
         matches!(self, Self::Conservative | Self::Sum)
     }
 
+    /// Does it give a mean, so that means of parts must be weighed with how many values these have?
+    #[must_use]
+    pub fn weighs_counts(self) -> bool {
+        matches!(self, Self::Average | Self::RootMeanSquare)
+    }
+
     /// Are its values some of the source's?
     #[must_use]
     pub fn keeps_values(self) -> bool {

@@ -20,6 +20,7 @@ pub mod mesh;
 mod method;
 mod overlap;
 mod positions;
+mod spline;
 mod window;
 
 pub use axis::CellAxis;
@@ -29,4 +30,5 @@ pub use interpolate::{Interpolation, Sample};
 pub use method::{Method, Missing};
 pub use overlap::Overlaps;
 pub use positions::{Lattice, Positions};
+pub use spline::Spline;
 pub use window::Window;

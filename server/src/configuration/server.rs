@@ -3,14 +3,16 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use http::HeaderValue;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{Key, Mistake, Reader, scalar};
+use crate::serve::log::LogFormat;
 use crate::serve::settings::ServerSection;
 
 const DOORS: [&str; 3] = ["pg", "http", "flight"];
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 15] = [
     "pg",
     "http",
     "flight",
@@ -24,6 +26,8 @@ const KEYS: [&str; 13] = [
     "statement_timeout",
     "shutdown_timeout",
     "open",
+    "log",
+    "origins",
 ];
 
 impl Reader<'_> {
@@ -52,6 +56,8 @@ impl Reader<'_> {
                 "statement_timeout" => limits.statement_timeout = Some(self.duration(key, value)?),
                 "shutdown_timeout" => section.shutdown_timeout = self.duration(key, value)?,
                 "open" => section.is_meant_open = self.flag(key, value)?,
+                "log" => section.log = Some(self.log_format(key, value)?),
+                "origins" => section.origins = self.origins(key, value)?,
                 _ => return Err(self.unknown(key, "setting", KEYS.into_iter())),
             }
         }
@@ -77,6 +83,28 @@ impl Reader<'_> {
         })
     }
 
+    fn log_format(&self, key: Key<'_>, value: &Spanned<DeValue<'_>>) -> Result<LogFormat, Mistake> {
+        match self.text_of(key, value)?.as_str() {
+            "text" => Ok(LogFormat::Text),
+            "json" => Ok(LogFormat::Json),
+            _ => Err(self.mistake(value.span(), "log is \"text\" or \"json\"")),
+        }
+    }
+
+    fn origins(
+        &self,
+        key: Key<'_>,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Result<Vec<HeaderValue>, Mistake> {
+        let text = self.text_of(key, value)?;
+        let origins = text.split_whitespace().map(origin).collect::<Option<_>>();
+        origins.ok_or_else(|| {
+            let text =
+                "origins are such as \"https://a.org http://localhost:3000\", without a path";
+            self.mistake(value.span(), text)
+        })
+    }
+
     fn duration(&self, key: Key<'_>, value: &Spanned<DeValue<'_>>) -> Result<Duration, Mistake> {
         let duration = scalar(value.get_ref()).and_then(|text| parse_duration(&text));
         duration.ok_or_else(|| {
@@ -87,6 +115,17 @@ impl Reader<'_> {
             self.mistake(value.span(), &text)
         })
     }
+}
+
+/// Reads `https://a.org`: a scheme, a host and maybe a port.
+fn origin(text: &str) -> Option<HeaderValue> {
+    let (scheme, host) = text.split_once("://")?;
+    let is_origin = ["http", "https"].contains(&scheme)
+        && !host.is_empty()
+        && !host.contains(['/', '?', '#', '@', '*']);
+    is_origin
+        .then(|| HeaderValue::from_str(text).ok())
+        .flatten()
 }
 
 /// Reads `500ms`, `30s`, `10min` and `2h`; a number alone is milliseconds, as in PostgreSQL.

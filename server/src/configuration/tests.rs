@@ -66,7 +66,7 @@ fn read(text: &str) -> Result<Configuration, String> {
 #[test]
 fn reads_every_setting() {
     let configuration = read(
-        "[engine]\nmemory = '8GB'\nthreads = 4\ncache = 1000\n\
+        "[engine]\nmemory = '8GB'\nthreads = 4\ncache = 1000\nproj_data = 'grids'\n\
          [stores.zone]\ntype = 'file'\npath = 'data'\nmax_depth = 2\ndrop_variables = 'a'\n\
          [stores.lake]\ntype = 'S3'\nurl = 's3://bucket'\nanon = true\nsecret_access_key_file = 'secret'\n",
     )
@@ -77,6 +77,8 @@ fn reads_every_setting() {
         configuration.cache,
     );
     assert_eq!(engine, (Some(8_000_000_000), Some(4), Some(1000)));
+    let grids = configuration.proj_data.as_slice();
+    assert!(matches!(grids, [folder] if folder.is_absolute() && folder.ends_with("grids")));
     let stores: Vec<_> = configuration
         .stores
         .iter()

@@ -14,14 +14,25 @@ use crate::exit_code::ExitCode;
 pub(crate) struct SqlState(pub(crate) &'static str);
 
 impl SqlState {
+    pub(crate) const PROTOCOL_VIOLATION: Self = Self("08P01");
     pub(crate) const FEATURE_NOT_SUPPORTED: Self = Self("0A000");
     pub(crate) const DIVISION_BY_ZERO: Self = Self("22012");
     pub(crate) const DATA_EXCEPTION: Self = Self("22000");
+    pub(crate) const INVALID_CHARACTERS: Self = Self("22021");
+    pub(crate) const INVALID_PARAMETER_VALUE: Self = Self("22023");
+    pub(crate) const INVALID_TEXT_REPRESENTATION: Self = Self("22P02");
+    pub(crate) const INVALID_BINARY_REPRESENTATION: Self = Self("22P03");
+    pub(crate) const IN_FAILED_TRANSACTION: Self = Self("25P02");
+    pub(crate) const UNDEFINED_STATEMENT: Self = Self("26000");
+    pub(crate) const INVALID_AUTHORIZATION: Self = Self("28000");
     pub(crate) const INVALID_PASSWORD: Self = Self("28P01");
+    pub(crate) const UNDEFINED_CURSOR: Self = Self("34000");
     pub(crate) const SERIALIZATION_FAILURE: Self = Self("40001");
     pub(crate) const SYNTAX_ERROR_OR_RULE: Self = Self("42000");
     pub(crate) const INSUFFICIENT_PRIVILEGE: Self = Self("42501");
     pub(crate) const SYNTAX_ERROR: Self = Self("42601");
+    pub(crate) const DUPLICATE_CURSOR: Self = Self("42P03");
+    pub(crate) const DUPLICATE_STATEMENT: Self = Self("42P05");
     pub(crate) const UNDEFINED_COLUMN: Self = Self("42703");
     pub(crate) const AMBIGUOUS_COLUMN: Self = Self("42702");
     pub(crate) const DUPLICATE_COLUMN: Self = Self("42701");
@@ -40,7 +51,7 @@ impl SqlState {
     /// The status of HTTP that says the same.
     pub(crate) fn http_status(self) -> u16 {
         match self {
-            Self::INVALID_PASSWORD => 401,
+            Self::INVALID_PASSWORD | Self::INVALID_AUTHORIZATION => 401,
             Self::INSUFFICIENT_PRIVILEGE => 403,
             Self::UNDEFINED_TABLE | Self::UNDEFINED_FILE => 404,
             Self::SERIALIZATION_FAILURE => 409,
@@ -65,6 +76,7 @@ impl From<ErrorKind> for SqlState {
             ErrorKind::Limit => Self::CONFIGURATION_LIMIT_EXCEEDED,
             ErrorKind::Conflict => Self::SERIALIZATION_FAILURE,
             ErrorKind::Unavailable => Self::IO_ERROR,
+            ErrorKind::Cancelled => Self::QUERY_CANCELED,
         }
     }
 }

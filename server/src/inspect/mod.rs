@@ -126,7 +126,7 @@ async fn collect(session: &Session, statement: &str, format: Format) -> Result<S
     let mut query = session.run(statement).await.map_err(failed)?;
     let mut bytes = Vec::new();
     let style = TableStyle::default();
-    let mut writer = writer(format, &query.schema, &style, false, &mut bytes)
+    let mut writer = writer(format, &query.schema, &style, false, Box::new(&mut bytes))
         .map_err(|error| failed(error.into()))?;
     while let Some(batch) = query.stream.next().await {
         writer

@@ -43,7 +43,7 @@ impl<'a, F: JsonFormat> JsonWriter<'a, F> {
     }
 }
 
-impl<F: JsonFormat> ResultWriter for JsonWriter<'_, F> {
+impl<F: JsonFormat + Send> ResultWriter for JsonWriter<'_, F> {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
         self.writer.write(&self.textual.convert(batch)?)
     }

@@ -25,14 +25,15 @@ use ::arrow::error::ArrowError;
 pub(crate) use cells::{cell_texts, printable};
 pub(crate) use destination::Destination;
 pub(crate) use table::TableStyle;
+pub(crate) use textual::Textual;
 
 use crate::arguments::Format;
 
 /// Where writers write to.
-pub(crate) type Sink<'a> = &'a mut (dyn Write + Send);
+pub(crate) type Sink<'a> = Box<dyn Write + Send + 'a>;
 
 /// Writes one result. All of it must fit no memory: a writer keeps a few rows at most.
-pub(crate) trait ResultWriter {
+pub(crate) trait ResultWriter: Send {
     /// Writes some rows.
     ///
     /// # Errors

@@ -31,7 +31,7 @@ fn render(format: Format, style: &TableStyle, columns: Vec<(Field, ArrayRef)>) -
     let schema = Arc::new(Schema::new(fields));
     let batch = RecordBatch::try_new(Arc::clone(&schema), arrays).unwrap();
     let mut bytes = Vec::new();
-    let mut writer = writer(format, &schema, style, false, &mut bytes).unwrap();
+    let mut writer = writer(format, &schema, style, false, Box::new(&mut bytes)).unwrap();
     writer.write(&batch).unwrap();
     writer.finish().unwrap();
     String::from_utf8(bytes).unwrap()

@@ -1,10 +1,55 @@
-//! The door `pg`.
+//! The door `pg`: PostgreSQL's protocol, so that whatever speaks to PostgreSQL speaks to Graticule.
+//!
+//! ```text
+//!  Connection ─▶ entry: TLS, cancel request? ─▶ startup: who is it?  ─▶ Conversation, until the client leaves
+//!                          │                      scram                    │ messages over a Wire
+//!                          ▼                                               ▼
+//!                    Cancellations ──────────── token ──────────────▶ one statement at a time
+//!                                                                          │ command: SET, BEGIN, COPY, FETCH …
+//!                                                                          │ dialect: what only PostgreSQL says
+//!                                                                          ▼
+//!                                   Client ─▶ Execution ─▶ Rows ─▶ encoding: DataRow, COPY; text, binary
+//! ```
+//! What the engine takes, it takes as it is: its own statements come first, and only what it does not understand, or
+//! what asks for PostgreSQL's catalogue, is rewritten.
+
+mod cancel;
+mod command;
+mod commands;
+mod conversation;
+mod copy;
+mod dialect;
+mod encoding;
+mod entry;
+mod extended;
+mod messages;
+mod parameters;
+mod rows;
+mod scram;
+mod settings;
+mod startup;
+mod statement;
+mod trouble;
+mod wire;
+mod words;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use ring::rand::{SecureRandom, SystemRandom};
 use tokio::net::TcpListener;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
-use crate::serve::{Door, Service, Serving, accept};
+use crate::failure::{Failure, SqlState};
+use crate::serve::{Connection, Door, Service, Serving, accept};
+use cancel::Cancellations;
+use conversation::Conversation;
+use dialect::Dialect;
+use entry::Entry;
+use startup::Startup;
+use trouble::Trouble;
+use wire::Wire;
 
 /// The door.
 pub(crate) const DOOR: Door = Door {
@@ -15,14 +60,124 @@ pub(crate) const DOOR: Door = Door {
     serve,
 };
 
+/// How long a client may take to say who it is.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long one that there is no place for may take to say what it wants.
+const HASTE: Duration = Duration::from_secs(3);
+
+/// What all connections of the door share.
+struct Postgres {
+    service: Arc<Service>,
+    tls: Option<TlsAcceptor>,
+    cancellations: Arc<Cancellations>,
+    dialect: Arc<Dialect>,
+    random: SystemRandom,
+    /// What salts of users are made of that there are not.
+    secret: [u8; 32],
+}
+
+impl Postgres {
+    fn new(service: Arc<Service>) -> Result<Self, Failure> {
+        let mut postgres = Self {
+            tls: service.tls.as_deref().map(entry::acceptor),
+            service,
+            cancellations: Arc::default(),
+            dialect: Arc::new(Dialect::new()?),
+            random: SystemRandom::new(),
+            secret: [0; 32],
+        };
+        postgres.secret = postgres.random()?;
+        Ok(postgres)
+    }
+
+    /// Bytes that nobody can guess.
+    fn random<const N: usize>(&self) -> Result<[u8; N], Failure> {
+        let mut bytes = [0; N];
+        match self.random.fill(&mut bytes) {
+            Ok(()) => Ok(bytes),
+            Err(_) => Err(Failure::with_state(
+                SqlState::INTERNAL_ERROR,
+                "the system gives no random numbers",
+            )),
+        }
+    }
+}
+
 fn serve(service: Arc<Service>, listener: TcpListener) -> Serving {
     Box::pin(async move {
-        accept(
-            &service,
-            listener,
-            |connection| async move { drop(connection) },
-        )
-        .await;
+        let postgres = Arc::new(Postgres::new(Arc::clone(&service))?);
+        let attend = |connection| attend(Arc::clone(&postgres), connection);
+        accept(&service, DOOR.name, listener, attend).await;
         Ok(())
     })
+}
+
+/// Attends to one connection until it ends.
+async fn attend(postgres: Arc<Postgres>, connection: Connection) {
+    let Connection { stream, place, .. } = connection;
+    let patience = if place.is_some() { PATIENCE } else { HASTE };
+    let entering = timeout(patience, entry::enter(stream, postgres.tls.as_ref()));
+    let entered = tokio::select! {
+        entered = entering => entered,
+        () = postgres.service.stopping.cancelled() => return,
+    };
+    let Ok(Ok(entry)) = entered else {
+        return;
+    };
+    match entry {
+        Entry::Cancel { number, secret } => postgres.cancellations.cancel(number, secret),
+        Entry::Startup {
+            transport,
+            version,
+            parameters,
+        } => {
+            let mut wire = Wire::new(transport);
+            let startup = Startup::read(version, parameters).map_err(Trouble::Fatal);
+            let admitted = match (startup, &place) {
+                (Ok(_), None) => Err(Trouble::Fatal(full())),
+                (Ok(startup), Some(_)) => {
+                    match timeout(patience, admit(&mut wire, startup, &postgres)).await {
+                        Ok(admitted) => admitted,
+                        Err(_) => Err(Trouble::Gone),
+                    }
+                }
+                (Err(trouble), _) => Err(trouble),
+            };
+            let outcome = match admitted {
+                Ok(conversation) => conversation.hold(&mut wire).await,
+                Err(trouble) => Err(trouble),
+            };
+            if let Err(Trouble::Fatal(failure) | Trouble::Statement(failure)) = outcome
+                && wire.send(trouble::error(&failure, "FATAL")).is_ok()
+            {
+                let _ = timeout(HASTE, wire.flush()).await;
+            }
+            let _ = timeout(HASTE, wire.close()).await;
+        }
+    }
+}
+
+/// Finds out who the client is, and opens its session.
+async fn admit(
+    wire: &mut Wire,
+    startup: Startup,
+    postgres: &Postgres,
+) -> Result<Conversation, Trouble> {
+    let identity = startup::authenticate(wire, &startup, postgres).await?;
+    let secret = i32::from_be_bytes(postgres.random()?);
+    let cancellable = postgres.cancellations.register(secret);
+    let client = postgres.service.connect(identity, DOOR.name);
+    let key = (cancellable.number, secret);
+    let conversation = Conversation::new(client, cancellable, postgres, startup.settings)?;
+    startup::welcome(wire, conversation.settings(), key)?;
+    wire.trust();
+    Ok(conversation)
+}
+
+fn full() -> Failure {
+    Failure::with_state(
+        SqlState::TOO_MANY_CONNECTIONS,
+        "too many connections are open; close some, or raise connections in [server]",
+    )
 }

@@ -2,9 +2,12 @@
 //!
 //! ```text
 //!  compute: session.run ─▶ columns, batch, batch … ─▶ channel of 2 ─▶ Execution::next ─▶ door
-//!              ▲ stopped by: the client, the timeout, the end of the service, dropping the Execution
+//!                 ▲ aborted by
+//!  door:    supervise: the client, the timeout, the end of the service, dropping the Execution
 //! ```
-//! A client that does not read holds two batches, and its place, until the timeout.
+//! A client that does not read holds two batches, and its place, until the timeout. The supervisor runs on the threads of
+//! the doors, so that the client is told in time even while all that compute are busy; the place is given on when the work
+//! has really ended.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -13,17 +16,19 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::ScalarValue;
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::DataFusionError;
 use futures::StreamExt;
 use graticule_engine::Session;
 use graticule_engine::progress::QueryProgress;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::admission::Place;
+use super::tally::Tally;
 use crate::failure::{Failure, SqlState};
 
 /// A statement and what may stop it.
@@ -39,7 +44,11 @@ pub(super) struct Work {
 }
 
 enum Message {
-    Started(SchemaRef, Arc<QueryProgress>),
+    Started {
+        schema: SchemaRef,
+        progress: Arc<QueryProgress>,
+        number: u64,
+    },
     Batch(RecordBatch),
     /// All rows are sent.
     Finished,
@@ -51,14 +60,16 @@ pub(crate) struct Execution {
     pub(crate) schema: SchemaRef,
     /// What it has read so far.
     pub(crate) progress: Arc<QueryProgress>,
+    /// Its number in `cube.queries`.
+    pub(crate) number: u64,
     messages: mpsc::Receiver<Result<Message, Failure>>,
-    _task: Task,
+    _supervisor: SpawnedTask<()>,
 }
 
-/// A task that ends when nobody wants its result any more.
-struct Task(AbortHandle);
+/// A task of the threads that compute. It ends when nobody wants its result any more.
+pub(super) struct Task<T>(pub(super) JoinHandle<T>);
 
-impl Drop for Task {
+impl<T> Drop for Task<T> {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -66,16 +77,26 @@ impl Drop for Task {
 
 impl Execution {
     /// Starts the work, and waits until its columns are known.
-    pub(super) async fn start(work: Work, place: Place, compute: &Handle) -> Result<Self, Failure> {
+    pub(super) async fn start(
+        work: Work,
+        place: Place,
+        tally: Tally,
+        compute: &Handle,
+    ) -> Result<Self, Failure> {
         let (sender, mut messages) = mpsc::channel(2);
         // Whoever stops waiting for the columns stops the work, too.
-        let task = Task(compute.spawn(supervise(work, place, sender)).abort_handle());
+        let supervisor = SpawnedTask::spawn(supervise(work, place, tally, compute.clone(), sender));
         match messages.recv().await {
-            Some(Ok(Message::Started(schema, progress))) => Ok(Self {
+            Some(Ok(Message::Started {
                 schema,
                 progress,
+                number,
+            })) => Ok(Self {
+                schema,
+                progress,
+                number,
                 messages,
-                _task: task,
+                _supervisor: supervisor,
             }),
             Some(Err(failure)) => Err(failure),
             Some(Ok(Message::Batch(_) | Message::Finished)) | None => Err(Failure::vanished()),
@@ -90,12 +111,20 @@ impl Execution {
         match self.messages.recv().await.transpose()? {
             Some(Message::Batch(batch)) => Ok(Some(batch)),
             Some(Message::Finished) => Ok(None),
-            Some(Message::Started(..)) | None => Err(Failure::vanished()),
+            Some(Message::Started { .. }) | None => Err(Failure::vanished()),
         }
     }
 }
 
-async fn supervise(work: Work, place: Place, sender: mpsc::Sender<Result<Message, Failure>>) {
+/// Lets the work run until it ends or something stops it, and tells the client what did.
+async fn supervise(
+    work: Work,
+    place: Place,
+    tally: Tally,
+    compute: Handle,
+    sender: mpsc::Sender<Result<Message, Failure>>,
+) {
+    let (stop, stopping) = (work.stop.clone(), work.stopping.clone());
     let deadline = work.timeout.map(|timeout| Instant::now() + timeout);
     let too_late = async {
         match deadline {
@@ -103,13 +132,14 @@ async fn supervise(work: Work, place: Place, sender: mpsc::Sender<Result<Message
             None => pending().await,
         }
     };
+    let mut task = Task(compute.spawn(produce(work, place, tally, sender.clone())));
     let failure = tokio::select! {
         biased;
-        () = work.stop.cancelled() => Failure::with_state(
+        () = stop.cancelled() => Failure::with_state(
             SqlState::QUERY_CANCELED,
             "the statement was cancelled as its client asked",
         ),
-        () = work.stopping.cancelled() => Failure::with_state(
+        () = stopping.cancelled() => Failure::with_state(
             SqlState::ADMIN_SHUTDOWN,
             "the server stops; run the statement again when it is back",
         ),
@@ -117,33 +147,65 @@ async fn supervise(work: Work, place: Place, sender: mpsc::Sender<Result<Message
             SqlState::QUERY_CANCELED,
             "the statement took longer than statement_timeout allows; select less, or allow more",
         ),
-        ended = produce(&work, &sender) => match ended {
-            Ok(()) => return,
-            Err(error) => Failure::of_statement(&error, &work.statement),
-        },
+        _ = &mut task.0 => return,
     };
-    // Others may come in while the client, who may never read, is told.
-    drop(place);
+    drop(task);
     let _ = sender.send(Err(failure)).await;
 }
 
+/// Runs the statement, and gives its place on when it has ended.
 async fn produce(
+    work: Work,
+    place: Place,
+    mut tally: Tally,
+    sender: mpsc::Sender<Result<Message, Failure>>,
+) {
+    match send_rows(&work, &mut tally, &sender).await {
+        Ok(()) => {
+            let Ok(end) = sender.reserve().await else {
+                return;
+            };
+            tally.completed();
+            // Who learns of the end finds it counted.
+            drop((tally, place));
+            end.send(Ok(Message::Finished));
+        }
+        Err(error) => {
+            let failure = Failure::of_statement(&error, &work.statement);
+            tally.failed(&failure);
+            // Others may come in while the client, who may never read, is told.
+            drop((tally, place));
+            let _ = sender.send(Err(failure)).await;
+        }
+    }
+}
+
+/// Sends the columns, then all rows; none any more when nobody takes them.
+async fn send_rows(
     work: &Work,
+    tally: &mut Tally,
     sender: &mpsc::Sender<Result<Message, Failure>>,
 ) -> Result<(), DataFusionError> {
     let mut query = work
         .session
         .run_with(&work.statement, &work.parameters)
         .await?;
-    let started = Message::Started(Arc::clone(&query.schema), Arc::clone(&query.progress));
+    tally.reads(&query.progress);
+    let started = Message::Started {
+        schema: Arc::clone(&query.schema),
+        progress: Arc::clone(&query.progress),
+        number: query.number,
+    };
     if sender.send(Ok(started)).await.is_err() {
         return Ok(());
     }
     while let Some(batch) = query.stream.next().await {
-        if sender.send(Ok(Message::Batch(batch?))).await.is_err() {
+        let Ok(place) = sender.reserve().await else {
             return Ok(());
-        }
+        };
+        let batch = batch?;
+        tally.gave(&batch);
+        place.send(Ok(Message::Batch(batch)));
     }
-    let _ = sender.send(Ok(Message::Finished)).await;
     Ok(())
 }

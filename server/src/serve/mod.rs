@@ -20,8 +20,11 @@ mod admission;
 mod connections;
 mod doors;
 mod execution;
+pub(crate) mod log;
+mod metrics;
 mod service;
 pub(crate) mod settings;
+mod tally;
 mod tls;
 
 use std::sync::Arc;
@@ -52,10 +55,11 @@ const DOOR_THREADS: usize = 2;
 /// # Errors
 /// A configuration that makes no sense, a certificate that cannot be read, an address that cannot be listened at.
 pub(crate) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
-    let started = startup::start(&arguments.engine)?;
+    let started = startup::start_serving(&arguments.engine)?;
     let settings = Settings::of(&started.server, arguments)?;
     let access = Access::new(&started.access, &graticule_connectors::store_connectors());
     access.check(settings.is_loopback(), started.server.is_meant_open)?;
+    log::start(settings.log)?;
     let service = Arc::new(Service::new(
         started.engine,
         access,

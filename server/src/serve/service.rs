@@ -3,16 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
+use datafusion::prelude::SessionContext;
 use graticule_engine::{Described, Engine, Session};
+use http::HeaderValue;
 use rustls::ServerConfig;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::admission::Admission;
-use super::execution::{Execution, Work};
+use super::execution::{Execution, Task, Work};
+use super::metrics::Metrics;
 use super::settings::{Limits, Settings};
+use super::tally::Tally;
 use super::tls;
 use crate::access::{Access, Identity};
 use crate::failure::Failure;
@@ -26,6 +31,10 @@ pub(crate) struct Service {
     pub(crate) tls: Option<Arc<ServerConfig>>,
     /// Cancelled when the service stops: doors accept nobody any more, and clients should end.
     pub(crate) stopping: CancellationToken,
+    /// Pages of the web that may talk to the service, beside its own.
+    pub(crate) origins: Vec<HeaderValue>,
+    /// What is counted.
+    pub(super) metrics: Arc<Metrics>,
     /// Places of connections.
     pub(super) places: Arc<Semaphore>,
     admission: Arc<Admission>,
@@ -55,6 +64,8 @@ impl Service {
             access,
             tls,
             stopping: CancellationToken::new(),
+            origins: settings.origins.clone(),
+            metrics: Arc::default(),
             places: Arc::new(Semaphore::new(limits.connections)),
             admission: Arc::new(Admission::new(&limits)),
             limits,
@@ -64,13 +75,22 @@ impl Service {
 
     /// Opens a session for somebody who has proved to be `identity`. `door` is the name of the door, for lists of queries.
     pub(crate) fn connect(self: &Arc<Self>, identity: Arc<Identity>, door: &'static str) -> Client {
-        let _ = door;
         Client {
-            session: Arc::new(self.engine.session_as(Arc::clone(&identity.user))),
+            door,
+            session: Arc::new(
+                self.engine
+                    .session_as(Arc::clone(&identity.user))
+                    .through(door),
+            ),
             timeout: self.limits.statement_timeout,
             service: Arc::clone(self),
             identity,
         }
+    }
+
+    /// What is counted, in the text format of OpenMetrics.
+    pub(crate) fn metrics(&self) -> String {
+        self.metrics.text(&self.engine)
     }
 }
 
@@ -78,6 +98,8 @@ impl Service {
 pub(crate) struct Client {
     service: Arc<Service>,
     session: Arc<Session>,
+    /// The name of the door it came in through.
+    door: &'static str,
     /// Who it is.
     pub(crate) identity: Arc<Identity>,
     /// How long a statement may take, `SET statement_timeout` included; `None`: as long as it likes.
@@ -85,6 +107,18 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// Gives the session what clients of one protocol expect, see [`Session::extend`].
+    ///
+    /// # Errors
+    /// What `extend` says.
+    pub(crate) fn extend(
+        &self,
+        extend: impl FnOnce(&SessionContext) -> datafusion::error::Result<()>,
+    ) -> Result<(), Failure> {
+        let extended = self.session.extend(extend);
+        extended.map_err(|error| Failure::of_statement(&error, ""))
+    }
+
     /// Splits a script into statements.
     ///
     /// # Errors
@@ -99,12 +133,22 @@ impl Client {
     /// # Errors
     /// The statement does not parse, or names something unknown.
     pub(crate) async fn describe(&self, statement: &str) -> Result<Described, Failure> {
+        self.describe_with(statement, vec![]).await
+    }
+
+    /// The same where it is known of which types the values of some parameters are.
+    ///
+    /// # Errors
+    /// As for [`Client::describe`].
+    pub(crate) async fn describe_with(
+        &self,
+        statement: &str,
+        given: Vec<Option<DataType>>,
+    ) -> Result<Described, Failure> {
         let (session, text) = (Arc::clone(&self.session), statement.to_string());
-        let planning = self
-            .service
-            .compute
-            .spawn(async move { session.describe(&text).await });
-        match planning.await {
+        let planning = async move { session.describe_with(&text, &given).await };
+        let mut task = Task(self.service.compute.spawn(planning));
+        match (&mut task.0).await {
             Ok(described) => described.map_err(|error| Failure::of_statement(&error, statement)),
             Err(_) => Err(Failure::vanished()),
         }
@@ -122,6 +166,8 @@ impl Client {
         stop: CancellationToken,
     ) -> Result<Execution, Failure> {
         let admission = Arc::clone(&self.service.admission);
+        let user = &self.identity.name;
+        let mut tally = Tally::new(&self.service.metrics, self.door, user, statement);
         let work = Work {
             session: Arc::clone(&self.session),
             statement: statement.to_string(),
@@ -130,7 +176,9 @@ impl Client {
             stop,
             stopping: self.service.stopping.clone(),
         };
-        let place = admission.enter(&self.identity.name, &work.stop).await?;
-        Execution::start(work, place, &self.service.compute).await
+        let place = admission.enter(user, &work.stop).await;
+        let place = place.inspect_err(|failure| tally.failed(failure))?;
+        tally.runs();
+        Execution::start(work, place, tally, &self.service.compute).await
     }
 }

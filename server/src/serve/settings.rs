@@ -15,13 +15,18 @@
 //! statement_timeout = "10min"          # none unless it is said
 //! shutdown_timeout = "10s"             # for what still runs when the server stops
 //! open = true                          # other machines may come in though no users are configured
+//! log = "json"                         # a line per query on standard error; or "text"; none unless it is said
+//! origins = "https://a.org"            # pages of the web that may use the server, with spaces between them
 //! ```
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::HeaderValue;
+
 use super::doors::DOORS;
+use super::log::LogFormat;
 use crate::arguments::ServeArguments;
 use crate::failure::Failure;
 
@@ -38,6 +43,10 @@ pub(crate) struct ServerSection {
     pub(crate) shutdown_timeout: Duration,
     /// May everybody come in from everywhere while no users are configured?
     pub(crate) is_meant_open: bool,
+    /// What the lines of the log are; `None`: there is none.
+    pub(crate) log: Option<LogFormat>,
+    /// Pages of the web that may talk to the server.
+    pub(crate) origins: Vec<HeaderValue>,
 }
 
 /// What may happen at a time.
@@ -72,6 +81,8 @@ impl Default for ServerSection {
             },
             shutdown_timeout: Duration::from_secs(10),
             is_meant_open: false,
+            log: None,
+            origins: vec![],
         }
     }
 }
@@ -86,6 +97,10 @@ pub(crate) struct Settings {
     pub(super) limits: Limits,
     /// For what still runs when the server stops.
     pub(super) grace: Duration,
+    /// What the lines of the log are; `None`: there is none.
+    pub(super) log: Option<LogFormat>,
+    /// Pages of the web that may talk to the server.
+    pub(super) origins: Vec<HeaderValue>,
 }
 
 impl Settings {
@@ -122,6 +137,8 @@ impl Settings {
             tls: section.tls.clone(),
             limits: section.limits.clone(),
             grace: section.shutdown_timeout,
+            log: section.log,
+            origins: section.origins.clone(),
         })
     }
 

@@ -1,5 +1,6 @@
 //! The built `graticule` program as its users meet it: scripts, files, pipes and the shell.
 
+mod datum_grids;
 mod files;
 mod generate;
 mod inspect;
@@ -19,6 +20,7 @@ use crate::places;
 
 pub(crate) fn trials() -> Vec<Trial> {
     [
+        datum_grids::trials(),
         scripts::trials(),
         files::trials(),
         generate::trials(),

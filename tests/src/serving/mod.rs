@@ -1,13 +1,20 @@
 //! `graticule serve` over its network doors, with real clients; [`server`] starts it.
 
+mod flight;
+mod http;
+mod postgres;
 mod server;
 
 use libtest_mimic::Trial;
 
-#[allow(unused_imports, reason = "the doors' tests use it")]
 pub(crate) use server::{Server, client_script};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let modules: &[fn() -> Vec<Trial>] = &[server::trials];
+    let modules: &[fn() -> Vec<Trial>] = &[
+        server::trials,
+        postgres::trials,
+        http::trials,
+        flight::trials,
+    ];
     modules.iter().flat_map(|trials| trials()).collect()
 }

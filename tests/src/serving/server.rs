@@ -76,6 +76,9 @@ impl Server {
         let begun = Instant::now();
         while server.urls.len() < doors.len() {
             if let Some(status) = server.process.try_wait()? {
+                if let Some(reading) = server.reading.take() {
+                    let _ = reading.join();
+                }
                 return Err(format!("the server ended with {status}: {}", server.said()).into());
             }
             if begun.elapsed() > PATIENCE {
@@ -181,6 +184,11 @@ pub(super) fn trials() -> Vec<Trial> {
                     "[server]\nqueue_timeout = \"soon\"",
                     "graticule.toml:2: queue_timeout is a time",
                 ),
+                (
+                    "[server]\norigins = \"https://a.org/page\"",
+                    "graticule.toml:2: origins are such as",
+                ),
+                ("[server]\nlog = \"xml\"", "log is \"text\" or \"json\""),
                 ("[server]\nhtpp = \"127.0.0.1:1\"", "did you mean `http`?"),
                 ("[server]\ncertificate = \"a.pem\"", "TLS needs both"),
                 (

@@ -24,6 +24,7 @@ mod cube;
 mod field;
 mod grid;
 mod level;
+pub(crate) mod message;
 mod octets;
 mod packing;
 mod parameters;

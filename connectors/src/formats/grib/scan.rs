@@ -54,19 +54,13 @@ pub(super) struct Contents {
 /// # Errors
 /// The store failed, or the file is no GRIB file, is damaged or cut off.
 pub(super) async fn read_fields(file: &StoredFile) -> CubeResult<Contents> {
-    let mut walk = Walk {
-        window: Window {
-            file,
-            start: 0,
-            block: Bytes::new(),
-            ahead: SHORT,
-        },
-        contents: Contents::default(),
-        known: HashMap::new(),
-        latitudes: Latitudes::default(),
-        met: 0,
-        causes: HashMap::new(),
-    };
+    let mut walk = Walk::through(Window {
+        file: Some(file),
+        size: file.size,
+        start: 0,
+        block: Bytes::new(),
+        ahead: SHORT,
+    });
     let mut at = 0;
     while let Some(start) = walk.next_message(at).await? {
         at = walk.read_message(start).await?;
@@ -77,9 +71,30 @@ pub(super) async fn read_fields(file: &StoredFile) -> CubeResult<Contents> {
     Ok(walk.contents)
 }
 
+/// Reads the headers of the one message that `bytes` are. All is there, so nothing is waited for.
+///
+/// # Errors
+/// It is no message, is damaged or cut off.
+pub(super) async fn read_message(bytes: &Bytes) -> CubeResult<Contents> {
+    let mut walk = Walk::through(Window {
+        file: None,
+        size: bytes.len() as u64,
+        start: 0,
+        block: bytes.clone(),
+        ahead: SHORT,
+    });
+    let start = walk.next_message(0).await?;
+    walk.read_message(start.ok_or_else(|| damaged("it is no GRIB message"))?)
+        .await?;
+    Ok(walk.contents)
+}
+
 /// A part of the file that is held.
 struct Window<'a> {
-    file: &'a StoredFile,
+    /// Where other parts are; `None` where all is held.
+    file: Option<&'a StoredFile>,
+    /// Bytes in all.
+    size: u64,
     start: u64,
     block: Bytes,
     /// Bytes to read at once.
@@ -90,7 +105,7 @@ impl Window<'_> {
     /// `length` bytes from `start` on.
     async fn get(&mut self, start: u64, length: u64) -> CubeResult<Bytes> {
         let end = start.saturating_add(length);
-        let size = self.file.size;
+        let size = self.size;
         if end > size {
             return Err(truncated("", end, size));
         }
@@ -100,9 +115,11 @@ impl Window<'_> {
             )));
         }
         let held_end = self.start + self.block.len() as u64;
-        if start < self.start || end > held_end {
+        if let Some(file) = self.file
+            && (start < self.start || end > held_end)
+        {
             let end = end.max(start.saturating_add(self.ahead)).min(size);
-            self.block = self.file.read(&[start..end]).await?;
+            self.block = file.read(&[start..end]).await?;
             self.start = start;
         }
         let from = (start - self.start) as usize;
@@ -123,10 +140,21 @@ struct Walk<'a> {
     causes: HashMap<String, usize>,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn through(window: Window<'a>) -> Self {
+        Self {
+            window,
+            contents: Contents::default(),
+            known: HashMap::new(),
+            latitudes: Latitudes::default(),
+            met: 0,
+            causes: HashMap::new(),
+        }
+    }
+
     /// Where the next message begins, from `at` on.
     async fn next_message(&mut self, at: u64) -> CubeResult<Option<u64>> {
-        let size = self.window.file.size;
+        let size = self.window.size;
         let mut from = at;
         while from.saturating_add(4) <= size {
             // Whole blocks of what is no message would be read one byte after the other.
@@ -297,7 +325,7 @@ impl Walk<'_> {
     }
 
     fn check_end(&self, end: u64, least: u64) -> CubeResult<()> {
-        let size = self.window.file.size;
+        let size = self.window.size;
         match end {
             end if end > size => Err(truncated("", end, size)),
             end if end < least => Err(damaged("it ends within its headers")),

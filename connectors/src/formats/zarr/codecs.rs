@@ -126,7 +126,9 @@ impl Codec {
 
     fn makes_bytes_of_an_array(&self) -> bool {
         match self.is_v2 {
-            true => self.name.starts_with("vlen-") || ["pcodec", "zfpy"].contains(&&*self.name),
+            true => {
+                self.name.starts_with("vlen-") || ["grib", "pcodec", "zfpy"].contains(&&*self.name)
+            }
             false => self.name == "bytes",
         }
     }

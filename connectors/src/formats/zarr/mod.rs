@@ -53,6 +53,7 @@ mod decode_only;
 mod decoding;
 mod filters;
 mod gdeflate;
+mod grib_messages;
 mod grid;
 mod hierarchy;
 pub(crate) mod json;

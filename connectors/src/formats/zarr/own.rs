@@ -14,6 +14,7 @@ use zarrs::array::codec::{Crc32cCodec, Crc32cCodecConfiguration};
 use super::compressors::Compressor;
 use super::decode_only::{Decompressor, Undo, Undoer, Unpack, Unpacker};
 use super::filters::Filter;
+use super::grib_messages::GribMessages;
 use super::lists::Lists;
 use super::masked::Masked;
 use super::packbits::{PackBits, PackedBooleans};
@@ -55,7 +56,7 @@ pub(super) fn own_codec(
         "vlen-array" => Lists::of(configuration).map(unpacker),
         "optional" => Masked::of(configuration).map(unpacker),
         // References of kerchunk lead to them.
-        "grib" => Err("each chunk is a whole message of GRIB, which is not read".to_string()),
+        "grib" => GribMessages::of(configuration).map(unpacker),
         _ => match (Filter::of(name, configuration), Compressor::of(name)) {
             (Some(filter), _) => filter.map(undoer),
             (_, Some(compressor)) => {

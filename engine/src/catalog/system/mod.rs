@@ -10,6 +10,7 @@ mod dimensions;
 mod grid_functions;
 mod jobs;
 mod overviews;
+mod queries;
 mod stores;
 mod tables;
 mod variables;
@@ -82,6 +83,10 @@ impl SystemSchema {
                 ("chunks", SystemTable::<chunks::Chunks>::provider(&catalog)),
                 ("stores", SystemTable::<stores::Stores>::provider(&catalog)),
                 ("jobs", SystemTable::<jobs::JobList>::provider(&catalog)),
+                (
+                    "queries",
+                    SystemTable::<queries::QueryList>::provider(&catalog),
+                ),
                 (
                     "versions",
                     SystemTable::<versions::Versions>::provider(&catalog),

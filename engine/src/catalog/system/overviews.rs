@@ -105,9 +105,13 @@ async fn of_cube(schema: String, cube: Arc<Cube>) -> Vec<Row> {
         Ok(found) => {
             let Found { levels, is_current } = found.as_ref();
             let of_level = |level: &Level| {
-                let count = level.cube.variables.len();
                 let level = level.clone();
-                (0..count).map(move |at| (level.clone(), at))
+                // What counts the cells of another variable is none of the cube's.
+                let variables = level.cube.variables.iter().enumerate();
+                let of_cube = variables
+                    .filter(|(_, variable)| level.methods.contains_key(variable.field.name()));
+                let places: Vec<usize> = of_cube.map(|(at, _)| at).collect();
+                places.into_iter().map(move |at| (level.clone(), at))
             };
             let each = levels.iter().flat_map(of_level);
             each.map(|level| row(Some(level), Some(*is_current), None))

@@ -1,13 +1,12 @@
 //! Coordinates that are meant to be equal but are not, because one of two cubes was rounded: SQL drops
 //! their rows without a word.
 
-use std::fmt;
-
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::Result;
 
+use super::mismatch::{Difference, Remedy, remedies, rounded};
 use crate::error::{CubeError, CubeResult};
 
 /// Coordinates nearer to each other than this part of a step are meant to be equal.
@@ -16,12 +15,15 @@ const NEAR: f64 = 1e-3;
 /// What to do about them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Alignment {
-    /// What SQL does: they are different. `EXPLAIN` tells.
+    /// What SQL does: they are different. `EXPLAIN` tells. But an inner join of grids that lie beside each other, without
+    /// one coordinate in common, fails: its only answer is no row.
     Exact,
     /// Fail.
     Error,
     /// Take the nearest one for equal.
     Nearest,
+    /// What SQL does, even where no row can come of it.
+    Sql,
 }
 
 impl Alignment {
@@ -34,9 +36,11 @@ impl Alignment {
             "exact" => Ok(Self::Exact),
             "error" => Ok(Self::Error),
             "nearest" => Ok(Self::Nearest),
+            "sql" => Ok(Self::Sql),
             _ => {
                 let cause = format!("cube.grid_alignment is '{text}'");
-                Err(CubeError::invalid("", cause).remedy("use 'exact', 'error' or 'nearest'"))
+                Err(CubeError::invalid("", cause)
+                    .remedy("use 'exact', 'error', 'nearest' or 'sql'"))
             }
         }
     }
@@ -111,47 +115,42 @@ pub(crate) struct Near {
     is_time: bool,
 }
 
-/// Near coordinates of an axis.
-#[derive(Debug, Clone)]
-pub(crate) struct Difference {
-    /// Name of the axis.
-    pub(crate) axis: String,
-    /// How far they are apart.
-    pub(crate) near: Near,
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Near {
+impl Near {
+    /// That the coordinates of the axis called `axis` are near.
+    pub(crate) fn difference(self, axis: &str, is_disjoint: bool) -> Difference {
+        let Self {
             largest,
             step,
             is_time,
-        } = self.near;
+        } = self;
         let (unit, scale) = match is_time {
             true => (" s", 1e-6),
             false => ("", 1.0),
         };
-        write!(
-            f,
-            "{} differs by up to {:.2e}{unit}, {:.1e} of a step of {}{unit}",
-            self.axis,
+        let words = format!(
+            "{axis} differs by up to {:.2e}{unit}, {:.1e} of a step of {}{unit}",
             largest * scale,
             largest / step,
             rounded(step * scale)
-        )
+        );
+        Difference {
+            words,
+            remedy: Remedy::TakeNearest,
+            is_disjoint,
+        }
     }
 }
 
-/// A number with six digits, for people.
-fn rounded(number: f64) -> f64 {
-    let scale = 10f64.powf(5.0 - number.abs().log10().floor());
-    let rounded = (number * scale).round() / scale;
-    if rounded.is_finite() { rounded } else { number }
+/// All differences in one line, and what is to be done about them.
+pub(crate) fn in_words(differences: &[Difference]) -> String {
+    format!("{}; {}", listed(differences), remedies(differences))
 }
 
-/// All differences in one line.
-pub(crate) fn in_words(differences: &[Difference]) -> String {
-    let words: Vec<String> = differences.iter().map(ToString::to_string).collect();
+fn listed(differences: &[Difference]) -> String {
+    let words: Vec<&str> = differences
+        .iter()
+        .map(|difference| difference.words.as_str())
+        .collect();
     words.join(", ")
 }
 
@@ -159,11 +158,21 @@ pub(crate) fn in_words(differences: &[Difference]) -> String {
 pub(crate) fn misaligned(cubes: &str, differences: &[Difference]) -> CubeError {
     let cause = format!(
         "the coordinates of joined cubes differ: {}",
-        in_words(differences)
+        listed(differences)
     );
-    CubeError::invalid(cubes, cause).remedy(
-        "SET cube.grid_alignment = 'nearest' takes them for equal, 'exact' joins only what is equal",
-    )
+    CubeError::invalid(cubes, cause).remedy(remedies(differences))
+}
+
+/// The error about an inner join that gives no row, because the cubes lie beside each other.
+pub(crate) fn apart(cubes: &str, differences: &[Difference]) -> CubeError {
+    let cause = format!(
+        "no cell of one cube has a partner in the other, because their coordinates differ: {}",
+        listed(differences)
+    );
+    CubeError::invalid(cubes, cause).remedy(format!(
+        "{}; SET cube.grid_alignment = 'sql' joins them to no row",
+        remedies(differences)
+    ))
 }
 
 #[cfg(test)]

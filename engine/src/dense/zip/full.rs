@@ -14,6 +14,7 @@ use arrow::compute::{concat, take};
 use datafusion::common::Result;
 
 use super::guest::GuestColumns;
+use super::mismatch::Remedy;
 use super::places::Places;
 use super::plan::{Expression, Replacement, Rewritten, ScanJoin, chunks_of, table_conjuncts};
 use crate::cube::chunks::AxisChunks;
@@ -49,7 +50,9 @@ impl ScanJoin<'_> {
             (Err(reason), _) | (_, Err(reason)) => return Ok(Err(reason)),
         };
         let mut same = places.iter().flat_map(|places| &places.same);
-        if same.any(Option::is_none) || !places[0].differences.is_empty() {
+        let mut differences = places[0].differences.iter();
+        let is_rounded = differences.any(|difference| difference.remedy == Remedy::TakeNearest);
+        if same.any(Option::is_none) || is_rounded {
             return Ok(Err("a full join is not on the same coordinates".to_string()));
         }
         let union = match self.union(&places)? {

@@ -21,6 +21,7 @@ pub(crate) mod alignment;
 mod full;
 mod guest;
 mod join;
+pub(crate) mod mismatch;
 pub(crate) mod places;
 mod plan;
 

@@ -14,7 +14,7 @@ use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Schema};
 use datafusion::common::Result;
 use datafusion::common::utils::normalize_float_zero;
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::expressions::{CastExpr, Column};
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
@@ -23,7 +23,8 @@ use datafusion::physical_plan::aggregates::order::GroupOrdering;
 use crate::cube::zip::{AxisMap, Place};
 use crate::cube::{AxisOrder, Cube};
 use crate::dense::keys::on_axis;
-use crate::dense::zip::alignment::{Alignment, Difference};
+use crate::dense::zip::alignment::{Alignment, Near};
+use crate::dense::zip::mismatch::{Compared, Difference};
 use crate::scan::selection::AxisSelection;
 
 type Expression = Arc<dyn PhysicalExpr>;
@@ -47,7 +48,7 @@ pub(crate) struct Places {
     pub(crate) partial: Vec<usize>,
     /// Per axis of the host, the selected cells that see one of every axis of the guest.
     pub(crate) seen: Vec<AxisSelection>,
-    /// Coordinates that look as if they should be equal.
+    /// Coordinates that should be equal, as it seems.
     pub(crate) differences: Vec<Difference>,
 }
 
@@ -58,6 +59,14 @@ pub(crate) fn only_axis(cube: &Cube, expression: &Expression) -> Option<usize> {
     match (axes.next(), axes.next()) {
         (Some(axis), None) if axis < cube.axes.len() && !is_volatile(expression) => Some(axis),
         _ => None,
+    }
+}
+
+/// Is an expression a column, perhaps in another type?
+fn is_coordinate(expression: &Expression) -> bool {
+    match expression.downcast_ref::<CastExpr>() {
+        Some(cast) => is_coordinate(cast.expr()),
+        None => expression.is::<Column>(),
     }
 }
 
@@ -221,6 +230,7 @@ impl AxisPair<'_> {
             && guest_axis.order != AxisOrder::Unordered
             && host_axis.coordinates.as_ref() == guest_axis.coordinates.as_ref()
         {
+            differences.extend(self.difference(None, alignment)?);
             let selected = guest_selection.mask();
             let cells = (0..selected.len()).map(|cell| selected.value(cell).then_some(cell));
             return Ok(Ok(AxisMap::new(cells)));
@@ -249,13 +259,10 @@ impl AxisPair<'_> {
             .into_iter()
             .map(|number| guest_cells.get(number?).copied().flatten())
             .collect();
-        if self.joins_coordinates() {
+        if self.compares_coordinates() {
             let cells: Vec<u64> = guest_selection.cells().collect();
             let near = alignment.compare(&host_keys[0], &guest_keys[0], &cells, &mut found)?;
-            differences.extend(near.map(|near| Difference {
-                axis: host_axis.field.name().clone(),
-                near,
-            }));
+            differences.extend(self.difference(near, alignment)?);
         }
         let mut cells = vec![None; host_axis.coordinates.len()];
         for (found, cell) in std::iter::zip(found, host_selection.cells()) {
@@ -275,6 +282,49 @@ impl AxisPair<'_> {
             [[host, guest]] => host.is::<Column>() && guest.is::<Column>(),
             _ => false,
         }
+    }
+
+    /// Are coordinates equated, perhaps in another type, and nothing else?
+    fn compares_coordinates(&self) -> bool {
+        match self.pairs {
+            [[host, guest]] => is_coordinate(host) && is_coordinate(guest),
+            _ => false,
+        }
+    }
+
+    /// How the coordinates differ, selected or not; some that are selected are `near` each other.
+    fn difference(&self, near: Option<Near>, alignment: Alignment) -> Result<Option<Difference>> {
+        let whole = |side: Side<'_>, axis: usize, of: usize| -> Result<ArrayRef> {
+            let all = AxisSelection::all(side.cube.axes[axis].coordinates.len() as u64);
+            let keys = on_axis(side.cube, axis, &all, &[self.pairs[0][of]])?;
+            Ok(Arc::clone(&keys[0]))
+        };
+        let host_keys = whole(self.host, self.host_axis, 0)?;
+        let guest_keys = whole(self.guest, self.guest_axis, 1)?;
+        if !(host_keys.data_type().is_floating()
+            || matches!(host_keys.data_type(), DataType::Timestamp(..)))
+        {
+            return Ok(None);
+        }
+        let host = Compared {
+            cube: self.host.cube,
+            axis: self.host_axis,
+            keys: &host_keys,
+        };
+        let beside = host.beside(&Compared {
+            cube: self.guest.cube,
+            axis: self.guest_axis,
+            keys: &guest_keys,
+        })?;
+        Ok(match near {
+            None => beside,
+            Some(near) => {
+                let has_equal = beside.is_none_or(|beside| !beside.is_disjoint);
+                let axis = self.host.cube.axes[self.host_axis].field.name();
+                let is_disjoint = alignment != Alignment::Nearest && !has_equal;
+                Some(near.difference(axis, is_disjoint))
+            }
+        })
     }
 
     /// Are the coordinates of every cell and the one that it sees the same, metadata included?

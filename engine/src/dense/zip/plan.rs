@@ -8,7 +8,7 @@ use datafusion::common::{JoinType, Result};
 use datafusion::physical_expr::projection::{ProjectionExpr, ProjectionExprs};
 use datafusion::physical_expr::{PhysicalExpr, split_conjunction};
 
-use super::alignment::{Alignment, in_words, misaligned};
+use super::alignment::{Alignment, apart, in_words, misaligned};
 use super::guest::GuestColumns;
 use super::join::EqualityJoin;
 use super::places::{Places, Side, find};
@@ -111,10 +111,19 @@ impl<'a> ScanJoin<'a> {
             Ok(places) => places,
             Err(reason) => return Ok(Err(reason)),
         };
-        if alignment == Alignment::Error && !places.differences.is_empty() {
-            let [first, second] = self.scans.map(|scan| scan.cube.name.as_str());
-            let cubes = format!("{first} and {second}");
-            return Err(misaligned(&cubes, &places.differences).into());
+        let [first, second] = self.scans.map(|scan| scan.cube.name.as_str());
+        let cubes = || format!("{first} and {second}");
+        let differences = &places.differences;
+        let is_apart = self.join.kind == JoinType::Inner
+            && differences.iter().any(|difference| difference.is_disjoint);
+        match alignment {
+            Alignment::Error if !differences.is_empty() => {
+                return Err(misaligned(&cubes(), differences).into());
+            }
+            Alignment::Exact | Alignment::Nearest if is_apart => {
+                return Err(apart(&cubes(), differences).into());
+            }
+            _ => {}
         }
         Ok(Ok(places))
     }

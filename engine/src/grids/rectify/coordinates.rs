@@ -8,6 +8,7 @@ use arrow::array::{ArrayRef, AsArray, Float64Array};
 use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::Float64Type;
 use datafusion::common::Result;
+use datafusion::execution::memory_pool::MemoryReservation;
 use futures::{StreamExt, TryStreamExt, stream};
 use graticule_functions::space::Transformation;
 use graticule_functions::warp::CellAxis;
@@ -36,6 +37,9 @@ const PLACES: usize = 1 << 16;
 
 /// Cells whose coordinates are kept, at most: 4 GiB of them.
 const MOST_CELLS: usize = 1 << 28;
+
+/// Bytes of the coordinates of a cell: a longitude and a latitude, or x and y.
+const BYTES_OF_CELL: usize = 16;
 
 /// Longitudes beyond are those of no place, but numbers that stand for none.
 const MOST_LONGITUDE: f64 = 720.0;
@@ -120,6 +124,19 @@ impl Coordinates {
     /// Their names.
     pub(super) fn names(&self) -> [&str; 2] {
         [self.longitude.field.name(), self.latitude.field.name()]
+    }
+
+    /// Memory for them in another system, beside what they take as they are until the mesh is made.
+    ///
+    /// # Errors
+    /// There is not as much.
+    pub(super) fn reservation(&self, table: &CubeTable) -> Result<Option<MemoryReservation>> {
+        let reservation = table.blocks().reservation("coordinates of cells");
+        if let Some(reservation) = &reservation {
+            let cells = self.cells.0.cells().saturating_mul(self.cells.1.cells());
+            reservation.try_grow(cells.saturating_mul(BYTES_OF_CELL))?;
+        }
+        Ok(reservation)
     }
 
     /// Reads them, and moves them to a system whose axes count `unit` of its units.

@@ -125,9 +125,12 @@ impl GridFunction for Rectify {
             None => call.text_argument("crs")?.unwrap_or(DEGREES.to_string()),
         };
         let unit = like.as_ref().map_or(1.0, |like| like.unit);
+        let memory = coordinates.reservation(&table)?;
+        let while_made = coordinates.reservation(&table)?;
         let mesh = coordinates
             .mesh(&table, call, &system, unit, widest)
             .await?;
+        drop(while_made);
         let target = match like {
             Some(like) => like,
             None => Target::asked(
@@ -141,7 +144,11 @@ impl GridFunction for Rectify {
         let rest = without(table.cube(), &coordinates);
         let rest = CubeTable::new(Arc::new(rest), Arc::clone(table.blocks()));
         // Overviews are made of cells whose neighbours are known by their numbers alone.
-        let (way, levels) = (Way::Searched(Box::new(mesh)), Levels::default());
+        let levels = Levels::default();
+        let way = Way::Searched {
+            mesh: Box::new(mesh),
+            _memory: memory,
+        };
         let warped = warped(&call.text, &rest, source, target, way, &resampling, &levels)?;
         Ok(Arc::new(warped))
     }

@@ -13,8 +13,8 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::Result;
 use graticule_functions::warp::{Method, Missing};
 
-pub(crate) use self::target::Target;
 pub(super) use self::target::{Places, is_in_degrees, refused};
+pub(crate) use self::target::{Target, coarser_centres};
 use super::call::Call;
 use super::functions::GridFunction;
 use super::system::Horizontal;
@@ -92,7 +92,7 @@ impl GridFunction for Reproject {
         let source = Horizontal::of(table.cube(), call.text_argument("source_crs")?)?;
         let target = match call.relation(LIKE).await? {
             Some(like) => Target::like(call, &like)?,
-            None => Target::of(call, &source)?,
+            None => Target::of(call, std::slice::from_ref(&source))?,
         };
         let levels = Levels::of_any_grid(&table, &call.state).await;
         let way = Way::between(&target, &source)?;
@@ -127,7 +127,11 @@ pub(super) fn given_methods(call: &Call) -> CubeResult<(Option<Method>, Vec<(Str
     Ok((method, methods))
 }
 
-fn parse_method(name: &str) -> CubeResult<Method> {
+/// The method of this name.
+///
+/// # Errors
+/// There is none.
+pub(super) fn parse_method(name: &str) -> CubeResult<Method> {
     name.parse().map_err(|()| {
         let error = CubeError::invalid("", format!("there is no method {name}"));
         with_nearest(error, name, Method::names(), "there are")

@@ -16,7 +16,7 @@ use graticule_functions::space::zones::is_geographic;
 use graticule_functions::space::{Transformation, wkt_of};
 
 use super::super::call::Call;
-use super::super::system::Horizontal;
+use super::super::system::{Horizontal, edges};
 use crate::cube::crs::Crs;
 use crate::cube::metadata::{CRS, UNITS};
 use crate::cube::{Axis, AxisOrder, AxisRole, Cube};
@@ -101,23 +101,59 @@ impl Places {
     }
 }
 
+/// The centres that cells of `factor` of those with these centres have.
+pub(crate) fn coarser_centres(centres: &[f64], factor: usize) -> Vec<f64> {
+    Places::coarser(&edges(centres), factor, false).centres
+}
+
 /// West, south, east and north.
 pub(in crate::grids) type Extent = [f64; 4];
 
 impl Target {
-    /// The grid that the arguments of a call ask for.
+    /// The grid that the arguments of a call ask for; what they leave out follows from its sources, of which there is at
+    /// least one.
     ///
     /// # Errors
     /// Arguments that contradict each other or make no grid, or a system that is not known.
-    pub(super) fn of(call: &Call, source: &Horizontal) -> Result<Self> {
+    pub(in crate::grids) fn of(call: &Call, sources: &[Horizontal]) -> Result<Self> {
         let system = call.text_argument("crs")?;
-        let system = system.unwrap_or_else(|| source.system.clone());
-        let transformation = Transformation::between(&source.system, &system).map_err(refused)?;
-        let covered = || covered(source, &transformation);
+        let system = system.or_else(|| Some(sources.first()?.system.clone()));
+        let system = system.unwrap_or_default();
+        let transformations = sources
+            .iter()
+            .map(|source| Transformation::between(&source.system, &system).map_err(refused))
+            .collect::<Result<Vec<_>>>()?;
+        let extents = || {
+            let pairs = std::iter::zip(sources, &transformations);
+            pairs.map(|(source, transformation)| covered(source, transformation))
+        };
         // As many cells on the diagonal as the source has (GDAL's rule).
-        let usual = |[west, south, east, north]: Extent| {
+        let step = |source: &Horizontal, [west, south, east, north]: Extent| {
             let (columns, rows) = (source.x_centres.len() as f64, source.y_centres.len() as f64);
             (east - west).hypot(north - south) / columns.hypot(rows)
+        };
+        let usual = |extent: Extent| match sources {
+            [source] => step(source, extent),
+            _ => std::iter::zip(sources, extents())
+                .filter_map(|(source, extent)| Some(step(source, extent.ok()?)))
+                .fold(f64::INFINITY, f64::min),
+        };
+        let covered = || {
+            let nothing = [
+                f64::INFINITY,
+                f64::INFINITY,
+                f64::NEG_INFINITY,
+                f64::NEG_INFINITY,
+            ];
+            extents().try_fold(nothing, |[west, south, east, north], extent| {
+                let own = extent?;
+                Ok([
+                    west.min(own[0]),
+                    south.min(own[1]),
+                    east.max(own[2]),
+                    north.max(own[3]),
+                ])
+            })
         };
         Self::asked(call, system, covered, usual)
     }

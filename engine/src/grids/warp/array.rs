@@ -26,6 +26,8 @@ use crate::source::{ArrayDescription, ArrayReader, Attributes, EncodedChunk, Pay
 #[derive(Debug)]
 pub(super) struct Warped {
     source: SourceChunks,
+    /// Of how many values each cell of the source is made, where these are not all the same.
+    counts: Option<SourceChunks>,
     tiles: Arc<Tiles>,
     method: Method,
     missing: Missing,
@@ -34,18 +36,20 @@ pub(super) struct Warped {
     others: Vec<usize>,
     /// The dimensions of y and x in the source.
     horizontal: (usize, usize),
+    /// What chunks of the source and a plane of them take, in bytes.
+    working: usize,
     /// Where positions are computed, while chunks are fetched elsewhere.
     compute: Handle,
 }
 
 impl Warped {
-    /// A variable of a cube on the grid of `tiles`. `place` gives the new number of an axis that stays; y and x come after
+    /// A variable of a cube on the grid of `tiles`; its `counts`, if any, lie as its values do. `place` gives the new number of an axis that stays; y and x come after
     /// the `first` of them.
     ///
     /// # Errors
     /// There is no NULL of its type.
     pub(super) fn variable(
-        source: SourceChunks,
+        (source, counts): (SourceChunks, Option<SourceChunks>),
         tiles: &Arc<Tiles>,
         (method, missing): (Method, Missing),
         place: &dyn Fn(usize) -> Option<usize>,
@@ -77,6 +81,11 @@ impl Warped {
             .as_ref()
             .clone()
             .with_data_type(data_type.clone());
+        let below = tiles.cells_below((along[horizontal.0].size(), along[horizontal.1].size()));
+        let depth = others.iter().map(|at| along[*at].size() as usize);
+        let planes = 1 + depth.fold(1, usize::saturating_mul);
+        let arrays = 1 + usize::from(counts.is_some());
+        let working = below.saturating_mul(planes * arrays * size_of::<f64>());
         Ok(Variable {
             field: Arc::new(field.with_nullable(true)),
             decoding: Decoding::of_values(&data_type)?,
@@ -94,16 +103,23 @@ impl Warped {
                     stored_bytes: None,
                 },
                 source,
+                counts,
                 tiles: Arc::clone(tiles),
                 method,
                 missing,
                 others,
                 horizontal,
+                working,
                 compute: Handle::current(),
             }),
             axes,
             origin: None,
         })
+    }
+
+    /// The arrays that are read.
+    fn arrays(&self) -> impl Iterator<Item = &SourceChunks> {
+        std::iter::once(&self.source).chain(&self.counts)
     }
 
     fn tile(&self, index: &[u64]) -> CubeResult<Arc<Tile>> {
@@ -150,7 +166,7 @@ impl Warped {
         &self,
         tile: &Tile,
         ranges: &[Range<u64>],
-        blocks: &[Arc<Block>],
+        (blocks, counts): (&[Arc<Block>], &[Arc<Block>]),
         (y, x): (&[Piece], &[Piece]),
     ) -> CubeResult<ArrayRef>
     where
@@ -166,17 +182,19 @@ impl Warped {
         let Some(window) = tile.window() else {
             return Ok(Arc::new(PrimitiveArray::<P>::new_null(cells * count)));
         };
-        let planes = Planes {
-            window,
-            x,
-            y,
-            chunks: blocks
-                .iter()
-                .map(Numbers::<P>::of)
-                .collect::<CubeResult<_>>()?,
-            dimensions: self.horizontal,
+        let planes = |blocks: &[Arc<Block>]| {
+            let numbers = blocks.iter().map(Numbers::<P>::of);
+            Ok::<_, CubeError>(Planes {
+                window,
+                x,
+                y,
+                chunks: numbers.collect::<CubeResult<_>>()?,
+                dimensions: self.horizontal,
+            })
         };
         let mut plane = vec![P::Native::MISSING; window.cells()];
+        let (planes, weights) = (planes(blocks)?, planes(counts)?);
+        let mut weighed = self.counts.is_some().then(|| plane.clone());
         let mut values = vec![P::Native::MISSING; cells * count];
         for (at, out) in values.chunks_exact_mut(cells).enumerate() {
             let mut rest = at;
@@ -192,10 +210,16 @@ impl Warped {
             place.reverse();
             plane.fill(P::Native::MISSING);
             planes.copy(&place, &mut plane);
+            if let Some(counts) = &mut weighed {
+                weights.copy(&place, counts);
+            }
             match tile {
                 Tile::Outside => {}
                 Tile::Points(points) => points.apply(&plane, out),
-                Tile::Areas(areas) => areas.apply(self.method, self.missing, &plane, out),
+                Tile::Areas(areas) => {
+                    let weighed = (plane.as_slice(), weighed.as_deref());
+                    areas.apply(self.method, self.missing, weighed, out);
+                }
                 Tile::Parts(parts) => parts.apply(self.method, self.missing, &plane, out),
                 Tile::Centres(centres) => centres.apply(self.method, self.missing, &plane, out),
             }
@@ -210,6 +234,10 @@ impl Warped {
 impl ArrayReader for Warped {
     fn description(&self) -> &ArrayDescription {
         &self.description
+    }
+
+    fn working_bytes(&self) -> usize {
+        self.working
     }
 
     async fn fetch(&self, index: &[u64]) -> CubeResult<Option<EncodedChunk>> {
@@ -232,7 +260,10 @@ impl ArrayReader for Warped {
             return Ok(None);
         }
         let needed = self.needed(index, &y, &x);
-        let pieces = try_join_all(needed.iter().map(|index| self.source.fetch(index))).await?;
+        let fetches = self
+            .arrays()
+            .flat_map(|source| needed.iter().map(|index| source.fetch(index)));
+        let pieces = try_join_all(fetches).await?;
         let bytes = pieces.iter().flatten().map(|piece| piece.bytes_fetched);
         Ok(Some(EncodedChunk {
             bytes_fetched: bytes.sum(),
@@ -246,17 +277,22 @@ impl ArrayReader for Warped {
         };
         let tile = self.tile(index)?;
         let (y, x) = self.pieces(&tile);
-        let blocks = std::iter::zip(self.needed(index, &y, &x), fetched)
-            .map(|(index, piece)| self.source.decode(&index, piece))
+        let needed = self.needed(index, &y, &x);
+        let places = self
+            .arrays()
+            .flat_map(|source| needed.iter().map(move |index| (source, index)));
+        let blocks = std::iter::zip(places, fetched)
+            .map(|((source, index), piece)| source.decode(index, piece))
             .collect::<CubeResult<Vec<_>>>()?;
+        let blocks = blocks.split_at(needed.len().min(blocks.len()));
         let ranges = std::iter::zip(&self.description.chunks, index);
         let ranges: Vec<Range<u64>> = ranges
             .map(|(chunks, number)| chunks.range(*number))
             .collect();
         let pieces = (y.as_slice(), x.as_slice());
         let values = match self.source.variable.decoding.data_type() {
-            DataType::Float32 => self.values::<Float32Type>(&tile, &ranges, &blocks, pieces)?,
-            _ => self.values::<Float64Type>(&tile, &ranges, &blocks, pieces)?,
+            DataType::Float32 => self.values::<Float32Type>(&tile, &ranges, blocks, pieces)?,
+            _ => self.values::<Float64Type>(&tile, &ranges, blocks, pieces)?,
         };
         Ok(RawChunk {
             values: in_type(&values, &self.description.data_type)

@@ -13,7 +13,7 @@ use super::source_chunks::SourceChunks;
 use super::tiles::{Tiles, Way};
 use crate::cube::Variable;
 use crate::error::CubeError;
-use crate::overviews::Level;
+use crate::overviews::{Counts, Level};
 use crate::scan::CubeTable;
 
 /// The overviews of a cube that are read for a target.
@@ -57,7 +57,13 @@ impl Coarser<'_> {
             let of_base = |other: &usize| self.base.cube().axes[*other].field.name() == name;
             others.iter().position(of_base)
         };
-        let source = SourceChunks::new(self.base, stored);
+        // A cell that is made of one of the level needs no weights.
+        let is_weighed = self.whole.is_none() && how.0.weighs_counts();
+        let counts = match level.counts.get(name).filter(|_| is_weighed) {
+            Some(Counts::Of(counts)) => Some(SourceChunks::new(self.base, counts)),
+            _ => None,
+        };
+        let source = (SourceChunks::new(self.base, stored), counts);
         let made = Warped::variable(source, &tiles, how, &place, others.len())?;
         self.read.insert(name.clone(), level.number);
         let field = variable.field.as_ref().clone();
@@ -99,7 +105,13 @@ impl Coarser<'_> {
             Some((across, down)) => Way::Whole((across / level.factor(), down / level.factor())),
             None => Way::between(&self.target, &grid)?,
         };
-        let tiles = Arc::new(Tiles::new(grid, self.target.clone(), way, &level.cube)?);
+        let tiles = Arc::new(Tiles::new(
+            grid,
+            self.target.clone(),
+            way,
+            &level.cube,
+            self.base.blocks(),
+        )?);
         self.known.push((level.number, Arc::clone(&tiles)));
         Ok(tiles)
     }

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use datafusion::common::Result;
 use graticule_functions::metadata::{FLAG_MASKS, FLAG_MEANINGS, FLAG_VALUES};
+use graticule_functions::space::Transformation;
 use graticule_functions::warp::{Method, Missing};
 
 use self::array::Warped;
@@ -28,7 +29,7 @@ use self::coarser::Coarser;
 pub(crate) use self::source_chunks::SourceChunks;
 use self::tiles::Tiles;
 pub(crate) use self::tiles::Way;
-use super::reproject::Target;
+use super::reproject::{Target, refused};
 use super::system::Horizontal;
 use crate::cube::metadata::CRS;
 use crate::cube::{Axis, Cube, Variable};
@@ -98,7 +99,14 @@ pub(crate) fn warped(
     let mut hasher = DefaultHasher::new();
     (&cube.url, &cube.version, name).hash(&mut hasher);
     let crs = target.crs.clone();
-    let tiles = Arc::new(Tiles::new(source.clone(), target.clone(), way, cube)?);
+    let grids = without_grids(&source, &target)?;
+    let tiles = Arc::new(Tiles::new(
+        source.clone(),
+        target.clone(),
+        way,
+        cube,
+        table.blocks(),
+    )?);
     let mut coarser = Coarser {
         base: table,
         source,
@@ -131,7 +139,7 @@ pub(crate) fn warped(
                 };
                 let source = SourceChunks::new(table, variable);
                 match level {
-                    None => Warped::variable(source, &tiles, how, &place, others.len())?,
+                    None => Warped::variable((source, None), &tiles, how, &place, others.len())?,
                     Some(level) => {
                         let (made, read) = coarser.variable(variable, level, how, &others)?;
                         origin = read;
@@ -159,7 +167,7 @@ pub(crate) fn warped(
     let fields = axes.iter().map(|axis| Arc::clone(&axis.field));
     let fields = fields.chain(variables.iter().map(|variable| Arc::clone(&variable.field)));
     let made = Cube {
-        name: format!("{name}{}", coarser.remark()),
+        name: format!("{name}{}{grids}", coarser.remark()),
         schema: Arc::new(Schema::new(fields.collect::<Vec<FieldRef>>())),
         axes,
         variables,
@@ -172,6 +180,19 @@ pub(crate) fn warped(
         version: format!("{} warped as {:016x}", cube.version, hasher.finish()),
     };
     Ok(CubeTable::new(Arc::new(made), Arc::clone(table.blocks())))
+}
+
+/// Which grids of datums PROJ does not find, for people.
+fn without_grids(source: &Horizontal, target: &Target) -> Result<String> {
+    if source.system == target.system {
+        return Ok(String::new());
+    }
+    let way = Transformation::between(&source.system, &target.system).map_err(refused)?;
+    let grids = way.missing_grids();
+    Ok(match grids.is_empty() {
+        true => String::new(),
+        false => format!(", without the datum grid {}", grids.join(" and ")),
+    })
 }
 
 /// Can values of this type be put on another grid?

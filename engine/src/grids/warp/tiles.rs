@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::common::Result;
+use datafusion::execution::memory_pool::MemoryReservation;
 use graticule_functions::space::{ProjectionError, Transformation};
 use graticule_functions::warp::mesh::{Members, Mesh};
 use graticule_functions::warp::{
@@ -16,6 +17,7 @@ use graticule_functions::warp::{
 
 use super::super::reproject::{Places, Target, refused};
 use super::super::system::Horizontal;
+use crate::cache::BlockCache;
 use crate::cube::chunks::AxisChunks;
 use crate::cube::{Cube, Variable};
 use crate::error::{CubeError, CubeResult};
@@ -26,12 +28,18 @@ const SIDE: u64 = 512;
 const SHORTEST_SIDE: u64 = 8;
 /// Cells of a chunk, and of the source under it, at most.
 const MOST_CELLS: f64 = 8e6;
+/// The part of limited memory that these may take, at most: several are in work at a time, each in several forms.
+const PART_OF_CELLS: f64 = 1.0 / 128.0;
 
 /// How far positions between the places that are computed may be off, in cells of the source.
 const TOLERANCE: f64 = 0.01;
 
-/// Bytes of tiles that are kept.
+/// Bytes of tiles that are kept, at most.
 const KEPT_BYTES: usize = 64 << 20;
+/// The part of limited memory that they may take.
+const PART_OF_KEPT: usize = 16;
+/// So many are kept whatever memory there is: they are in use, and would be computed again for the next variable.
+const KEPT_AT_LEAST: usize = 2;
 
 /// Points along a side of the lattice that says how much coarser the target is.
 const PROBES: usize = 33;
@@ -45,8 +53,11 @@ pub(crate) enum Way {
     Whole((usize, usize)),
     /// They are moved to the system of the source.
     Moved(Transformation),
-    /// The cells of the source have coordinates of their own.
-    Searched(Box<Mesh>),
+    /// The cells of the source have coordinates of their own, which take memory.
+    Searched {
+        mesh: Box<Mesh>,
+        _memory: Option<MemoryReservation>,
+    },
 }
 
 impl Way {
@@ -87,11 +98,14 @@ impl fmt::Debug for Tiles {
 /// What tells a tile from another: its number along y and x, and what is looked at.
 type Key = (u64, u64, Method, Missing);
 
-#[derive(Default)]
+/// Tiles that may be needed again, as far as memory goes.
 struct Kept {
     /// The one that was used last comes last.
     tiles: Vec<(Key, Arc<Tile>)>,
     bytes: usize,
+    /// Bytes, at most.
+    most: usize,
+    memory: Option<MemoryReservation>,
 }
 
 /// Where the cells of a tile lie.
@@ -133,11 +147,17 @@ impl Tile {
 }
 
 impl Tiles {
-    /// The tiles of `target` over `source`, the horizontal grid of `cube`.
+    /// The tiles of `target` over `source`, the horizontal grid of `cube`, in memory that they share with `blocks`.
     ///
     /// # Errors
     /// PROJ fails.
-    pub(super) fn new(source: Horizontal, target: Target, way: Way, cube: &Cube) -> Result<Self> {
+    pub(super) fn new(
+        source: Horizontal,
+        target: Target,
+        way: Way,
+        cube: &Cube,
+        blocks: &BlockCache,
+    ) -> Result<Self> {
         let deepest = cube
             .variables
             .iter()
@@ -150,16 +170,25 @@ impl Tiles {
                 along(target.x_places.centres.len()),
             ]
         };
+        let limit = blocks.memory_limit();
         let mut tiles = Self {
             chunks: chunks(&target, SIDE),
             source,
             target,
             way,
             spread: (1.0, 1.0),
-            kept: Mutex::default(),
+            kept: Mutex::new(Kept {
+                tiles: Vec::new(),
+                bytes: 0,
+                most: limit.map_or(KEPT_BYTES, |limit| KEPT_BYTES.min(limit / PART_OF_KEPT)),
+                memory: blocks.reservation("places of cells on another grid"),
+            }),
         };
         tiles.spread = tiles.measured_spread()?;
-        let side = side(deepest, tiles.spread.0 * tiles.spread.1);
+        let most = limit.map_or(MOST_CELLS, |limit| {
+            MOST_CELLS.min(limit as f64 * PART_OF_CELLS / size_of::<f64>() as f64)
+        });
+        let side = side(deepest, tiles.spread.0 * tiles.spread.1, most);
         tiles.chunks = chunks(&tiles.target, side);
         Ok(tiles)
     }
@@ -172,6 +201,17 @@ impl Tiles {
     /// Cells of the source per cell of the target along x and y.
     pub(super) fn spread(&self) -> (f64, f64) {
         self.spread
+    }
+
+    /// Cells of the source under a tile, about, where it has chunks of so many cells along y and x.
+    pub(super) fn cells_below(&self, (down, across): (u64, u64)) -> usize {
+        let along = |tiles: &AxisChunks, spread: f64, chunk: u64, length: usize| {
+            let cells = (tiles.size() as f64 * spread) as usize + chunk as usize;
+            cells.min(length)
+        };
+        let (x, y) = self.axes();
+        along(&self.chunks[0], self.spread.1, down, y.cells())
+            * along(&self.chunks[1], self.spread.0, across, x.cells())
     }
 
     /// How the target is cut along y and x.
@@ -234,7 +274,7 @@ impl Tiles {
                 x: &x_places.edges[with_end(&columns)],
                 y: &y_places.edges[with_end(&rows)],
             };
-            if let Way::Searched(mesh) = &self.way {
+            if let Way::Searched { mesh, .. } = &self.way {
                 let members = mesh.members(lattice, centres)?;
                 return Ok(members.map_or(Tile::Outside, Tile::Centres));
             }
@@ -262,7 +302,7 @@ impl Tiles {
     fn positions(&self, lattice: Lattice<'_>) -> Result<Positions, ProjectionError> {
         match &self.way {
             Way::Same | Way::Whole(_) => Ok(Positions::of_same_system(lattice, self.axes())),
-            Way::Searched(mesh) => mesh.positions(lattice),
+            Way::Searched { mesh, .. } => mesh.positions(lattice),
             Way::Moved(transformation) => {
                 let (from, to) = (self.target.unit, self.source.unit);
                 Positions::of(lattice, self.axes(), TOLERANCE, &mut |places| {
@@ -284,7 +324,7 @@ impl Tiles {
         if let Way::Whole((across, down)) = self.way {
             return Ok((across as f64, down as f64));
         }
-        if let Way::Searched(mesh) = &self.way {
+        if let Way::Searched { mesh, .. } = &self.way {
             let step = |places: &Places| places.mean_size();
             return Ok(mesh.spread((step(&self.target.x_places), step(&self.target.y_places))));
         }
@@ -329,11 +369,12 @@ fn whole_edges(cells: &Range<u64>, factor: usize, count: usize) -> Vec<f64> {
     (cells.start..=cells.end).map(edge).collect()
 }
 
-/// Cells along a side of a tile whose chunks are `depth` cells deep, where a cell covers `spread` of the source.
-fn side(depth: u64, spread: f64) -> u64 {
+/// Cells along a side of a tile whose chunks are `depth` cells deep, where a cell covers `spread` of the source, and a
+/// chunk may lie over `most` cells.
+fn side(depth: u64, spread: f64, most: f64) -> u64 {
     let cells = |side: u64| depth as f64 * (side * side) as f64 * spread.max(1.0);
     let mut side = SIDE;
-    while side > SHORTEST_SIDE && cells(side) > MOST_CELLS {
+    while side > SHORTEST_SIDE && cells(side) > most {
         side /= 2;
     }
     side
@@ -362,27 +403,41 @@ impl Kept {
         }
         self.bytes += tile.bytes();
         self.tiles.push((key, Arc::clone(tile)));
-        while self.bytes > KEPT_BYTES && self.tiles.len() > 1 {
+        while self.tiles.len() > KEPT_AT_LEAST && !self.fit() {
             let (_, oldest) = self.tiles.remove(0);
             self.bytes -= oldest.bytes();
         }
+        if let Some(memory) = &self.memory {
+            memory.resize(self.bytes);
+        }
+    }
+
+    /// Do the tiles fit into memory?
+    fn fit(&self) -> bool {
+        let memory = self.memory.as_ref();
+        self.bytes <= self.most && memory.is_none_or(|memory| memory.try_resize(self.bytes).is_ok())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::side;
+    use super::{MOST_CELLS, side};
 
     #[test]
     fn chunks_stay_small_whatever_lies_under_them() {
-        for (depth, spread, expected) in [
-            (1, 1.0, 512),
-            (48, 1.0, 256),
-            (48, 100.0, 32),
-            (1, 1e4, 16),
-            (1, 1e9, 8),
+        for (depth, spread, most, expected) in [
+            (1, 1.0, MOST_CELLS, 512),
+            (48, 1.0, MOST_CELLS, 256),
+            (48, 100.0, MOST_CELLS, 32),
+            (1, 1e4, MOST_CELLS, 16),
+            (1, 1e9, MOST_CELLS, 8),
+            (1, 100.0, 5e5, 64),
         ] {
-            assert_eq!(side(depth, spread), expected, "{depth} {spread}");
+            assert_eq!(
+                side(depth, spread, most),
+                expected,
+                "{depth} {spread} {most}"
+            );
         }
     }
 }

@@ -36,7 +36,7 @@ use crate::sink::TargetArray;
 
 pub(crate) use self::bounds::{TimeCells, time_bounds};
 pub(crate) use self::coordinates::coordinate_arrays;
-pub(crate) use self::group::{date, described_anew, group_attributes, without_secrets};
+pub(crate) use self::group::{date, described_anew, group_attributes};
 pub(crate) use self::images::image_grid;
 pub(crate) use self::mapping::GridMapping;
 pub(crate) use self::method::Method;

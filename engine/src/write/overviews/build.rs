@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Float32Type, Float64Type};
@@ -12,6 +12,7 @@ use datafusion::execution::memory_pool::MemoryConsumer;
 use graticule_functions::warp::{Method, Sample};
 use tokio::runtime::Handle;
 
+use super::counts::number_of;
 use super::pass::{Layer, OtherAxis, Pass, Written};
 use super::tiling::carried;
 use super::{OverviewPlan, Reduction};
@@ -48,7 +49,7 @@ impl OverviewPlan {
         let memory = MemoryConsumer::new(format!("overviews of {}", self.target.name))
             .register(TaskContext::from(state).memory_pool());
         let written = Arc::new(Written::default());
-        let mut tiles = 0;
+        let (mut tiles, mut counts) = (0, Vec::new());
         for at in 0..self.variables.len() {
             memory.try_grow(workers * self.bytes_of_tile(at))?;
             let of = Run {
@@ -59,10 +60,16 @@ impl OverviewPlan {
                 progress: &progress,
                 written: &written,
             };
-            tiles += match self.variables[at].variable.decoding.data_type() {
+            let reduction = &self.variables[at];
+            let (made, counts_differ) = match reduction.variable.decoding.data_type() {
                 DataType::Float32 => of.run::<Float32Type>(workers).await?,
                 _ => of.run::<Float64Type>(workers).await?,
             };
+            tiles += made;
+            if let Some(array) = &reduction.counts {
+                let name = reduction.variable.field.name().clone();
+                counts.push((name, counts_differ.then(|| array.clone())));
+            }
             memory.free();
         }
         claim.check().await?;
@@ -74,7 +81,7 @@ impl OverviewPlan {
         let is_one = methods.iter().all(|(_, method)| *method == methods[0].1);
         let method = methods.first().filter(|_| is_one);
         let method = method.map(|(_, method)| method.to_string());
-        let attributes = made_of(&self.version, &methods, &self.statement);
+        let attributes = made_of(&self.version, &methods, counts, &self.statement);
         let count = self.levels.len() as u32;
         run_on(&io, async move {
             for writer in &writers {
@@ -117,7 +124,7 @@ impl OverviewPlan {
             below.div_ceil(size) + u64::from(!is_aligned)
         };
         let under = under(reduction.sides.y, self.grid.y) * under(reduction.sides.x, self.grid.x);
-        let carried = cells * depth as usize * (carried(reduction.method) + 8);
+        let carried = cells * depth as usize * (carried(reduction.method) + 12);
         (under * chunk * 16) as usize + 4 * cells * 8 + (2 + self.levels.len()) * carried
     }
 }
@@ -135,7 +142,7 @@ pub(crate) async fn remove_overviews(
     withdraw(sink, folder, io).await?;
     claim.release().await?;
     // They are gone: folders without a meaning are no reason to say that they are not.
-    let _ = sink.clear(folder).await;
+    let _ = keeper(sink.as_ref())?.tidy(folder).await;
     Ok(())
 }
 
@@ -202,8 +209,8 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Gives the number of tiles.
-    async fn run<P: ArrowPrimitiveType>(&self, workers: usize) -> Result<u64>
+    /// Gives the number of tiles, and whether some cells are made of fewer cells than others.
+    async fn run<P: ArrowPrimitiveType>(&self, workers: usize) -> Result<(u64, bool)>
     where
         P::Native: Sample,
     {
@@ -220,6 +227,10 @@ impl Run<'_> {
             Ok(Layer {
                 writer: Arc::clone(writer),
                 array: variable.array,
+                counts: match &reduction.counts {
+                    Some(name) => Some(number_of(level, name)?),
+                    None => None,
+                },
                 data_type: variable.data_type.clone(),
                 encoding: variable.encoding.clone(),
                 rows: rows as usize,
@@ -237,11 +248,12 @@ impl Run<'_> {
             progress: Arc::clone(self.progress),
             written: Arc::clone(self.written),
             unfinished: Mutex::new(HashMap::new()),
+            counts_differ: AtomicBool::new(false),
         });
         let tiles = pass.tiles();
         self.progress.expect_boxes(tiles);
         pass.run(workers).await?;
-        Ok(tiles)
+        Ok((tiles, pass.counts_differ.load(Relaxed)))
     }
 
     fn others(&self, reduction: &Reduction) -> Vec<OtherAxis> {

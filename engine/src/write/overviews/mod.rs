@@ -8,6 +8,7 @@
 //! ```
 
 pub(crate) mod build;
+mod counts;
 mod pass;
 mod tiling;
 
@@ -19,6 +20,7 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, ident};
 use graticule_functions::warp::{Method, Missing, halves};
 
+use self::counts::{add_counts, name_of_counts};
 use self::tiling::{Sides, side};
 use super::new_cube::draft_new;
 use super::options::{Shards, WriteOptions};
@@ -41,6 +43,27 @@ pub(crate) struct OverviewRequest {
     pub(crate) levels: Option<u32>,
 }
 
+impl OverviewRequest {
+    /// Checks that the variables which are named are among those of the cube `name`.
+    ///
+    /// # Errors
+    /// One is not.
+    pub(crate) fn check<'a>(
+        &self,
+        name: &str,
+        variables: impl Iterator<Item = &'a str> + Clone,
+    ) -> CubeResult<()> {
+        let is_known = |named: &&str| variables.clone().any(|known| known == *named);
+        let mut named = self.methods.names();
+        let Some(unknown) = named.find(|named| !is_known(named)) else {
+            return Ok(());
+        };
+        let cause = format!("there is no variable {unknown} to have a method");
+        let error = CubeError::invalid(name, cause);
+        Err(with_nearest(error, unknown, variables, "there are"))
+    }
+}
+
 /// Overviews that may be made.
 #[derive(Debug)]
 pub(crate) struct OverviewPlan {
@@ -60,6 +83,8 @@ pub(crate) struct OverviewPlan {
 struct Reduction {
     variable: Variable,
     method: Method,
+    /// The array of levels that says of how many cells theirs are made.
+    counts: Option<String>,
     /// Cells of a tile, the same on all levels.
     sides: Sides,
     /// Cells of a chunk along the other axes, and what number of axis of the cube each is.
@@ -94,7 +119,11 @@ impl OverviewPlan {
         let mut levels = Vec::new();
         for number in 1..=count {
             let drafts = drafts(&state, table, &grid, &variables, number, &target, statement);
-            levels.push(merged(Box::pin(drafts).await?, &variables)?);
+            let mut level = merged(Box::pin(drafts).await?, &variables)?;
+            add_counts(&mut level, number, &variables)?;
+            let checked = target.sink.check(&level.cube, &level.format_options);
+            checked.map_err(|error| error.within(&target.name))?;
+            levels.push(level);
         }
         for level in &levels {
             check_axes(level, cube, &grid)?;
@@ -151,22 +180,11 @@ fn reductions(
     grid: &Horizontal,
     request: &OverviewRequest,
 ) -> CubeResult<Vec<Reduction>> {
-    let names = || {
-        cube.variables
-            .iter()
-            .map(|variable| variable.field.name().as_str())
-    };
-    for name in request.methods.names() {
-        if !names().any(|known| known == name) {
-            let cause = format!("there is no variable {name} to have a method");
-            return Err(with_nearest(
-                CubeError::invalid(&cube.name, cause),
-                name,
-                names(),
-                "there are",
-            ));
-        }
-    }
+    let names = cube.variables.iter();
+    request.check(
+        &cube.name,
+        names.map(|variable| variable.field.name().as_str()),
+    )?;
     let mut reductions = Vec::new();
     for variable in &cube.variables {
         let has = |axis: &usize| variable.axes.contains(axis);
@@ -196,6 +214,7 @@ fn reductions(
                 y: side(size(grid.y), depth),
                 x: side(size(grid.x), depth),
             },
+            counts: name_of_counts(cube, variable.field.name(), method),
             variable: variable.clone(),
             method,
             others,
@@ -376,11 +395,6 @@ fn merged(drafts: Vec<Draft>, variables: &[Reduction]) -> CubeResult<Draft> {
     };
     let ordered: Option<Vec<TargetVariable>> = variables.iter().map(find).collect();
     level.variables = ordered.ok_or_else(nothing)?;
-    level
-        .target
-        .sink
-        .check(&level.cube, &level.format_options)
-        .map_err(|error| error.within(&level.target.name))?;
     Ok(level)
 }
 

@@ -12,10 +12,10 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{ArrayRef, ArrowPrimitiveType, PrimitiveArray};
+use arrow::array::{ArrayRef, ArrowPrimitiveType, PrimitiveArray, UInt32Array};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::DataType;
 use datafusion::common::runtime::JoinSet;
@@ -40,6 +40,8 @@ pub(super) struct Layer {
     pub(super) writer: Arc<dyn CubeWriter>,
     /// The variable's array.
     pub(super) array: usize,
+    /// The array of the counts of its cells.
+    pub(super) counts: Option<usize>,
     /// Type of its values.
     pub(super) data_type: DataType,
     pub(super) encoding: Encoding,
@@ -77,6 +79,8 @@ pub(super) struct Pass<P: ArrowPrimitiveType> {
     pub(super) progress: Arc<QueryProgress>,
     pub(super) written: Arc<Written>,
     pub(super) unfinished: Mutex<HashMap<Place, Unfinished<P::Native>>>,
+    /// Are there cells of a level that are made of fewer cells than others?
+    pub(super) counts_differ: AtomicBool,
 }
 
 /// A tile: its block, its level, and its row and column there.
@@ -292,7 +296,7 @@ where
         Ok(blocks)
     }
 
-    /// Writes a tile.
+    /// Writes a tile, and of how many cells each of its own is made, where these are not all that there are.
     async fn write(&self, place: &Place, tile: &Reduced<P::Native>) -> Result<()> {
         let layer = &self.layers[place.level];
         let values = tile.values();
@@ -301,6 +305,18 @@ where
         let values: ArrayRef = Arc::new(PrimitiveArray::<P>::new(values.into(), nulls));
         let values = in_type(&values, &layer.data_type)?;
         let (stored, _) = layer.encoding.encode(&values)?;
+        self.store(place, layer.array, &stored).await?;
+        if let (Some(array), Some(counts)) = (layer.counts, tile.counts()) {
+            let counts: ArrayRef = Arc::new(UInt32Array::from(counts.to_vec()));
+            let differ = self.store(place, array, &counts).await?;
+            self.counts_differ.fetch_or(differ, Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Writes the chunk of an array at a place; not if all of its cells are what those that are not stored are.
+    async fn store(&self, place: &Place, array: usize, stored: &ArrayRef) -> Result<bool> {
+        let layer = &self.layers[place.level];
         let block = self.block(place.block);
         let mut index: Vec<u64> = block
             .iter()
@@ -314,19 +330,19 @@ where
             .collect();
         let (rows, columns) = self.cells(place);
         extent.extend([rows.len(), columns.len()]);
-        let Some(bytes) = layer.writer.encode(layer.array, &index, &stored, &extent)? else {
-            return Ok(());
+        let Some(bytes) = layer.writer.encode(array, &index, stored, &extent)? else {
+            return Ok(false);
         };
         self.written.objects.fetch_add(1, Relaxed);
         self.written.bytes.fetch_add(bytes.len() as u64, Relaxed);
         self.progress.add_written(bytes.len() as u64);
-        let (writer, array) = (Arc::clone(&layer.writer), layer.array);
+        let writer = Arc::clone(&layer.writer);
         run_on(
             &self.io,
             async move { writer.put(array, &index, bytes).await },
         )
         .await?;
-        Ok(())
+        Ok(true)
     }
 
     /// Puts a tile into the one above it, and gives that when nothing of it is missing any more.

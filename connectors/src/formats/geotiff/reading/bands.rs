@@ -16,7 +16,7 @@ use crate::formats::stored_file::StoredFile;
 type Half = <Float16Type as ArrowPrimitiveType>::Native;
 
 /// The variable whose attributes tell the coordinate reference system.
-pub(super) const GRID_MAPPING: &str = "spatial_ref";
+pub(in crate::formats) const GRID_MAPPING: &str = "spatial_ref";
 
 /// Names that arrays other than bands may have.
 const TAKEN: [&str; 5] = [GRID_MAPPING, "y", "x", "lat", "lon"];

@@ -304,7 +304,7 @@ impl Directory {
                 Place::There(at) if is_index => match bytes.held(at, length) {
                     // The block that it is a part of is not to be kept for it.
                     Some(held) => Place::Here(Bytes::copy_from_slice(&held)),
-                    None if at.saturating_add(length) <= bytes.file.size => Place::There(at),
+                    None if at.saturating_add(length) <= bytes.size() => Place::There(at),
                     None => return Err(damaged("the index of its tiles is cut off")),
                 },
                 Place::There(at) => Place::Here(bytes.get(at, length).await?),

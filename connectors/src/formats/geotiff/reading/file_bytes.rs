@@ -1,5 +1,6 @@
 //! The bytes of a file's metadata: [`FileBytes`] reads the beginning once, and of the rest what is asked for.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,26 +17,43 @@ const BLOCK_BYTES: u64 = 16 << 10;
 /// The most bytes that the values of a tag may have.
 const MOST_BYTES: u64 = 64 << 20;
 
-/// What has been read of a file so far.
+/// What has been read of a file so far, or of a part of a file that is one by itself.
 #[derive(Debug)]
-pub(super) struct FileBytes {
-    pub(super) file: Arc<StoredFile>,
+pub(in crate::formats) struct FileBytes {
+    file: Arc<StoredFile>,
+    /// The part; places are counted from its first byte.
+    part: Range<u64>,
     /// First byte and bytes of each block.
     blocks: Vec<(u64, Bytes)>,
 }
 
 impl FileBytes {
     /// Reads the beginning of the file.
-    pub(super) async fn of(file: Arc<StoredFile>) -> CubeResult<Self> {
-        let end = file.size.min(HEAD_BYTES);
-        let head = match end {
-            0 => Bytes::new(),
-            end => file.read(&[0..end]).await?,
+    pub(in crate::formats) async fn of(file: Arc<StoredFile>) -> CubeResult<Self> {
+        let all = 0..file.size;
+        Self::within(file, all).await
+    }
+
+    /// Reads the beginning of a part of the file.
+    pub(in crate::formats) async fn within(
+        file: Arc<StoredFile>,
+        part: Range<u64>,
+    ) -> CubeResult<Self> {
+        let end = part.end.min(part.start.saturating_add(HEAD_BYTES));
+        let head = match end > part.start {
+            false => Bytes::new(),
+            true => file.read(&[part.start..end]).await?,
         };
         Ok(Self {
             file,
+            part,
             blocks: vec![(0, head)],
         })
+    }
+
+    /// Bytes in all.
+    pub(in crate::formats) fn size(&self) -> u64 {
+        self.part.end.saturating_sub(self.part.start)
     }
 
     /// `length` bytes from `start` on, where they have been read already.
@@ -51,11 +69,11 @@ impl FileBytes {
     ///
     /// # Errors
     /// They are not in the file, or more than metadata have; or the store failed.
-    pub(super) async fn get(&mut self, start: u64, length: u64) -> CubeResult<Bytes> {
+    pub(in crate::formats) async fn get(&mut self, start: u64, length: u64) -> CubeResult<Bytes> {
         if let Some(bytes) = self.held(start, length) {
             return Ok(bytes);
         }
-        let size = self.file.size;
+        let size = self.size();
         let end = start.saturating_add(length);
         if end > size || length > MOST_BYTES {
             return Err(damaged(format!(
@@ -63,7 +81,8 @@ impl FileBytes {
             )));
         }
         let end = end.max(start.saturating_add(BLOCK_BYTES)).min(size);
-        let block = self.file.read(&[start..end]).await?;
+        let first = self.part.start;
+        let block = self.file.read(&[first + start..first + end]).await?;
         let wanted = block.slice(..usize::try_from(length).unwrap_or(block.len()));
         self.blocks.push((start, block));
         Ok(wanted)

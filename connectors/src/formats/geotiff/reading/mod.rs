@@ -3,7 +3,7 @@
 //! ```text
 //!  open ──▶ FileBytes: the beginning ──▶ Header ──▶ Directory ─▶ next ─▶ next …
 //!                                                      │ Image: types, tiles, codecs
-//!                                                      │ Keys, Placement, System, Metadata
+//!                                                      │ Ground: Keys, Placement, System; Metadata
 //!                                                      ▼
 //!             Group of lat/y, lon/x, spatial_ref and a variable per band;   overviews: groups 1, 2, …
 //!
@@ -17,11 +17,12 @@
 //! 1.1 (19-008r4); what GDAL's driver GTiff documents of its tags, and does where the standard is silent.
 
 mod array;
-mod bands;
+pub(in crate::formats) mod bands;
 mod compression;
 mod computed;
 mod directory;
-mod file_bytes;
+pub(in crate::formats) mod file_bytes;
+pub(in crate::formats) mod ground;
 mod image;
 mod keys;
 mod metadata;
@@ -40,18 +41,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use graticule_engine::error::{CubeError, CubeResult};
-use graticule_engine::source::{ArrayReader, Attributes, CubeFormat, Group, Location, Options};
-use serde_json::{Value, json};
+use graticule_engine::source::{Attributes, CubeFormat, Group, Location, Options};
+use serde_json::Value;
 
-use self::bands::{Bands, GRID_MAPPING};
-use self::computed::ComputedArray;
+use self::bands::Bands;
 use self::directory::{Directory, Header, tag};
 use self::file_bytes::FileBytes;
+use self::ground::Ground;
 use self::image::Image;
-use self::keys::Keys;
 use self::metadata::Metadata;
-use self::placement::{Placement, Steps};
-use self::system::System;
 use crate::formats::stored_file::StoredFile;
 
 /// The most images of a file, overviews and masks included.
@@ -187,21 +185,15 @@ fn groups_of(
     path: &str,
 ) -> CubeResult<Vec<Group>> {
     let directory = &page.directory;
-    let keys = Keys::of(directory);
-    let placement = Placement::of(directory, keys.is_point())?;
-    // A system without a place says nothing of cells.
-    let system = placement.and_then(|_| System::of(&keys));
+    let ground = Ground::of(directory)?;
     let metadata = directory.text(tag::METADATA);
     let metadata = metadata.map_or_else(Metadata::default, |text| Metadata::of(&text));
     let attributes = attributes(directory, &metadata);
     let bands = Bands {
         metadata,
         nodata: directory.text(tag::NODATA),
-        dimensions: match system.as_ref().is_some_and(|system| system.is_geographic) {
-            true => ["lat", "lon"],
-            false => ["y", "x"],
-        },
-        has_system: system.is_some(),
+        dimensions: ground.dimensions(),
+        has_system: ground.has_system(),
     };
     let level = |level: usize| match (path, level) {
         (path, 0) => path.to_string(),
@@ -211,7 +203,8 @@ fn groups_of(
     let images = [&page.image].into_iter().chain(&page.overviews);
     let groups = images.enumerate().map(|(number, image)| {
         let mask = page.masks.iter().find(|mask| mask.masks(image));
-        let mut arrays = coordinates(file, page, image, placement, system.as_ref(), &bands);
+        let size = |image: &Image| [image.height, image.width];
+        let mut arrays = ground.arrays(file, size(image), size(&page.image));
         arrays.extend(bands.of(file, image, mask));
         let path = level(number);
         Group {
@@ -230,69 +223,6 @@ fn groups_of(
         }
     });
     Ok(groups.collect())
-}
-
-/// The coordinates of an image, and the grid mapping.
-fn coordinates(
-    file: &Arc<StoredFile>,
-    page: &Page,
-    image: &Image,
-    placement: Option<Placement>,
-    system: Option<&System>,
-    bands: &Bands,
-) -> Vec<Arc<dyn ArrayReader>> {
-    let (rows, columns) = match placement {
-        Some(placement) => (
-            placement.rows.coarser(image.height, page.image.height),
-            placement.columns.coarser(image.width, page.image.width),
-        ),
-        None => (Steps::NUMBERS, Steps::NUMBERS),
-    };
-    let attributes = |geographic: Value, projected: Value| -> Attributes {
-        let said = match system {
-            Some(system) if system.is_geographic => geographic,
-            Some(_) => projected,
-            None => Value::Null,
-        };
-        let mut attributes = said.as_object().cloned().unwrap_or_default();
-        let units = system.and_then(|system| system.units);
-        attributes.extend(units.map(|units| ("units".to_string(), Value::from(units))));
-        attributes
-    };
-    let of_rows = attributes(
-        json!({"standard_name": "latitude", "units": "degrees_north"}),
-        json!({"standard_name": "projection_y_coordinate"}),
-    );
-    let of_columns = attributes(
-        json!({"standard_name": "longitude", "units": "degrees_east"}),
-        json!({"standard_name": "projection_x_coordinate"}),
-    );
-    let [y, x] = bands.dimensions;
-    let mut arrays: Vec<Arc<dyn ArrayReader>> = vec![
-        Arc::new(ComputedArray::coordinates(
-            file,
-            y,
-            image.height,
-            rows,
-            of_rows,
-        )),
-        Arc::new(ComputedArray::coordinates(
-            file,
-            x,
-            image.width,
-            columns,
-            of_columns,
-        )),
-    ];
-    if let Some(system) = system {
-        let attributes = system.attributes.clone();
-        arrays.push(Arc::new(ComputedArray::grid_mapping(
-            file,
-            GRID_MAPPING,
-            attributes,
-        )));
-    }
-    arrays
 }
 
 /// Attributes of the file: what GDAL keeps of it, and tags of TIFF.

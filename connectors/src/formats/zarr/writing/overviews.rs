@@ -105,6 +105,10 @@ impl OverviewKeeper for ZarrSink {
         objects.delete(paths.collect()).await?;
         objects.remove_empty_folders().await
     }
+
+    async fn tidy(&self, folder: &Location) -> CubeResult<()> {
+        CubeFolder::new(folder).remove_empty_folders().await
+    }
 }
 
 /// Is an object of this name in the folder of a level?

@@ -4,9 +4,12 @@
 //!  times of t      ·       ·           ·   ·
 //!  new times         │   │   │   │   │   │      nearest, previous, next: the value of one of them
 //!                                               linear: what lies between the two around
+//!                                               spline: on a smooth curve through all of them
 //! ```
 //! With `like` the times are those of another cube, so that the two are joined by `USING (time, …)`: each step with the
 //! nearest one of the other.
+
+mod spline;
 
 use std::sync::Arc;
 
@@ -17,10 +20,12 @@ use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
 use datafusion::common::{Result, ScalarValue};
 
+use self::spline::{Times, Wanted, splined};
 use super::call::Call;
 use super::functions::GridFunction;
 use super::reproject::LIKE;
 use super::sampling::{Method, Position, SampledCube, Sites, chunks_of};
+use super::warp::has_values_between;
 use crate::cube::{Axis, AxisOrder, AxisRole, Cube};
 use crate::error::{CubeError, CubeResult};
 use crate::scan::CubeTable;
@@ -42,13 +47,16 @@ enum Choice {
     Next,
     /// What lies on the line between the two.
     Linear,
+    /// What lies on the cubic spline through all values, between the two.
+    Spline,
 }
 
-const CHOICES: [(&str, Choice); 4] = [
+const CHOICES: [(&str, Choice); 5] = [
     ("nearest", Choice::Nearest),
     ("previous", Choice::Previous),
     ("next", Choice::Next),
     ("linear", Choice::Linear),
+    ("spline", Choice::Spline),
 ];
 
 /// The function.
@@ -73,7 +81,7 @@ impl GridFunction for AtTimes {
             ),
             (
                 "method",
-                "'nearest', the default, 'previous' or 'next' time; or 'linear' for what lies between these two, NULL where one of them is missing; flags and texts are always those of the nearest time",
+                "'nearest', the default, 'previous' or 'next' time; or 'linear' for what lies between these two, NULL where one of them is missing; or 'spline' for what lies there on the cubic spline through all values that are there, not-a-knot at its ends, NULL where it is for 'linear'; flags and texts are always those of the nearest time",
             ),
             (
                 "max_time",
@@ -100,7 +108,7 @@ impl GridFunction for AtTimes {
         let positions = positions(&known, &wanted, choice, most);
         let sites = Sites::along_one(axis, positions);
         let method = match choice {
-            Choice::Linear => Method::Linear,
+            Choice::Linear | Choice::Spline => Method::Linear,
             _ => Method::Nearest,
         };
         let sampled = SampledCube {
@@ -113,7 +121,16 @@ impl GridFunction for AtTimes {
             method,
             keeps: true,
         };
-        let made = sampled.cut(&chunks_of(cube, None))?;
+        let mut made = sampled.cut(&chunks_of(cube, None))?;
+        if choice == Choice::Spline {
+            let times = Arc::new(around(&known, &wanted, most));
+            for (variable, made) in std::iter::zip(&cube.variables, &mut made.variables) {
+                let dimension = variable.axes.iter().position(|own| *own == axis);
+                if let Some(dimension) = dimension.filter(|_| has_values_between(&variable.field)) {
+                    *made = splined(&table, variable, dimension, &times, made);
+                }
+            }
+        }
         let blocks = Arc::clone(table.blocks());
         Ok(Arc::new(CubeTable::new(Arc::new(made), blocks)))
     }
@@ -255,16 +272,49 @@ fn positions(known: &[i64], wanted: &[i64], choice: Choice, most: Option<i64>) -
                 })
             }
             (Choice::Nearest, previous, next) => one(previous.or(next)),
-            (Choice::Linear, Some((cell, before)), Some((next, behind)))
+            (Choice::Linear | Choice::Spline, Some((cell, before)), Some((next, behind)))
                 if is_near(time, before) && is_near(time, behind) =>
             {
                 let share = time.abs_diff(before) as f64 / behind.abs_diff(before) as f64;
                 Position::between(cell, next, share)
             }
-            (Choice::Linear, ..) => Position::ABSENT,
+            (Choice::Linear | Choice::Spline, ..) => Position::ABSENT,
         }
     };
     wanted.iter().map(position).collect()
+}
+
+/// The times that splines go through, and those of `wanted` that have known ones around them, no further away than `most`.
+fn around(known: &[i64], wanted: &[i64], most: Option<i64>) -> Times {
+    let mut order: Vec<u32> = (0..known.len() as u32).collect();
+    order.sort_by_key(|cell| known[*cell as usize]);
+    order.dedup_by_key(|cell| known[*cell as usize]);
+    let known: Vec<i64> = order.iter().map(|cell| known[*cell as usize]).collect();
+    // Counted from the first one, so that they keep their digits.
+    let zero = known.first().copied().unwrap_or(0);
+    let passed = |time: i64| (i128::from(time) - i128::from(zero)) as f64;
+    let is_near =
+        |one: i64, other: i64| most.is_none_or(|most| one.abs_diff(other) <= most.unsigned_abs());
+    let between = |time: &i64| {
+        let after = known.partition_point(|own| own < time);
+        let is_known = known.get(after) == Some(time);
+        let before = if is_known {
+            after
+        } else {
+            after.checked_sub(1)?
+        };
+        let (first, last) = (*known.get(before)?, *known.get(after)?);
+        (is_near(*time, first) && is_near(*time, last)).then_some(Wanted {
+            time: passed(*time),
+            before,
+            after,
+        })
+    };
+    Times {
+        wanted: wanted.iter().map(between).collect(),
+        known: known.iter().map(|time| passed(*time)).collect(),
+        order,
+    }
 }
 
 #[cfg(test)]

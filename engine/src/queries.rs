@@ -1,0 +1,280 @@
+//! The statements that run now, and those that ended lately: [`Queries`], which `cube.queries` lists and
+//! `CANCEL QUERY` stops.
+//!
+//! ```text
+//!  Session.run ─ begin ─▶ Listed ─ watch ─▶ Query { stream } ─ its end, an error, a drop ─▶ recent
+//!                            ▲ cancel(number)
+//! ```
+
+use std::collections::{BTreeMap, VecDeque};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
+use futures::{FutureExt, Stream, StreamExt};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use crate::error::{CubeError, CubeResult, ErrorKind};
+use crate::progress::QueryProgress;
+use crate::sql::secrets::{as_listed, without_secrets};
+use crate::write::new_cube::now;
+
+/// Statements that ended and are still listed.
+const KEPT: usize = 200;
+
+/// How far a statement is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It is planned, or its rows are made and taken.
+    Running,
+    /// All rows were taken.
+    Done,
+    /// It was cancelled, or its rows were not wanted any more.
+    Cancelled,
+    /// It failed with this message.
+    Failed(String),
+}
+
+/// One statement.
+#[derive(Debug, Clone)]
+pub(crate) struct QueryEntry {
+    pub(crate) number: u64,
+    /// Whose it is.
+    pub(crate) user: String,
+    /// The door that it came in through, such as `http`.
+    pub(crate) door: &'static str,
+    /// The SQL text, without secrets.
+    pub(crate) statement: String,
+    /// Microseconds since 1970.
+    pub(crate) since: i64,
+    begun: Instant,
+    took: Option<Duration>,
+    pub(crate) stage: Stage,
+    pub(crate) rows: u64,
+    pub(crate) progress: Arc<QueryProgress>,
+    cancelled: CancellationToken,
+}
+
+impl QueryEntry {
+    /// How long it took, or has taken so far.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.took.unwrap_or_else(|| self.begun.elapsed())
+    }
+}
+
+#[derive(Debug, Default)]
+struct Lists {
+    last: u64,
+    running: BTreeMap<u64, QueryEntry>,
+    recent: VecDeque<QueryEntry>,
+}
+
+/// The statements of an engine.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Queries(Arc<Mutex<Lists>>);
+
+impl Queries {
+    fn lock(&self) -> MutexGuard<'_, Lists> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lists a statement as running until what is returned is told of its end, or dropped.
+    pub(crate) fn begin(&self, statement: &str, user: &str, door: &'static str) -> Listed {
+        let mut lists = self.lock();
+        lists.last += 1;
+        let number = lists.last;
+        let cancelled = CancellationToken::new();
+        let entry = QueryEntry {
+            number,
+            user: user.to_string(),
+            door,
+            statement: as_listed(statement),
+            since: now(),
+            begun: Instant::now(),
+            took: None,
+            stage: Stage::Running,
+            rows: 0,
+            progress: Arc::default(),
+            cancelled: cancelled.clone(),
+        };
+        lists.running.insert(number, entry);
+        Listed {
+            queries: self.clone(),
+            number,
+            cancelled,
+        }
+    }
+
+    /// Those that run, then those that ended, the last one first.
+    pub(crate) fn list(&self) -> Vec<QueryEntry> {
+        let lists = self.lock();
+        let running = lists.running.values().rev();
+        running.chain(lists.recent.iter()).cloned().collect()
+    }
+
+    /// Stops a statement that `may_stop` says may be stopped.
+    ///
+    /// # Errors
+    /// No statement of this number runs.
+    pub(crate) fn cancel(
+        &self,
+        number: u64,
+        may_stop: impl Fn(&QueryEntry) -> bool,
+    ) -> CubeResult<()> {
+        let lists = self.lock();
+        let entry = lists.running.get(&number);
+        let entry = entry.filter(|entry| may_stop(entry));
+        let entry = entry.ok_or_else(|| {
+            CubeError::not_found("", format!("no query {number} runs"))
+                .remedy("SELECT * FROM cube.queries WHERE state = 'running' lists those that do")
+        })?;
+        entry.cancelled.cancel();
+        Ok(())
+    }
+
+    fn update(&self, number: u64, change: impl FnOnce(&mut QueryEntry)) {
+        if let Some(entry) = self.lock().running.get_mut(&number) {
+            change(entry);
+        }
+    }
+
+    fn end(&self, number: u64, stage: Stage) {
+        let mut lists = self.lock();
+        let Some(mut entry) = lists.running.remove(&number) else {
+            return;
+        };
+        entry.took = Some(entry.begun.elapsed());
+        entry.stage = stage;
+        lists.recent.push_front(entry);
+        lists.recent.truncate(KEPT);
+    }
+}
+
+/// The entry of a statement that runs.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    queries: Queries,
+    number: u64,
+    cancelled: CancellationToken,
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.queries.end(self.number, Stage::Cancelled);
+    }
+}
+
+impl Listed {
+    /// Its number in the list.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Does `work`, unless it is cancelled before it ends.
+    pub(crate) async fn unless_cancelled<T>(
+        &self,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let outcome = tokio::select! {
+            biased;
+            () = self.cancelled.cancelled() => Err(cancelled()),
+            outcome = work => outcome,
+        };
+        if let Err(error) = &outcome {
+            self.failed(error);
+        }
+        outcome
+    }
+
+    fn failed(&self, error: &DataFusionError) {
+        let stage = match self.cancelled.is_cancelled() {
+            true => Stage::Cancelled,
+            false => Stage::Failed(without_secrets(&error.find_root().message())),
+        };
+        self.queries.end(self.number, stage);
+    }
+
+    /// The same stream, which ends when the statement is cancelled.
+    pub(crate) fn watch(
+        self,
+        stream: SendableRecordBatchStream,
+        progress: &Arc<QueryProgress>,
+    ) -> SendableRecordBatchStream {
+        self.queries.update(self.number, |entry| {
+            entry.progress = Arc::clone(progress);
+        });
+        Box::pin(Watched {
+            schema: stream.schema(),
+            stream: Some(stream),
+            is_cancelled: Box::pin(self.cancelled.clone().cancelled_owned()),
+            listed: self,
+        })
+    }
+}
+
+/// The rows of a statement that is listed.
+struct Watched {
+    schema: SchemaRef,
+    /// Gone when the statement has ended.
+    stream: Option<SendableRecordBatchStream>,
+    is_cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
+    listed: Listed,
+}
+
+impl Watched {
+    fn poll_stream(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<RecordBatch>>> {
+        let Some(stream) = &mut self.stream else {
+            return Poll::Ready(None);
+        };
+        match self.is_cancelled.poll_unpin(context) {
+            Poll::Ready(()) => Poll::Ready(Some(Err(cancelled()))),
+            Poll::Pending => stream.poll_next_unpin(context),
+        }
+    }
+}
+
+impl Stream for Watched {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<RecordBatch>>> {
+        let polled = self.poll_stream(context);
+        match &polled {
+            Poll::Ready(Some(Ok(batch))) => {
+                let rows = batch.num_rows() as u64;
+                let number = self.listed.number;
+                self.listed
+                    .queries
+                    .update(number, |entry| entry.rows += rows);
+            }
+            Poll::Ready(Some(Err(error))) => {
+                self.stream = None;
+                self.listed.failed(error);
+            }
+            Poll::Ready(None) => {
+                self.stream = None;
+                self.listed.queries.end(self.listed.number, Stage::Done);
+            }
+            Poll::Pending => {}
+        }
+        polled
+    }
+}
+
+impl RecordBatchStream for Watched {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+}
+
+fn cancelled() -> DataFusionError {
+    let cause = "the query was cancelled";
+    CubeError::new(ErrorKind::Cancelled, "", cause).into()
+}

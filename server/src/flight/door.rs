@@ -1,0 +1,332 @@
+//! The calls of Flight: what is asked for, by whom, and who answers.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use arrow_flight::flight_service_server::FlightService;
+use arrow_flight::sql::{
+    Any, Command, DoPutPreparedStatementResult, DoPutUpdateResult, ProstMessageExt,
+    TicketStatementQuery,
+};
+use arrow_flight::{
+    Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo,
+    HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
+};
+use futures::{Stream, StreamExt, stream};
+use tokio::sync::OwnedSemaphorePermit;
+use tonic::metadata::{AsciiMetadataValue, MetadataMap};
+use tonic::{Request, Response, Status, Streaming, async_trait};
+
+use super::authentication::{AUTHORIZATION, Credentials, new_token};
+use super::messages::{self, Messages};
+use super::sessions::{Session, Sessions, random};
+use super::statements::{self, Ticketed};
+use super::{DOOR, actions, browsing, envelope, parameters};
+use crate::failure::{Failure, SqlState};
+use crate::serve::Service;
+
+/// Sessions of one connection at a time: as a rule one, many where a proxy brings many users.
+const SESSIONS: usize = 100;
+
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// The door as one connection sees it.
+pub(super) struct FlightDoor {
+    service: Arc<Service>,
+    /// Sessions that began with a handshake, on whatever connection.
+    tokens: Arc<Sessions>,
+    /// The other sessions of this connection.
+    sessions: Sessions,
+    /// The connection's place; without one every call is refused.
+    place: Option<OwnedSemaphorePermit>,
+}
+
+impl FlightDoor {
+    pub(super) fn new(
+        service: Arc<Service>,
+        tokens: Arc<Sessions>,
+        place: Option<OwnedSemaphorePermit>,
+    ) -> Self {
+        Self {
+            service,
+            tokens,
+            sessions: Sessions::new(SESSIONS),
+            place,
+        }
+    }
+
+    /// The session of whoever calls.
+    async fn session(&self, metadata: &MetadataMap) -> Result<Arc<Session>, Failure> {
+        self.has_place()?;
+        let credentials = Credentials::of(metadata)?;
+        if let Credentials::Bearer(token) = credentials
+            && let Some(session) = self.tokens.find(token)
+        {
+            return Ok(session);
+        }
+        let secret = credentials.secret();
+        // Asked each time: what was right a moment ago may have expired.
+        let identity = credentials.identity(&self.service).await?;
+        match self.sessions.find(&secret) {
+            Some(session) => Ok(session),
+            None => {
+                let client = self.service.connect(identity, DOOR.name);
+                self.sessions.add(&secret, client)
+            }
+        }
+    }
+
+    fn has_place(&self) -> Result<(), Failure> {
+        match self.place {
+            Some(_) => Ok(()),
+            None => Err(Failure::with_state(
+                SqlState::TOO_MANY_CONNECTIONS,
+                "the server has too many connections; try again in some seconds",
+            )),
+        }
+    }
+
+    /// Ends the session of whoever calls.
+    pub(super) fn close(&self, metadata: &MetadataMap) -> Result<(), Failure> {
+        let credentials = Credentials::of(metadata)?;
+        if let Credentials::Bearer(token) = credentials {
+            self.tokens.close(token);
+        }
+        self.sessions.close(&credentials.secret());
+        Ok(())
+    }
+
+    /// What answers a command. Nothing is run.
+    async fn plan(&self, request: &Request<FlightDescriptor>) -> Result<Plan, Status> {
+        let session = self.session(request.metadata()).await?;
+        Ok(match envelope::open(&request.get_ref().cmd)? {
+            Command::CommandStatementQuery(query) => {
+                let described = session.client.describe(&query.query).await?;
+                let statement_handle = Ticketed::new(query.query)?.to_bytes().into();
+                Plan {
+                    columns: described.columns,
+                    ticket: TicketStatementQuery { statement_handle }.as_any(),
+                    hangs_on_values: false,
+                }
+            }
+            Command::CommandPreparedStatementQuery(query) => {
+                let prepared = session.prepared(&query.prepared_statement_handle)?;
+                Plan {
+                    columns: Arc::clone(&prepared.described.columns),
+                    ticket: query.as_any(),
+                    hangs_on_values: !prepared.described.parameters.is_empty(),
+                }
+            }
+            command => match browsing::columns(&command) {
+                Some(columns) => Plan {
+                    columns,
+                    ticket: command.into_any(),
+                    hangs_on_values: false,
+                },
+                None => return Err(unknown(&command)),
+            },
+        })
+    }
+}
+
+/// What answers a command.
+struct Plan {
+    columns: SchemaRef,
+    /// What fetches the rows, without its envelope.
+    ticket: Any,
+    /// Are the types of columns certain only when `$1`, `$2`, … have values?
+    hangs_on_values: bool,
+}
+
+#[async_trait]
+impl FlightService for FlightDoor {
+    type HandshakeStream = Answers<HandshakeResponse>;
+    type ListFlightsStream = Answers<FlightInfo>;
+    type DoGetStream = Messages;
+    type DoPutStream = Answers<PutResult>;
+    type DoActionStream = Answers<arrow_flight::Result>;
+    type ListActionsStream = Answers<ActionType>;
+    type DoExchangeStream = Answers<FlightData>;
+
+    async fn handshake(
+        &self,
+        request: Request<Streaming<HandshakeRequest>>,
+    ) -> Result<Response<Self::HandshakeStream>, Status> {
+        self.has_place()?;
+        let credentials = Credentials::of(request.metadata())?;
+        let identity = credentials.identity(&self.service).await?;
+        let token = new_token()?;
+        let client = self.service.connect(identity, DOOR.name);
+        self.tokens.add(&token, client)?;
+        let header = AsciiMetadataValue::try_from(format!("Bearer {token}"))
+            .map_err(|error| Status::internal(error.to_string()))?;
+        let answer = HandshakeResponse {
+            protocol_version: 0,
+            payload: token.into(),
+        };
+        let mut response = Response::new(answers([answer]));
+        response.metadata_mut().insert(AUTHORIZATION, header);
+        Ok(response)
+    }
+
+    async fn get_flight_info(
+        &self,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<FlightInfo>, Status> {
+        let plan = self.plan(&request).await?;
+        let ticket = envelope::close(&plan.ticket);
+        let endpoint = FlightEndpoint::new().with_ticket(Ticket { ticket });
+        let mut info = FlightInfo::new()
+            .with_endpoint(endpoint)
+            .with_ordered(true)
+            .with_descriptor(request.into_inner());
+        if !plan.hangs_on_values {
+            info.schema = messages::schema_message(&plan.columns)?;
+        }
+        Ok(Response::new(info))
+    }
+
+    async fn get_schema(
+        &self,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<SchemaResult>, Status> {
+        let plan = self.plan(&request).await?;
+        let schema = messages::schema_message(&plan.columns)?;
+        Ok(Response::new(SchemaResult { schema }))
+    }
+
+    async fn do_get(&self, request: Request<Ticket>) -> Result<Response<Messages>, Status> {
+        let session = self.session(request.metadata()).await?;
+        let options = messages::options(request.metadata())?;
+        let (handle, text, values) = match envelope::open(&request.get_ref().ticket)? {
+            Command::TicketStatementQuery(ticket) => {
+                let Ticketed { handle, text } = Ticketed::from_bytes(&ticket.statement_handle)?;
+                (handle, text, vec![])
+            }
+            Command::CommandPreparedStatementQuery(query) => {
+                let handle = query.prepared_statement_handle.as_ref();
+                let prepared = session.prepared(handle)?;
+                (random()?, prepared.text.clone(), prepared.bound())
+            }
+            command => {
+                let Some(schema) = browsing::columns(&command) else {
+                    return Err(unknown(&command));
+                };
+                let batch = browsing::rows(&session, command).await?;
+                let batches = stream::iter([Ok(batch)]);
+                return Ok(Response::new(messages::encode(&schema, batches, options)));
+            }
+        };
+        let (schema, batches) = statements::run(session.begin(handle), text, values).await?;
+        Ok(Response::new(messages::encode(&schema, batches, options)))
+    }
+
+    async fn do_put(
+        &self,
+        request: Request<Streaming<FlightData>>,
+    ) -> Result<Response<Self::DoPutStream>, Status> {
+        let session = self.session(request.metadata()).await?;
+        let mut messages = request.into_inner();
+        let first = messages.message().await?;
+        let descriptor = first
+            .as_ref()
+            .and_then(|data| data.flight_descriptor.as_ref());
+        let Some(descriptor) = descriptor else {
+            let text = "the first message of DoPut says nothing about what to do with the rest";
+            return Err(Status::invalid_argument(text));
+        };
+        let command = envelope::open(&descriptor.cmd)?;
+        let messages = stream::iter(first.map(Ok)).chain(messages);
+        let result = match command {
+            Command::CommandStatementUpdate(update) => {
+                let running = session.begin(random()?);
+                let record_count = statements::update(running, update.query, vec![]).await?;
+                DoPutUpdateResult { record_count }.as_any()
+            }
+            Command::CommandPreparedStatementUpdate(update) => {
+                let prepared = session.prepared(&update.prepared_statement_handle)?;
+                let values = parameters::read(messages).await?;
+                let running = session.begin(random()?);
+                let text = prepared.text.clone();
+                let record_count = statements::update(running, text, values).await?;
+                DoPutUpdateResult { record_count }.as_any()
+            }
+            Command::CommandPreparedStatementQuery(query) => {
+                let prepared = session.prepared(&query.prepared_statement_handle)?;
+                prepared.bind(parameters::read(messages).await?);
+                let prepared_statement_handle = Some(query.prepared_statement_handle);
+                DoPutPreparedStatementResult {
+                    prepared_statement_handle,
+                }
+                .as_any()
+            }
+            command => return Err(unknown(&command)),
+        };
+        // Results of DoPut travel without an envelope.
+        let Any { value, .. } = result;
+        Ok(Response::new(answers([PutResult {
+            app_metadata: value,
+        }])))
+    }
+
+    async fn do_action(
+        &self,
+        request: Request<Action>,
+    ) -> Result<Response<Self::DoActionStream>, Status> {
+        let session = self.session(request.metadata()).await?;
+        let body = match request.get_ref().r#type.as_str() {
+            actions::CLOSE_SESSION => {
+                self.close(request.metadata())?;
+                Some(actions::SESSION_CLOSED.into())
+            }
+            _ => actions::act(&session, request.get_ref()).await?,
+        };
+        let results = body.map(|body| arrow_flight::Result { body });
+        Ok(Response::new(answers(results)))
+    }
+
+    async fn list_actions(
+        &self,
+        request: Request<Empty>,
+    ) -> Result<Response<Self::ListActionsStream>, Status> {
+        self.session(request.metadata()).await?;
+        Ok(Response::new(answers(actions::list())))
+    }
+
+    async fn list_flights(
+        &self,
+        _request: Request<Criteria>,
+    ) -> Result<Response<Self::ListFlightsStream>, Status> {
+        Err(unsupported("ListFlights", "ask for the tables"))
+    }
+
+    async fn poll_flight_info(
+        &self,
+        _request: Request<FlightDescriptor>,
+    ) -> Result<Response<PollInfo>, Status> {
+        Err(unsupported("PollFlightInfo", "use GetFlightInfo"))
+    }
+
+    async fn do_exchange(
+        &self,
+        _request: Request<Streaming<FlightData>>,
+    ) -> Result<Response<Self::DoExchangeStream>, Status> {
+        Err(unsupported("DoExchange", "use DoGet and DoPut"))
+    }
+}
+
+fn answers<T: Send + 'static>(
+    answers: impl IntoIterator<Item = T, IntoIter: Send + 'static>,
+) -> Answers<T> {
+    Box::pin(stream::iter(answers).map(Ok))
+}
+
+fn unsupported(call: &str, remedy: &str) -> Status {
+    Status::unimplemented(format!("{call} is not supported; {remedy}"))
+}
+
+fn unknown(command: &Command) -> Status {
+    let name = command.type_url().rsplit('.').next().unwrap_or_default();
+    Status::unimplemented(format!("the command {name:?} is not supported here"))
+}

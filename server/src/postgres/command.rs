@@ -1,0 +1,344 @@
+//! Statements of PostgreSQL that the door answers itself: what they say. What they do is in `commands.rs`.
+
+use datafusion::sql::sqlparser::tokenizer::Token;
+
+use super::copy;
+use super::encoding::Framing;
+use super::words::Words;
+use crate::failure::{Failure, SqlState};
+
+/// One of them.
+#[derive(Debug, Clone)]
+pub(super) enum Command {
+    Begin,
+    Commit,
+    Rollback,
+    /// `SAVEPOINT`, `RELEASE`, and going back to one: nothing is kept that could be undone.
+    Savepoint(&'static str),
+    RollbackToSavepoint,
+    /// `value` is `None` for the default.
+    Set {
+        name: String,
+        value: Option<String>,
+        is_local: bool,
+    },
+    /// Something that changes nothing here: its tag.
+    Accepted(&'static str),
+    Show(String),
+    Reset(String),
+    ResetAll,
+    Discard(Discard),
+    /// `None`: all.
+    Deallocate(Option<String>),
+    Copy {
+        query: Query,
+        framing: Framing,
+    },
+    Declare {
+        cursor: String,
+        query: Query,
+    },
+    Fetch {
+        cursor: String,
+        /// `None`: all that are left.
+        rows: Option<u64>,
+        /// Rows are skipped, not sent.
+        is_move: bool,
+    },
+    /// `None`: all.
+    Close(Option<String>),
+}
+
+/// A query inside of another statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Query {
+    pub(super) text: String,
+    /// Characters of the statement before it; `None` where it is not written in it.
+    pub(super) start: Option<usize>,
+}
+
+/// What `DISCARD` throws away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Discard {
+    All,
+    Nothing(&'static str),
+}
+
+/// Words that such statements begin with.
+const FIRST_WORDS: [&str; 22] = [
+    "abort",
+    "begin",
+    "close",
+    "commit",
+    "copy",
+    "deallocate",
+    "declare",
+    "discard",
+    "end",
+    "fetch",
+    "listen",
+    "lock",
+    "move",
+    "notify",
+    "release",
+    "reset",
+    "rollback",
+    "savepoint",
+    "set",
+    "show",
+    "start",
+    "unlisten",
+];
+
+impl Command {
+    /// The command that `text` is; `None` where it is the engine's.
+    ///
+    /// # Errors
+    /// It asks for what does not exist here.
+    pub(super) fn of(text: &str) -> Result<Option<Self>, Failure> {
+        let first = first_word(text).to_ascii_lowercase();
+        if !FIRST_WORDS.contains(&first.as_str()) {
+            return Ok(None);
+        }
+        let Some(mut words) = Words::of(text) else {
+            return Ok(None);
+        };
+        words.take(&first);
+        Ok(match first.as_str() {
+            "begin" | "start" => Some(Self::Begin),
+            "commit" | "end" => Some(Self::Commit),
+            "rollback" | "abort" => Some(rollback(&mut words)),
+            "savepoint" => Some(Self::Savepoint("SAVEPOINT")),
+            "release" => Some(Self::Savepoint("RELEASE")),
+            "listen" => Some(Self::Accepted("LISTEN")),
+            "unlisten" => Some(Self::Accepted("UNLISTEN")),
+            "notify" => Some(Self::Accepted("NOTIFY")),
+            "lock" => Some(Self::Accepted("LOCK TABLE")),
+            "set" => set(&mut words),
+            "show" => show(&mut words),
+            "reset" => match words.take("all") && words.is_end() {
+                true => Some(Self::ResetAll),
+                false => words.dotted_name().map(Self::Reset),
+            },
+            "discard" => discard(&mut words),
+            "deallocate" => {
+                words.take("prepare");
+                match words.take("all") {
+                    true => Some(Self::Deallocate(None)),
+                    false => words.name().map(|name| Self::Deallocate(Some(name))),
+                }
+            }
+            "copy" => copy::parse(&mut words)?,
+            "declare" => declare(&mut words)?,
+            "fetch" => fetch(&mut words, false)?,
+            "move" => fetch(&mut words, true)?,
+            _ => match words.take("all") {
+                true => Some(Self::Close(None)),
+                false => words.name().map(|name| Self::Close(Some(name))),
+            },
+        })
+    }
+}
+
+/// The first word of a statement, behind spaces and comments.
+pub(super) fn first_word(text: &str) -> &str {
+    let mut rest = text.trim_start();
+    loop {
+        rest = match (rest.strip_prefix("--"), rest.strip_prefix("/*")) {
+            (Some(comment), _) => comment.split_once('\n').map_or("", |(_, rest)| rest),
+            (_, Some(comment)) => comment.split_once("*/").map_or("", |(_, rest)| rest),
+            (None, None) => break,
+        }
+        .trim_start();
+    }
+    let end = rest.find(|c: char| !c.is_ascii_alphabetic());
+    &rest[..end.unwrap_or(rest.len())]
+}
+
+fn rollback(words: &mut Words<'_>) -> Command {
+    words.take_any(&["work", "transaction"]);
+    match words.take("to") {
+        true => Command::RollbackToSavepoint,
+        false => Command::Rollback,
+    }
+}
+
+fn set(words: &mut Words<'_>) -> Option<Command> {
+    let is_session = words.take("session");
+    if is_session && words.take("characteristics") {
+        return Some(Command::Accepted("SET"));
+    }
+    let is_local = !is_session && words.take("local");
+    if words.take("transaction") || words.take("constraints") || words.take("role") {
+        return Some(Command::Accepted("SET"));
+    }
+    let name = if words.take_all(&["time", "zone"]) {
+        "TimeZone".to_string()
+    } else if words.take("names") {
+        "client_encoding".to_string()
+    } else if is_session && words.take("authorization") {
+        return Some(Command::Accepted("SET"));
+    } else {
+        let name = words.dotted_name()?;
+        if !words.sign(&Token::Eq) && !words.take("to") {
+            return None;
+        }
+        name
+    };
+    let value = match words.take("default") {
+        true => None,
+        false => {
+            let mut value = words.value()?;
+            while words.sign(&Token::Comma) {
+                value = format!("{value}, {}", words.value()?);
+            }
+            Some(value)
+        }
+    };
+    words.is_end().then_some(Command::Set {
+        name,
+        value,
+        is_local,
+    })
+}
+
+fn show(words: &mut Words<'_>) -> Option<Command> {
+    let name = if words.take_all(&["time", "zone"]) {
+        "TimeZone".to_string()
+    } else if words.take_all(&["transaction", "isolation", "level"]) {
+        "transaction_isolation".to_string()
+    } else {
+        words.dotted_name()?
+    };
+    words.is_end().then_some(Command::Show(name))
+}
+
+fn discard(words: &mut Words<'_>) -> Option<Command> {
+    Some(Command::Discard(match words.name()?.as_str() {
+        "all" => Discard::All,
+        "plans" => Discard::Nothing("DISCARD PLANS"),
+        "sequences" => Discard::Nothing("DISCARD SEQUENCES"),
+        "temp" | "temporary" => Discard::Nothing("DISCARD TEMP"),
+        _ => return None,
+    }))
+}
+
+fn declare(words: &mut Words<'_>) -> Result<Option<Command>, Failure> {
+    let Some(cursor) = words.name() else {
+        return Ok(None);
+    };
+    while words.take_any(&["binary", "asensitive", "insensitive"])
+        || words.take_all(&["no", "scroll"])
+    {}
+    if words.take("scroll") {
+        return Err(forward_only());
+    }
+    if !words.take("cursor") {
+        return Ok(None);
+    }
+    words.take_any(&["with", "without"]);
+    words.take("hold");
+    if !words.take("for") {
+        return Ok(None);
+    }
+    let (text, start) = words.rest();
+    let start = Some(start);
+    Ok(Some(Command::Declare {
+        cursor,
+        query: Query { text, start },
+    }))
+}
+
+fn fetch(words: &mut Words<'_>, is_move: bool) -> Result<Option<Command>, Failure> {
+    if words.take_any(&["prior", "first", "last", "absolute", "relative", "backward"]) {
+        return Err(forward_only());
+    }
+    let is_forward = words.take("forward");
+    let rows = if words.take("all") {
+        None
+    } else if !is_forward && words.take("next") {
+        Some(1)
+    } else {
+        match words.number().map(u64::try_from) {
+            Some(Ok(count)) => Some(count),
+            Some(Err(_)) => return Err(forward_only()),
+            None => Some(1),
+        }
+    };
+    words.take_any(&["from", "in"]);
+    Ok(words.name().map(|cursor| Command::Fetch {
+        cursor,
+        rows,
+        is_move,
+    }))
+}
+
+fn forward_only() -> Failure {
+    Failure::with_state(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        "cursors move forward only; declare it NO SCROLL, and FETCH FORWARD",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn statements_are_told_apart() {
+        for (text, expected) in [
+            ("BEGIN ISOLATION LEVEL REPEATABLE READ", "Begin"),
+            ("-- x\n/* y */ commit;", "Commit"),
+            ("ROLLBACK TO SAVEPOINT a", "RollbackToSavepoint"),
+            (
+                "SET search_path TO olci, public",
+                "Set { name: \"search_path\", value: Some(\"olci, public\"), is_local: false }",
+            ),
+            (
+                "SET LOCAL cube.x = -1",
+                "Set { name: \"cube.x\", value: Some(\"-1\"), is_local: true }",
+            ),
+            (
+                "SET TIME ZONE DEFAULT",
+                "Set { name: \"TimeZone\", value: None, is_local: false }",
+            ),
+            ("SET TRANSACTION READ ONLY", "Accepted(\"SET\")"),
+            (
+                "SHOW transaction isolation level",
+                "Show(\"transaction_isolation\")",
+            ),
+            ("SHOW TABLES IN olci", "engine"),
+            ("SHOW tables", "Show(\"tables\")"),
+            ("DISCARD ALL", "Discard(All)"),
+            ("DEALLOCATE \"_pg3_0\"", "Deallocate(Some(\"_pg3_0\"))"),
+            (
+                "DECLARE c NO SCROLL CURSOR WITH HOLD FOR SELECT 'é' ;",
+                "Declare { cursor: \"c\", query: Query { text: \"SELECT 'é' ;\", start: Some(40) } }",
+            ),
+            (
+                "FETCH FORWARD 5 FROM c",
+                "Fetch { cursor: \"c\", rows: Some(5), is_move: false }",
+            ),
+            (
+                "FETCH c",
+                "Fetch { cursor: \"c\", rows: Some(1), is_move: false }",
+            ),
+            (
+                "MOVE ALL IN c",
+                "Fetch { cursor: \"c\", rows: None, is_move: true }",
+            ),
+            ("CLOSE ALL", "Close(None)"),
+            ("SELECT 1", "engine"),
+            ("COPY t TO 'file.parquet'", "engine"),
+            ("SET x", "engine"),
+        ] {
+            let command = Command::of(text).unwrap();
+            let written = command.map_or("engine".to_string(), |command| format!("{command:?}"));
+            assert_eq!(written, expected, "{text}");
+        }
+        assert!(Command::of("FETCH -1 FROM c").is_err());
+        assert!(Command::of("FETCH LAST FROM c").is_err());
+    }
+}

@@ -1,0 +1,271 @@
+//! `COPY … TO STDOUT`: what is copied, and how it is written.
+
+use datafusion::sql::sqlparser::tokenizer::Token;
+
+use super::command::{Command, Query};
+use super::encoding::{CopyText, Framing, Quote};
+use super::words::Words;
+use crate::failure::{Failure, SqlState};
+
+/// The options of a copy as they are said.
+#[derive(Default)]
+struct Options {
+    format: Option<String>,
+    header: bool,
+    delimiter: Option<String>,
+    null: Option<String>,
+    quote: Option<String>,
+    escape: Option<String>,
+    force_quote: bool,
+}
+
+/// Reads what comes behind `COPY`; `None` where the statement is the engine's, because it copies to or from files.
+///
+/// # Errors
+/// Rows are to come from the client, or an option makes no sense.
+pub(super) fn parse(words: &mut Words<'_>) -> Result<Option<Command>, Failure> {
+    let is_binary = words.take("binary");
+    let query = match words.in_brackets() {
+        Some((text, start)) => Query {
+            text,
+            start: Some(start),
+        },
+        None => {
+            let mark = words.mark();
+            if words.dotted_name().is_none() {
+                return Ok(None);
+            }
+            let (table, _) = words.since(mark);
+            let columns = words.in_brackets();
+            let columns = columns.as_ref().map_or("*", |(columns, _)| columns);
+            Query {
+                text: format!("SELECT {columns} FROM {table}"),
+                start: None,
+            }
+        }
+    };
+    if words.take_all(&["from", "stdin"]) {
+        return Err(refused(
+            "rows cannot be copied from a client; say INSERT INTO … SELECT, or CREATE TABLE … AS SELECT",
+        ));
+    }
+    if !words.take_all(&["to", "stdout"]) {
+        return Ok(None);
+    }
+    let mut options = Options {
+        format: is_binary.then(|| "binary".to_string()),
+        ..Options::default()
+    };
+    words.take("with");
+    match words.sign(&Token::LParen) {
+        true => options.read_list(words)?,
+        false => options.read_words(words)?,
+    }
+    let framing = options.framing()?;
+    Ok(Some(Command::Copy { query, framing }))
+}
+
+impl Options {
+    /// `(FORMAT csv, HEADER true, …)`
+    fn read_list(&mut self, words: &mut Words<'_>) -> Result<(), Failure> {
+        loop {
+            let Some(name) = words.name() else {
+                return Err(unknown());
+            };
+            match name.as_str() {
+                "format" => self.format = words.value().map(|format| format.to_lowercase()),
+                "header" => self.header = truth(words)?,
+                "delimiter" => self.delimiter = words.value(),
+                "null" => self.null = words.value(),
+                "quote" => self.quote = words.value(),
+                "escape" => self.escape = words.value(),
+                "force_quote" => self.read_force_quote(words)?,
+                "encoding" => check_encoding(words)?,
+                _ => return Err(unknown()),
+            }
+            if words.sign(&Token::RParen) {
+                break;
+            }
+            if !words.sign(&Token::Comma) {
+                return Err(unknown());
+            }
+        }
+        match words.is_end() {
+            true => Ok(()),
+            false => Err(unknown()),
+        }
+    }
+
+    /// `CSV HEADER DELIMITER AS ','`, the older way.
+    fn read_words(&mut self, words: &mut Words<'_>) -> Result<(), Failure> {
+        while let Some(name) = words.name() {
+            match name.as_str() {
+                "csv" | "binary" => self.format = Some(name),
+                "header" => self.header = true,
+                "force" if words.take("quote") => self.read_force_quote(words)?,
+                "delimiter" | "null" | "quote" | "escape" => {
+                    words.take("as");
+                    let value = words.value();
+                    match name.as_str() {
+                        "delimiter" => self.delimiter = value,
+                        "null" => self.null = value,
+                        "quote" => self.quote = value,
+                        _ => self.escape = value,
+                    }
+                }
+                "encoding" => check_encoding(words)?,
+                _ => return Err(unknown()),
+            }
+        }
+        match words.is_end() {
+            true => Ok(()),
+            false => Err(unknown()),
+        }
+    }
+
+    fn read_force_quote(&mut self, words: &mut Words<'_>) -> Result<(), Failure> {
+        self.force_quote = words.sign(&Token::Mul);
+        match self.force_quote {
+            true => Ok(()),
+            false => Err(refused(
+                "FORCE_QUOTE is supported for all columns only; say FORCE_QUOTE *",
+            )),
+        }
+    }
+
+    fn framing(self) -> Result<Framing, Failure> {
+        let format = self.format.as_deref().unwrap_or("text");
+        let of_text = [&self.delimiter, &self.null];
+        let of_csv = [&self.quote, &self.escape];
+        let is_csv = format == "csv";
+        if !is_csv && (of_csv.iter().any(|option| option.is_some()) || self.force_quote) {
+            return Err(invalid(
+                "QUOTE, ESCAPE and FORCE_QUOTE are options of the format csv",
+            ));
+        }
+        match format {
+            "binary" if self.header || of_text.iter().any(|option| option.is_some()) => Err(
+                invalid("the format binary has no HEADER, DELIMITER or NULL"),
+            ),
+            "binary" => Ok(Framing::CopyBinary { is_begun: false }),
+            "text" | "csv" => {
+                let delimiter = character(self.delimiter, if is_csv { b',' } else { b'\t' })?;
+                let quote = character(self.quote, b'"')?;
+                if is_csv && delimiter == quote {
+                    return Err(invalid("DELIMITER and QUOTE must differ"));
+                }
+                let null = self.null.unwrap_or_else(|| match is_csv {
+                    true => String::new(),
+                    false => "\\N".to_string(),
+                });
+                if null.contains(['\n', '\r']) || null.as_bytes().contains(&delimiter) {
+                    return Err(invalid(
+                        "NULL cannot hold the delimiter or the end of a line",
+                    ));
+                }
+                Ok(Framing::CopyText(CopyText {
+                    delimiter,
+                    null,
+                    has_header: self.header,
+                    quote: is_csv.then_some(Quote {
+                        quote,
+                        escape: character(self.escape, quote)?,
+                        always: self.force_quote,
+                    }),
+                }))
+            }
+            other => Err(invalid(&format!(
+                "there is no format {other}; say text, csv or binary"
+            ))),
+        }
+    }
+}
+
+fn truth(words: &mut Words<'_>) -> Result<bool, Failure> {
+    match words.value().as_deref().map(str::to_lowercase).as_deref() {
+        None | Some("true" | "on" | "1") => Ok(true),
+        Some("false" | "off" | "0") => Ok(false),
+        Some(_) => Err(invalid("HEADER is true or false")),
+    }
+}
+
+fn check_encoding(words: &mut Words<'_>) -> Result<(), Failure> {
+    match words.value().as_deref().map(str::to_lowercase).as_deref() {
+        Some("utf8" | "utf-8") => Ok(()),
+        _ => Err(invalid("rows are written in UTF8 only")),
+    }
+}
+
+/// An option of one byte.
+fn character(option: Option<String>, default: u8) -> Result<u8, Failure> {
+    match option.as_deref().map(str::as_bytes) {
+        None => Ok(default),
+        Some([byte]) if byte.is_ascii() && !matches!(byte, b'\n' | b'\r' | 0) => Ok(*byte),
+        Some(_) => Err(invalid(
+            "DELIMITER, QUOTE and ESCAPE are single characters of one byte",
+        )),
+    }
+}
+
+fn unknown() -> Failure {
+    invalid(
+        "an option of COPY is unknown; say FORMAT, HEADER, DELIMITER, NULL, QUOTE, ESCAPE, FORCE_QUOTE or ENCODING",
+    )
+}
+
+fn invalid(text: &str) -> Failure {
+    Failure::with_state(SqlState::INVALID_PARAMETER_VALUE, text)
+}
+
+fn refused(text: &str) -> Failure {
+    Failure::with_state(SqlState::FEATURE_NOT_SUPPORTED, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_are_read() {
+        for (text, query, framing) in [
+            (
+                "COPY (SELECT ')' FROM (VALUES (1)) t) TO STDOUT",
+                "SELECT ')' FROM (VALUES (1)) t",
+                "CopyText(CopyText { delimiter: 9, null: \"\\\\N\", has_header: false, quote: None })",
+            ),
+            (
+                "copy olci.\"Cube\" (a, b) to stdout (format binary)",
+                "SELECT a, b FROM olci.\"Cube\"",
+                "CopyBinary { is_begun: false }",
+            ),
+            (
+                "COPY t TO STDOUT WITH CSV HEADER DELIMITER AS ';' NULL 'x'",
+                "SELECT * FROM t",
+                "CopyText(CopyText { delimiter: 59, null: \"x\", has_header: true, \
+                 quote: Some(Quote { quote: 34, escape: 34, always: false }) })",
+            ),
+        ] {
+            match Command::of(text) {
+                Ok(Some(Command::Copy {
+                    query: found,
+                    framing: written,
+                })) => {
+                    assert_eq!(found.text, query);
+                    assert_eq!(format!("{written:?}"), framing);
+                }
+                other => panic!("{text}: {other:?}"),
+            }
+        }
+        for text in [
+            "COPY t FROM STDIN",
+            "COPY t TO STDOUT (FORMAT xml)",
+            "COPY t TO STDOUT (DELIMITER 'ab')",
+            "COPY t TO STDOUT (FORMAT csv, QUOTE ',')",
+            "COPY t TO STDOUT (QUOTE '\"')",
+            "COPY t TO STDOUT (FORMAT binary, HEADER)",
+            "COPY t TO STDOUT (OIDS)",
+        ] {
+            assert!(Command::of(text).is_err(), "{text}");
+        }
+    }
+}

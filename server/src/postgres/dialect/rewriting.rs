@@ -1,0 +1,261 @@
+//! Forms that clients use in questions about the catalogue, and that the planner does not know, in words that it knows.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName,
+    Query, SelectItem, SetExpr, Statement, Value, VisitMut, VisitorMut,
+};
+
+/// Rewrites a statement in place.
+pub(super) fn rewrite(statement: &mut Statement) {
+    let text = statement.to_string();
+    if let Statement::Query(query) = statement
+        && KEY_SIGNS.iter().any(|sign| text.contains(sign))
+    {
+        empty(query);
+    }
+    let _ = statement.visit(&mut Forms);
+}
+
+/// What only questions about keys and indexes hold.
+const KEY_SIGNS: [&str; 2] = ["_pg_expandarray", "generate_subscripts"];
+
+/// A column that the table of tables does not have.
+const OPTIONS: &str = "reloptions";
+
+/// Columns that hold names, and the letters of kinds.
+const NAMES: [&str; 6] = [
+    "attname", "datname", "nspname", "relkind", "relname", "typname",
+];
+
+/// Tables without rows: there are no defaults, keys, rules, sequences.
+const EMPTY: [&str; 6] = [
+    "pg_attrdef",
+    "pg_constraint",
+    "pg_index",
+    "pg_inherits",
+    "pg_sequence",
+    "pg_trigger",
+];
+
+struct Forms;
+
+impl VisitorMut for Forms {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        if let SetExpr::Select(select) = query.body.as_mut() {
+            for item in &mut select.projection {
+                if let SelectItem::UnnamedExpr(expression) = item
+                    && is_column(expression, &[OPTIONS])
+                {
+                    let expr = expression.clone();
+                    let alias = Ident::new(OPTIONS);
+                    *item = SelectItem::ExprWithAlias { expr, alias };
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
+        match expression {
+            // ARRAY(SELECT …) collects roles and rules, of which there are none.
+            Expr::Function(function) if is_array(function) => {
+                *expression = text("{}");
+            }
+            Expr::Subquery(query) if is_without_rows(query) => {
+                *expression = Expr::Value(Value::Null.into());
+            }
+            Expr::Subquery(query) => make_single(query),
+            // Which kind of list a value is, clients do not always say.
+            Expr::Function(function) if is_named(function, "array_contains") => name_list(function),
+            // Options of tables, of which there are none.
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_)
+                if is_column(expression, &[OPTIONS]) =>
+            {
+                *expression = Expr::Value(Value::Null.into());
+            }
+            Expr::Function(function)
+                if is_named(function, "array_to_string")
+                    && function.args.to_string().contains("NULL") =>
+            {
+                *expression = Expr::Value(Value::Null.into());
+            }
+            // The planner knows the backslash only.
+            Expr::Like {
+                pattern,
+                escape_char: escape @ Some(_),
+                ..
+            }
+            | Expr::ILike {
+                pattern,
+                escape_char: escape @ Some(_),
+                ..
+            } => {
+                if let Some(sign) = escape.take() {
+                    let sign = sign.to_string();
+                    let sign = text(sign.trim_matches('\''));
+                    **pattern = call("replace", vec![(**pattern).clone(), sign, text("\\")]);
+                }
+            }
+            // A column of functions holds their names here, and "-" where there is none.
+            Expr::BinaryOp {
+                left,
+                op: BinaryOperator::Eq | BinaryOperator::NotEq,
+                right,
+            } if is_function_column(left) && right.to_string() == "0" => {
+                **right = text("-");
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn is_function_column(expression: &Expr) -> bool {
+    is_column(
+        expression,
+        &[
+            "typinput",
+            "typoutput",
+            "typreceive",
+            "typsend",
+            "typanalyze",
+        ],
+    )
+}
+
+/// Is it one of these columns, of whatever table?
+fn is_column(expression: &Expr, columns: &[&str]) -> bool {
+    let name = match expression {
+        Expr::Identifier(name) => Some(name),
+        Expr::CompoundIdentifier(names) => names.last(),
+        _ => None,
+    };
+    name.is_some_and(|name| columns.contains(&name.value.to_lowercase().as_str()))
+}
+
+/// `relname = ANY($1)`, which has become `array_contains($1, relname)`: a list of texts.
+fn name_list(function: &mut Function) {
+    let FunctionArguments::List(list) = &mut function.args else {
+        return;
+    };
+    let [
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(values)),
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(name)),
+    ] = list.args.as_mut_slice()
+    else {
+        return;
+    };
+    if !is_column(name, &NAMES) {
+        return;
+    }
+    if matches!(values, Expr::Value(value) if matches!(value.value, Value::Placeholder(_))) {
+        *values = Expr::Cast {
+            kind: CastKind::Cast,
+            expr: Box::new(values.clone()),
+            data_type: DataType::Array(ArrayElemTypeDef::SquareBracket(
+                Box::new(DataType::Text),
+                None,
+            )),
+            array: false,
+            format: None,
+        };
+    }
+}
+
+fn is_array(function: &Function) -> bool {
+    matches!(function.args, FunctionArguments::Subquery(_)) && is_named(function, "array")
+}
+
+/// Is this its name, whatever schema it is said to be in?
+fn is_named(function: &Function, name: &str) -> bool {
+    let last = function.name.0.last().and_then(|part| part.as_ident());
+    last.is_some_and(|last| last.value.eq_ignore_ascii_case(name))
+}
+
+fn text(text: &str) -> Expr {
+    Expr::Value(Value::SingleQuotedString(text.to_string()).into())
+}
+
+/// A query about keys, of which there are none: the same columns, and no rows.
+fn empty(query: &mut Query) {
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return;
+    };
+    for (index, item) in select.projection.iter_mut().enumerate() {
+        let alias = match item {
+            SelectItem::ExprWithAlias { alias, .. } => alias.clone(),
+            SelectItem::UnnamedExpr(Expr::Identifier(name)) => name.clone(),
+            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(names)) => match names.last() {
+                Some(name) => name.clone(),
+                None => continue,
+            },
+            _ => Ident::new(format!("column{}", index + 1)),
+        };
+        let expr = Expr::Value(Value::Null.into());
+        *item = SelectItem::ExprWithAlias { expr, alias };
+    }
+    select.from = vec![];
+    select.selection = Some(Expr::Value(Value::Boolean(false).into()));
+    select.group_by = GroupByExpr::Expressions(vec![], vec![]);
+    select.having = None;
+    query.order_by = None;
+}
+
+/// Does a query read a table that has no rows here, or build JSON of rules of comparison, of which columns have none?
+fn is_without_rows(query: &Query) -> bool {
+    let SetExpr::Select(select) = query.body.as_ref() else {
+        return false;
+    };
+    let first = select.from.first().map(|from| from.relation.to_string());
+    let is_empty = |table: &&str| {
+        let name = first
+            .as_deref()
+            .and_then(|name| name.split_whitespace().next());
+        name.is_some_and(|name| name.trim_start_matches("pg_catalog.") == *table)
+    };
+    EMPTY.iter().any(|table| is_empty(&table)) || query.to_string().contains("json_build_object")
+}
+
+/// A query that is a value gives one row at most; the planner wants to see that it does.
+fn make_single(query: &mut Query) {
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return;
+    };
+    if query.limit_clause.is_some() || query.fetch.is_some() || select.from.is_empty() {
+        return;
+    }
+    let [SelectItem::UnnamedExpr(value) | SelectItem::ExprWithAlias { expr: value, .. }] =
+        select.projection.as_mut_slice()
+    else {
+        return;
+    };
+    // A function may be an aggregate, which gives one row as it is.
+    if let Expr::Function(_) = value {
+        return;
+    }
+    *value = call("min", vec![value.clone()]);
+}
+
+/// `name(argument, …)`
+fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+    let argument = |value| FunctionArg::Unnamed(FunctionArgExpr::Expr(value));
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: arguments.into_iter().map(argument).collect(),
+            clauses: vec![],
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: vec![],
+    })
+}

@@ -1,0 +1,119 @@
+//! One query in the books: counted when it waits, runs and ends, and written down in the log.
+//!
+//! Whoever drops it says by that that the query has ended; as cancelled, unless something else was said before.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow::array::{Array, RecordBatch};
+use graticule_engine::progress::QueryProgress;
+use graticule_engine::without_secrets;
+
+use super::metrics::{Done, Metrics, OfDoor, Outcome};
+use crate::failure::{Failure, SqlState};
+
+/// One query.
+pub(super) struct Tally {
+    metrics: Arc<Metrics>,
+    door: &'static str,
+    user: String,
+    statement: String,
+    begun: Instant,
+    is_running: bool,
+    outcome: Outcome,
+    rows: u64,
+    bytes: u64,
+    progress: Option<Arc<QueryProgress>>,
+}
+
+impl Tally {
+    /// A query that has come in through `door` and waits.
+    pub(super) fn new(
+        metrics: &Arc<Metrics>,
+        door: &'static str,
+        user: &str,
+        statement: &str,
+    ) -> Self {
+        metrics.waiting.get_or_create(&OfDoor { door }).inc();
+        Self {
+            metrics: Arc::clone(metrics),
+            door,
+            user: user.to_string(),
+            statement: statement.to_string(),
+            begun: Instant::now(),
+            is_running: false,
+            outcome: Outcome::Cancelled,
+            rows: 0,
+            bytes: 0,
+            progress: None,
+        }
+    }
+
+    /// It waits no longer.
+    pub(super) fn runs(&mut self) {
+        let of_door = OfDoor { door: self.door };
+        self.metrics.waiting.get_or_create(&of_door).dec();
+        self.metrics.running.get_or_create(&of_door).inc();
+        self.is_running = true;
+    }
+
+    /// Its plan is made, and this is what it will have read.
+    pub(super) fn reads(&mut self, progress: &Arc<QueryProgress>) {
+        self.progress = Some(Arc::clone(progress));
+    }
+
+    /// These rows were handed to the door.
+    pub(super) fn gave(&mut self, batch: &RecordBatch) {
+        let bytes = batch.columns().iter().map(|column| {
+            // What a slice holds, not what it is cut from.
+            let bytes = column.to_data().get_slice_memory_size();
+            bytes.unwrap_or_else(|_| column.get_array_memory_size()) as u64
+        });
+        self.bytes += bytes.sum::<u64>();
+        self.rows += batch.num_rows() as u64;
+    }
+
+    /// All rows were handed to the door.
+    pub(super) fn completed(&mut self) {
+        self.outcome = Outcome::Completed;
+    }
+
+    /// It ends because of this.
+    pub(super) fn failed(&mut self, failure: &Failure) {
+        self.outcome = match failure.state {
+            SqlState::QUERY_CANCELED | SqlState::ADMIN_SHUTDOWN => Outcome::Cancelled,
+            SqlState::TOO_MANY_CONNECTIONS => Outcome::Refused,
+            _ => Outcome::Failed,
+        };
+    }
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        let of_door = OfDoor { door: self.door };
+        let family = match self.is_running {
+            true => &self.metrics.running,
+            false => &self.metrics.waiting,
+        };
+        family.get_or_create(&of_door).dec();
+        let read = self.progress.as_ref().map(|progress| progress.snapshot());
+        let done = Done {
+            seconds: self.begun.elapsed().as_secs_f64(),
+            rows: self.rows,
+            bytes: self.bytes,
+            read: read.unwrap_or_default(),
+        };
+        self.metrics.ended(self.door, self.outcome, &done);
+        tracing::info!(
+            user = self.user,
+            door = self.door,
+            seconds = done.seconds,
+            rows = done.rows,
+            bytes = done.bytes,
+            fetched = done.read.bytes_fetched,
+            outcome = self.outcome.name(),
+            statement = without_secrets(&self.statement),
+            "query",
+        );
+    }
+}
