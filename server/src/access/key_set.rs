@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use datafusion::object_store::ObjectStoreExt;
@@ -37,13 +37,9 @@ pub(super) struct Key {
 pub(super) struct KeySet {
     place: KeysAt,
     connectors: Vec<Arc<dyn StoreConnector>>,
-    known: Mutex<Known>,
-}
-
-#[derive(Default)]
-struct Known {
-    keys: HashMap<String, Key>,
-    read: Option<Instant>,
+    keys: Mutex<HashMap<String, Key>>,
+    /// When they were read last.
+    read: Mutex<Option<Instant>>,
 }
 
 impl std::fmt::Debug for KeySet {
@@ -60,7 +56,8 @@ impl KeySet {
         Self {
             place,
             connectors: connectors.to_vec(),
-            known: Mutex::default(),
+            keys: Mutex::default(),
+            read: Mutex::default(),
         }
     }
 
@@ -69,30 +66,28 @@ impl KeySet {
     /// # Errors
     /// There is none, or keys cannot be read.
     pub(super) fn find(&self, kid: &str) -> Result<Key, String> {
-        let unknown = || "the token is signed with a key that its issuer does not name".to_string();
-        {
-            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(key) = known.keys.get(kid) {
-                return Ok(key.clone());
-            }
-            let is_recent = known
-                .read
-                .is_some_and(|read| read.elapsed() < BETWEEN_READINGS);
-            if is_recent {
-                return Err(unknown());
-            }
-            // Others need not wait for what this one reads.
-            known.read = Some(Instant::now());
+        if let Some(key) = self.known(kid) {
+            return Ok(key);
         }
-        let cannot = || "the keys of the issuer of tokens cannot be read".to_string();
-        let text = self.read().ok_or_else(cannot)?;
-        let keys = parse(&text).ok_or_else(cannot)?;
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.keys = keys;
-        known.keys.get(kid).cloned().ok_or_else(unknown)
+        // Who asks meanwhile waits for what this one reads.
+        let mut read = lock(&self.read);
+        if let Some(key) = self.known(kid) {
+            return Ok(key);
+        }
+        if read.is_none_or(|read| read.elapsed() >= BETWEEN_READINGS) {
+            *read = Some(Instant::now());
+            let keys = self.text().as_deref().and_then(parse);
+            *lock(&self.keys) = keys.ok_or("the keys of the issuer of tokens cannot be read")?;
+        }
+        let unknown = || "the token is signed with a key that its issuer does not name".to_string();
+        self.known(kid).ok_or_else(unknown)
     }
 
-    fn read(&self) -> Option<String> {
+    fn known(&self, kid: &str) -> Option<Key> {
+        lock(&self.keys).get(kid).cloned()
+    }
+
+    fn text(&self) -> Option<String> {
         match &self.place {
             KeysAt::File(path) => fs::read_to_string(path).ok(),
             KeysAt::Url(url) => self.download(url),
@@ -124,6 +119,11 @@ impl KeySet {
         std::thread::Builder::new().spawn(reader).ok()?;
         receive.recv_timeout(PATIENCE).ok()?
     }
+}
+
+/// A mutex whose holder panicked still holds plain data.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The keys in a document that are for signatures and whose algorithm is known. Others are passed over.

@@ -77,6 +77,7 @@ impl<'a> Credentials<'a> {
             return Ok(service.access.anonymous());
         }
         match self {
+            Self::Nothing if service.access.has_anonymous() => Ok(service.access.anonymous()),
             Self::Nothing => Err(denied(
                 "nobody comes in without a name and a password, a key or a token; \
                  shake hands first, or send the header authorization",

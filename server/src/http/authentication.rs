@@ -53,6 +53,7 @@ fn identity(access: &Access, proof: &str) -> Result<Arc<Identity>, Failure> {
                 "the header Authorization is not in the form of Basic",
             )),
         },
+        "" if access.has_anonymous() => Ok(access.anonymous()),
         "" => Err(refused(
             "say who you are: send the header Authorization with Bearer and a key, or with Basic",
         )),

@@ -17,7 +17,7 @@ use super::scram::{self, Exchange};
 use super::settings::Settings;
 use super::trouble::Trouble;
 use super::wire::Wire;
-use crate::access::Identity;
+use crate::access::{ANONYMOUS, Identity};
 use crate::failure::{Failure, SqlState};
 
 /// What the client said about itself.
@@ -108,10 +108,10 @@ pub(super) async fn authenticate(
         wire.send(Outgoing::NegotiateProtocolVersion(newest))?;
     }
     let access = &postgres.service.access;
-    if access.is_open() {
+    let user = &startup.user;
+    if access.is_open() || (user == ANONYMOUS && access.has_anonymous()) {
         return Ok(access.anonymous());
     }
-    let user = &startup.user;
     let verifier = access.verifier(user);
     let verifier = verifier.unwrap_or_else(|| scram::mock(&postgres.secret, user));
     let mechanisms = Authentication::SASL(vec![scram::MECHANISM.to_string()]);

@@ -50,9 +50,10 @@ const STATEMENTS: &[&str] = &[
 
 pub(super) async fn check() -> Result<(), Failed> {
     let lake = Lake::new().await?;
+    let mut differences = Vec::new();
     for condition in CONDITIONS {
         lake.done(&format!(
-            "CREATE OR REPLACE TABLE lake.part WITH (dims = 'time,lat,lon', chunks = 'time=3,lat=3,lon=4') \
+            "CREATE OR REPLACE TABLE lake.hidden_b WITH (dims = 'time,lat,lon', chunks = 'time=3,lat=3,lon=4') \
              AS SELECT time, lat, lon, v, w FROM lake.ocean WHERE {condition}"
         ))
         .await?;
@@ -61,27 +62,29 @@ pub(super) async fn check() -> Result<(), Failed> {
             "SELECT (time, lat, lon, w) ON lake.ocean".to_string(),
         ];
         let user = lake.user("limited", &grants.each_ref().map(String::as_str));
+        let mut answered = 0;
         for statement in STATEMENTS {
-            let found = user.ask(&statement.replace("{t}", "lake.hidden_a")).await;
-            let expected = lake
-                .operator
-                .ask(&statement.replace("{t}", "lake.part"))
-                .await;
-            let is_refused = found.is_err() && expected.is_err();
-            assert!(
-                is_refused || found == expected,
-                "{condition}: {statement}\n{found:?}\n{expected:?}"
-            );
-            let (Ok(said) | Err(said)) = found;
-            assert!(!said.contains(SECRET), "{condition}: {statement}\n{said}");
+            let on_part = statement.replace("{t}", "lake.hidden_a");
+            let on_copy = statement.replace("{t}", "lake.hidden_b");
+            let found = user.ask(&on_part).await;
+            let expected = lake.operator.ask(&on_copy).await;
+            answered += usize::from(found.is_ok());
+            let named = |text: &String| text.replace("hidden_b", "hidden_a");
+            let is_same = match (&found, &expected) {
+                (Ok(found), Ok(expected)) => *found == named(expected),
+                (found, expected) => found.is_err() && expected.is_err(),
+            };
+            let (Ok(said) | Err(said)) = &found;
+            if !is_same || said.contains(SECRET) {
+                differences.push(format!("{condition}: {statement}\n{found:?}\n{expected:?}"));
+            }
         }
+        // Where the longitudes are uneven there are no grids to put the cube on.
+        assert!(answered * 2 > STATEMENTS.len(), "{condition}: {answered}");
         let shape = "SELECT dims, shape, variables FROM cube.tables WHERE table_name = '{n}'";
         let found = user.ask(&shape.replace("{n}", "hidden_a")).await?;
-        assert_eq!(
-            found,
-            lake.done(&shape.replace("{n}", "part")).await?,
-            "{condition}"
-        );
+        let expected = lake.done(&shape.replace("{n}", "hidden_b")).await?;
+        assert_eq!(found, expected, "{condition}");
         for told in [
             "tables",
             "variables",
@@ -101,6 +104,7 @@ pub(super) async fn check() -> Result<(), Failed> {
             .await?;
         assert!(!plan.contains("hush") && !plan.contains(SECRET), "{plan}");
     }
+    assert!(differences.is_empty(), "{}", differences.join("\n\n"));
     // Where no cell is left there are no rows, and no error.
     let nothing = lake.user("nothing", &["SELECT ON lake.hidden_a WHERE lat > 100"]);
     let found = nothing
