@@ -1,6 +1,5 @@
 //! Connections of all doors: counted, encrypted, and told when the service stops.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,8 +23,6 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct Connection {
     /// What it speaks over.
     pub(crate) stream: TcpStream,
-    /// Where it comes from.
-    pub(crate) peer: SocketAddr,
     /// Its place among the connections; `None`: there are too many, it can only be told so.
     pub(crate) place: Option<OwnedSemaphorePermit>,
 }
@@ -72,12 +69,12 @@ pub(crate) async fn accept<S>(
             () = service.stopping.cancelled() => break,
             Some(_) = open.join_next() => {}
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => {
+                Ok((stream, _)) => {
                     // Answers are small and waited for.
                     let _ = stream.set_nodelay(true);
                     let place = Arc::clone(&service.places).try_acquire_owned().ok();
                     let counted = service.metrics.connected(door);
-                    let serving = serve(Connection { stream, peer, place });
+                    let serving = serve(Connection { stream, place });
                     open.spawn(async move {
                         serving.await;
                         drop(counted);

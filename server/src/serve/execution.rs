@@ -47,7 +47,6 @@ enum Message {
     Started {
         schema: SchemaRef,
         progress: Arc<QueryProgress>,
-        number: u64,
     },
     Batch(RecordBatch),
     /// All rows are sent.
@@ -60,8 +59,6 @@ pub(crate) struct Execution {
     pub(crate) schema: SchemaRef,
     /// What it has read so far.
     pub(crate) progress: Arc<QueryProgress>,
-    /// Its number in `cube.queries`.
-    pub(crate) number: u64,
     messages: mpsc::Receiver<Result<Message, Failure>>,
     _supervisor: SpawnedTask<()>,
 }
@@ -90,11 +87,9 @@ impl Execution {
             Some(Ok(Message::Started {
                 schema,
                 progress,
-                number,
             })) => Ok(Self {
                 schema,
                 progress,
-                number,
                 messages,
                 _supervisor: supervisor,
             }),
@@ -194,7 +189,6 @@ async fn send_rows(
     let started = Message::Started {
         schema: Arc::clone(&query.schema),
         progress: Arc::clone(&query.progress),
-        number: query.number,
     };
     if sender.send(Ok(started)).await.is_err() {
         return Ok(());

@@ -192,7 +192,7 @@ pub(super) async fn check_granted() -> Result<(), Failed> {
         "WITH s AS (SELECT * FROM {t}) SELECT count(*) FROM s",
         "SELECT count(*) FROM coarsen({t}, lat => 2)",
         "DESCRIBE {t}",
-        "SELECT dims, shape FROM cube.tables WHERE table_name = 'hidden_a'",
+        "SELECT dims, shape FROM cube.tables WHERE table_name = 'hidden_a' ORDER BY dims",
         "SELECT column_name FROM information_schema.columns WHERE table_name = 'hidden_a'",
         "SELECT level, variable, method FROM cube.overviews WHERE table_name = 'hidden_a'",
     ] {
