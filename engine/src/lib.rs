@@ -28,5 +28,6 @@ mod write;
 
 pub use engine::{Engine, EngineBuilder, MemoryUse, Query, Session};
 pub use limits::{Limits, UserLimits};
+pub use sql::depth::refuse_depth;
 pub use sql::described::Described;
 pub use sql::secrets::{as_listed, without_secrets};

@@ -22,7 +22,7 @@ extensions_options! {
         pub grid_aggregate: bool, default = true
         /// Join cubes on shared axes as one cube; off only to test that the rows stay the same.
         pub grid_zip: bool, default = true
-        /// Coordinates of joined cubes that differ: 'exact' joins what is equal as SQL does, says in EXPLAIN which function aligns the cubes, and refuses an inner join of grids without a coordinate in common; 'error' refuses all that differ; 'nearest' takes those for equal that differ by less than a thousandth of a step; 'sql' never refuses.
+        /// Coordinates of joined cubes that differ: 'exact' joins what is equal as SQL does, says in EXPLAIN which function aligns the cubes, and refuses an inner join of grids without a coordinate in common where the whole query, count(*) included, could only be about no row; 'error' refuses all that differ; 'nearest' takes those for equal that differ by less than a thousandth of a step; 'sql' never refuses.
         pub grid_alignment: String, default = "exact".to_string()
         /// Join a cube with regions of its grid cell by cell of the axes instead of row by row; off only to test that the answer stays the same.
         pub region_join: bool, default = true

@@ -24,8 +24,14 @@ use crate::progress::QueryProgress;
 use crate::sql::secrets::{as_listed, without_secrets};
 use crate::write::new_cube::now;
 
-/// Statements that ended and are still listed.
-const KEPT: usize = 200;
+/// Statements of one user that ended and are still listed: nobody crowds out those of others.
+const KEPT_OF_USER: usize = 200;
+
+/// Statements of all users that ended and are still listed.
+const KEPT: usize = 2_000;
+
+/// Bytes of a statement, or of an error, that are listed.
+const LISTED_BYTES: usize = 4_096;
 
 /// How far a statement is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +99,7 @@ impl Queries {
             number,
             user: user.to_string(),
             door,
-            statement: as_listed(statement),
+            statement: shortened(as_listed(statement)),
             since: now(),
             begun: Instant::now(),
             took: None,
@@ -150,6 +156,11 @@ impl Queries {
         };
         entry.took = Some(entry.begun.elapsed());
         entry.stage = stage;
+        let of_user = lists.recent.iter().enumerate();
+        let mut of_user = of_user.filter(|(_, ended)| ended.user == entry.user);
+        if let Some((oldest, _)) = of_user.nth(KEPT_OF_USER - 1) {
+            lists.recent.remove(oldest);
+        }
         lists.recent.push_front(entry);
         lists.recent.truncate(KEPT);
     }
@@ -194,7 +205,7 @@ impl Listed {
     fn failed(&self, error: &DataFusionError) {
         let stage = match self.cancelled.is_cancelled() {
             true => Stage::Cancelled,
-            false => Stage::Failed(without_secrets(&error.find_root().message())),
+            false => Stage::Failed(shortened(without_secrets(&error.find_root().message()))),
         };
         self.queries.end(self.number, stage);
     }
@@ -277,4 +288,48 @@ impl RecordBatchStream for Watched {
 fn cancelled() -> DataFusionError {
     let cause = "the query was cancelled";
     CubeError::new(ErrorKind::Cancelled, "", cause).into()
+}
+
+/// The text, or its beginning.
+fn shortened(mut text: String) -> String {
+    if text.len() > LISTED_BYTES {
+        let mut ends = (0..=LISTED_BYTES).rev();
+        let end = ends.find(|end| text.is_char_boundary(*end));
+        text.truncate(end.unwrap_or(0));
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_crowds_out_others() {
+        let queries = Queries::default();
+        drop(queries.begin("SELECT 'quiet'", "ada", "local"));
+        for number in 0..KEPT_OF_USER + 5 {
+            drop(queries.begin(&format!("SELECT {number}"), "bob", "local"));
+        }
+        let listed = queries.list();
+        let of = |user: &str| listed.iter().filter(|entry| entry.user == user).count();
+        assert_eq!((of("ada"), of("bob")), (1, KEPT_OF_USER));
+        // The oldest ones went.
+        assert!(listed.iter().all(|entry| entry.statement != "SELECT 4"));
+        assert!(listed.iter().any(|entry| entry.statement == "SELECT 5"));
+        for number in 0..KEPT {
+            drop(queries.begin("SELECT 1", &format!("user {number}"), "local"));
+        }
+        assert_eq!(queries.list().len(), KEPT);
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        assert_eq!(shortened("é".to_string()), "é");
+        let long = format!("a{}", "é".repeat(LISTED_BYTES));
+        let cut = shortened(long);
+        assert_eq!(cut.len(), LISTED_BYTES - 1 + '…'.len_utf8());
+        assert!(cut.starts_with("aé") && cut.ends_with("é…"));
+    }
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicU64;
 use arrow::datatypes::DataType;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemoryCatalogProviderList};
 use datafusion::common::{Result, ScalarValue};
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::sqlparser::keywords::ALL_KEYWORDS;
@@ -34,6 +34,15 @@ const BATCH_SIZE: usize = 32_768;
 
 /// Puts a session's state together.
 pub(crate) fn new_state(engine: &Shared, seen: &Arc<VisibleCatalog>) -> SessionState {
+    new_state_in(Arc::clone(&engine.runtime), engine, seen)
+}
+
+/// The same, with the memory of `runtime`.
+pub(crate) fn new_state_in(
+    runtime: Arc<RuntimeEnv>,
+    engine: &Shared,
+    seen: &Arc<VisibleCatalog>,
+) -> SessionState {
     let mut config = SessionConfig::new()
         .with_batch_size(BATCH_SIZE)
         .with_information_schema(true)
@@ -51,7 +60,7 @@ pub(crate) fn new_state(engine: &Shared, seen: &Arc<VisibleCatalog>) -> SessionS
     catalogs.register_catalog(CATALOG.to_string(), Arc::new(catalog));
     let mut builder = SessionStateBuilder::new()
         .with_config(config)
-        .with_runtime_env(Arc::clone(&engine.runtime))
+        .with_runtime_env(runtime)
         .with_catalog_list(Arc::new(catalogs))
         // Ours come before the stock planners, which drop TABLESAMPLE without a word.
         .with_relation_planners(vec![Arc::new(CubeRelations)])
@@ -178,7 +187,8 @@ impl Session {
         let queries = &self.engine.catalog.queries;
         let listed = queries.begin(statement, user, self.door);
         self.update_functions().await;
-        let running = statements::run(self, statement, parameters);
+        // On the heap: a statement's state is large, and views nest.
+        let running = Box::pin(statements::run(self, statement, parameters));
         let query = listed.unless_cancelled(running).await?;
         let number = listed.number();
         let stream = listed.watch(query.stream, &query.progress);
@@ -207,7 +217,7 @@ impl Session {
         given: &[Option<DataType>],
     ) -> Result<Described> {
         self.update_functions().await;
-        described::describe_statement(self, statement, given).await
+        Box::pin(described::describe_statement(self, statement, given)).await
     }
 
     async fn update_functions(&self) {

@@ -14,7 +14,7 @@ use graticule_engine::bytes::parse_bytes;
 #[command(
     name = "graticule",
     version,
-    about = "A database for Earth-system data cubes: every Zarr or NetCDF cube is a table.",
+    about = "A database for Earth-system data cubes: every Zarr, NetCDF, GRIB or GeoTIFF cube is a table.",
     after_help = exit_code::HELP,
     subcommand_required = true,
     arg_required_else_help = true

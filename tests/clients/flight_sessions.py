@@ -52,7 +52,7 @@ for options in (lost, kept):
     fetch(client, "SET datafusion.execution.batch_size = 79", options)
 for number in range(1100):
     client.authenticate_basic_token("u", "p")
-    if number % 100 == 0:
+    if number % 50 == 0:
         assert fetch(client, SHOW, kept)["value"].to_pylist() == ["79"]
 assert fetch(client, SHOW, lost)["value"].to_pylist() == [before]
 

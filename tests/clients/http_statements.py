@@ -103,6 +103,14 @@ with socket.create_connection((host, int(port)), timeout=60) as connection:
         answer += piece
     assert answer.startswith(b"HTTP/1.1 200") and not answer.endswith(b"0\r\n\r\n"), answer[-100:]
 
+# In HTTP/1.0 it would look like the end: no result is sent.
+with socket.create_connection((host, int(port)), timeout=60) as connection:
+    connection.sendall(f"GET /sql?sql=SELECT%201 HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
+    answer = b""
+    while piece := connection.recv(1 << 16):
+        answer += piece
+    assert b" 505 " in answer.split(b"\r\n")[0] and b"use HTTP/1.1" in answer, answer
+
 # The catalogue.
 status, tables = rows(ask(f"{url}/tables"))
 found = [table for table in tables if table["table"] == "ostia_monthly"]

@@ -115,6 +115,18 @@ def settings(connection):
     connection.execute("SET search_path TO samples")
     assert connection.execute("SELECT count(*) > 0 FROM ostia_monthly").fetchone() == (True,)
     connection.execute("RESET search_path")
+    # What is shown is what is used, after the transaction, too.
+    connection.execute("BEGIN")
+    connection.execute("SET search_path TO samples")
+    connection.execute("ROLLBACK")
+    refused("42P01", lambda: connection.execute("SELECT count(*) FROM ostia_monthly"))
+    connection.execute("BEGIN READ ONLY")
+    assert connection.execute(f"SELECT count(*) > 0 FROM {CUBE}").fetchone() == (True,)
+    refused("25006", lambda: connection.execute("CREATE VIEW never AS SELECT 1"))
+    connection.execute("ROLLBACK")
+    assert connection.execute("SHOW transaction_read_only").fetchone() == ("off",)
+    connection.execute("SET ROLE NONE")
+    refused("0A000", lambda: connection.execute("SET ROLE somebody"))
     print("settings: set, shown, obeyed")
 
 

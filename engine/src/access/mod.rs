@@ -19,6 +19,9 @@ pub use self::grant::{Grant, Object, Privilege};
 pub use self::privileges::Privileges;
 pub(crate) use self::privileges::{Action, Part, Reading};
 
+/// The name of who runs the command line. No other user may have it: statements are listed for who has the same name.
+pub const OPERATOR: &str = "operator";
+
 /// Somebody who runs statements.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct User {
@@ -32,7 +35,7 @@ impl User {
     /// Who runs the command line, and may do everything.
     pub(crate) fn operator() -> Self {
         Self {
-            name: "operator".to_string(),
+            name: OPERATOR.to_string(),
             privileges: Privileges::new(vec![Grant::Admin]),
         }
     }

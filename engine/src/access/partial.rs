@@ -19,7 +19,6 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, ident};
 
 use super::Part;
-use crate::cube::{Cube, Variable};
 use crate::error::{CubeError, ErrorKind};
 use crate::scan::CubeTable;
 use crate::scan::predicate::ScanPredicate;
@@ -28,7 +27,7 @@ use crate::scan::predicate::ScanPredicate;
 pub(crate) enum Partial {
     /// A cube with fewer cells and variables.
     Cube(CubeTable),
-    /// Some columns of a cube that lack an axis, of a view, or of a table that is read whole.
+    /// Some columns of a view or of a table that is read whole, or those of a cube without cells.
     Columns(Arc<dyn TableProvider>),
 }
 
@@ -58,6 +57,14 @@ pub(crate) fn partial(
         }
         return only(Arc::clone(table), part.columns.as_ref()).map(Partial::Columns);
     };
+    if let Some(columns) = &part.columns
+        && !(cube.cube().axes.iter()).all(|axis| columns.contains(axis.field.name()))
+    {
+        // Plans tell the cells of every axis that a cube has.
+        return Err(unclear(
+            "columns of a cube are granted with all of its axes",
+        ));
+    }
     let mut table = cube.clone();
     if let Some(condition) = &part.condition {
         let Some(kept) = kept(cube, condition, state)? else {
@@ -72,21 +79,10 @@ pub(crate) fn partial(
     let Some(columns) = &part.columns else {
         return Ok(Partial::Cube(table));
     };
-    let narrow = Arc::new(with_columns(table.cube(), columns));
-    let has_axes = (narrow.axes.iter()).all(|axis| columns.contains(axis.field.name()));
+    let narrow = table.cube().with_columns(columns);
     let statistics = Arc::clone(table.statistics());
-    let table = CubeTable::new(narrow, Arc::clone(table.blocks())).with_statistics(statistics);
-    match has_axes {
-        true => Ok(Partial::Cube(table)),
-        false => only(Arc::new(table), Some(columns)).map(Partial::Columns),
-    }
-}
-
-/// The cube with the variables among `columns`.
-fn with_columns(cube: &Cube, columns: &BTreeSet<String>) -> Cube {
-    let is_granted = |variable: &&Variable| columns.contains(variable.field.name());
-    let variables = cube.variables.iter().filter(is_granted).cloned();
-    cube.with_variables(variables.collect())
+    let table = CubeTable::new(Arc::new(narrow), Arc::clone(table.blocks()));
+    Ok(Partial::Cube(table.with_statistics(statistics)))
 }
 
 /// The cells of each axis that fulfil the condition, `None` for all; `None` where no cell does.

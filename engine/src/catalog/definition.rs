@@ -96,9 +96,9 @@ impl Definition {
         matches!(self.made, Made::Function(_))
     }
 
-    /// What it is known by: a table and a function may have the same name.
-    pub(crate) fn key(&self) -> String {
-        key(&self.name, self.noun())
+    /// What it is known by.
+    pub(crate) fn key(&self) -> Key {
+        Key::of(&self.name, self.noun())
     }
 
     /// `view`, `table` or `function`, for messages.
@@ -111,11 +111,28 @@ impl Definition {
     }
 }
 
-/// What a definition of this name and noun is known by.
-pub(crate) fn key(name: &str, noun: &str) -> String {
-    match noun {
-        FUNCTION => format!("{name}()"),
-        _ => name.to_string(),
+/// What a [`Definition`] is known by: a table and a function may have the same name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key {
+    name: String,
+    is_function: bool,
+}
+
+impl Key {
+    /// That of a definition of this name and noun.
+    pub(crate) fn of(name: &str, noun: &str) -> Self {
+        Self {
+            name: name.to_string(),
+            is_function: noun == FUNCTION,
+        }
+    }
+
+    /// That of a view or an external table.
+    pub(crate) fn of_table(name: &str) -> Self {
+        Self {
+            name: name.to_string(),
+            is_function: false,
+        }
     }
 }
 
@@ -145,5 +162,24 @@ pub(crate) fn public_name(name: &ObjectName) -> Result<String> {
                 .into(),
         ),
         [] => Err(CubeError::invalid("", "a name is missing").into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn tables_and_functions_have_keys_of_their_own() {
+        let key = |text: &str| Definition::parse(text).unwrap().unwrap().key();
+        let function = key("CREATE FUNCTION f(x DOUBLE) RETURNS DOUBLE RETURN x");
+        for table in ["f", "f()"] {
+            let view = key(&format!("CREATE VIEW \"{table}\" AS SELECT 1 AS a"));
+            assert_eq!(view, Key::of_table(table));
+            assert_ne!(view, function);
+        }
+        assert_eq!(function, Key::of("f", FUNCTION));
     }
 }

@@ -18,7 +18,7 @@ use datafusion::sql::sqlparser::ast::Statement as AstStatement;
 use futures::StreamExt;
 use tokio::sync::OnceCell;
 
-use super::definition::{Definition, FUNCTION, Made, key};
+use super::definition::{Definition, FUNCTION, Key, Made};
 use super::definitions_file::DefinitionsFile;
 use super::files;
 use super::opener::{OpenedCube, Opener};
@@ -28,7 +28,9 @@ use super::{OPENED_AT_ONCE, TableEntry, TableKind};
 use crate::access::{Action, User};
 use crate::engine::Shared;
 use crate::error::{CubeError, ErrorKind};
-use crate::session::new_state;
+use crate::grids::planning_session;
+use crate::options::CubeOptions;
+use crate::session::{new_state, new_state_in};
 use crate::source::Options;
 use crate::sql::addresses::without_query;
 use crate::sql::functions::{is_in_sql, sql_function};
@@ -45,7 +47,7 @@ tokio::task_local! {
 #[derive(Debug)]
 pub(crate) struct PublicSchema {
     opener: Arc<Opener>,
-    objects: Mutex<BTreeMap<String, Arc<Object>>>,
+    objects: Mutex<BTreeMap<Key, Arc<Object>>>,
     file: Option<DefinitionsFile>,
     /// The engine, for planning views. Set once the engine is built.
     engine: OnceLock<Weak<Shared>>,
@@ -154,7 +156,7 @@ impl PublicSchema {
         if_exists: bool,
         is_known: bool,
     ) -> Result<()> {
-        let key = key(name, noun);
+        let key = Key::of(name, noun);
         match self.object(&key).filter(|_| is_known) {
             None if if_exists => Ok(()),
             None => Err(
@@ -184,7 +186,7 @@ impl PublicSchema {
     /// # Errors
     /// There is no such table.
     pub(crate) fn refresh(&self, name: &str, is_known: bool) -> Result<()> {
-        let Some(object) = self.object(name).filter(|_| is_known) else {
+        let Some(object) = self.table(name).filter(|_| is_known) else {
             return Err(
                 CubeError::not_found("", format!("there is no table {}", quoted(name)))
                     .remedy("the tables of a store are refreshed together: REFRESH STORE name")
@@ -195,7 +197,8 @@ impl PublicSchema {
             definition: object.definition.clone(),
             opened: OnceCell::new(),
         };
-        lock(&self.objects).insert(name.to_string(), Arc::new(fresh));
+        let key = fresh.definition.key();
+        lock(&self.objects).insert(key, Arc::new(fresh));
         Ok(())
     }
 
@@ -260,18 +263,23 @@ impl PublicSchema {
 
     /// What kind of table it is.
     pub(crate) fn table_type(&self, name: &str) -> Option<TableType> {
-        match self.object(name)?.definition.made {
+        match self.table(name)?.definition.made {
             Made::View(_) => Some(TableType::View),
             Made::ExternalTable(_) => Some(TableType::Base),
             Made::Function(_) => None,
         }
     }
 
-    fn object(&self, name: &str) -> Option<Arc<Object>> {
-        lock(&self.objects).get(name).cloned()
+    fn object(&self, key: &Key) -> Option<Arc<Object>> {
+        lock(&self.objects).get(key).cloned()
     }
 
-    fn change(&self, change: impl FnOnce(&mut BTreeMap<String, Arc<Object>>)) -> Result<()> {
+    /// A view or an external table.
+    fn table(&self, name: &str) -> Option<Arc<Object>> {
+        self.object(&Key::of_table(name))
+    }
+
+    fn change(&self, change: impl FnOnce(&mut BTreeMap<Key, Arc<Object>>)) -> Result<()> {
         let mut objects = lock(&self.objects);
         self.functions_changed.fetch_add(1, Relaxed);
         let Some(file) = &self.file else {
@@ -387,7 +395,10 @@ impl PublicSchema {
             );
         }
         resolving.push(name.to_string());
-        let mut state = self.state(seen)?;
+        let mut state = match planning_session() {
+            Some(session) => self.state_within(&session, seen)?,
+            None => self.state(seen)?,
+        };
         let statement = SqlStatement::Statement(Box::new(statement));
         let is_admin = seen.user().privileges.is_admin();
         let seen = Arc::clone(seen);
@@ -450,6 +461,20 @@ impl PublicSchema {
         Ok(new_state(&*self.engine()?, seen))
     }
 
+    /// The same with what the user of `session` may use: who reads a view pays for it, for its grid functions, too.
+    fn state_within(
+        &self,
+        session: &SessionState,
+        seen: &Arc<VisibleCatalog>,
+    ) -> Result<SessionState> {
+        let runtime = Arc::clone(session.runtime_env());
+        let mut state = new_state_in(runtime, &*self.engine()?, seen);
+        let options = CubeOptions::of(session.config_options());
+        let extensions = &mut state.config_mut().options_mut().extensions;
+        extensions.insert(options);
+        Ok(state)
+    }
+
     /// A state for reading places, in which no name is looked up.
     fn nobodys_state(&self) -> Result<SessionState> {
         let engine = self.engine()?;
@@ -502,7 +527,7 @@ fn the_main_table(opened: &[OpenedCube], name: &str) -> Result<Arc<dyn TableProv
         .ok_or_else(|| CubeError::unsupported(name, "there is no table in it").into())
 }
 
-fn by_name(definitions: Vec<Definition>) -> BTreeMap<String, Arc<Object>> {
+fn by_name(definitions: Vec<Definition>) -> BTreeMap<Key, Arc<Object>> {
     definitions
         .into_iter()
         .map(|definition| (definition.key(), Arc::new(Object::new(definition))))

@@ -12,7 +12,7 @@ use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
-use datafusion::common::Result;
+use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::TableType;
 use futures::StreamExt;
@@ -25,7 +25,7 @@ use super::{Catalog, TableEntry, TableKind};
 use crate::access::partial::{Partial, partial};
 use crate::access::{Action, Part, Reading, User};
 use crate::error::{CubeError, CubeResult, ErrorKind};
-use crate::grids::{GRID_SCHEMA, GridSchema};
+use crate::grids::{GRID_SCHEMA, GridSchema, planning_session};
 use crate::queries::QueryEntry;
 use crate::scan::CubeTable;
 use crate::sql::names::{PUBLIC_SCHEMA, qualified, quoted};
@@ -391,6 +391,14 @@ fn denied(what: &str, privilege: &str) -> CubeError {
         .remedy(format!("it takes the privilege {privilege}"))
 }
 
+fn is_denied(error: &DataFusionError) -> bool {
+    let cause = match error.find_root() {
+        DataFusionError::External(cause) => cause.downcast_ref::<CubeError>(),
+        _ => None,
+    };
+    cause.is_some_and(|cause| cause.kind() == ErrorKind::Denied)
+}
+
 impl CatalogProvider for VisibleCatalog {
     fn schema_names(&self) -> Vec<String> {
         let stores = self.stores();
@@ -438,7 +446,11 @@ impl SchemaProvider for VisibleSchema {
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         match self.catalog.upgrade() {
-            Some(seen) => seen.table(&self.name, name).await,
+            Some(seen) => match seen.table(&self.name, name).await {
+                // No statement names it: a list of columns goes on without what its reader may not read.
+                Err(error) if planning_session().is_none() && is_denied(&error) => Ok(None),
+                found => found,
+            },
             None => Ok(None),
         }
     }

@@ -4,7 +4,7 @@
 //!  lat   0 10 20 30 40 50      kept: 3, 4, 5      ─▶   lat  30 40 50      t2m(time, lat, lon) seen on them
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -88,6 +88,26 @@ impl Cube {
         subset.url = format!("{} ({part})", self.url);
         subset.version = format!("{part} of {}", self.version);
         Ok(subset)
+    }
+
+    /// The cube of the variables among `columns`, without attributes that could name or describe the others.
+    pub(crate) fn with_columns(&self, columns: &BTreeSet<String>) -> Cube {
+        let kept = self.variables.iter();
+        let kept = kept.filter(|variable| columns.contains(variable.field.name()));
+        let variables = kept.map(|variable| Variable {
+            field: of_meaning(&variable.field),
+            ..variable.clone()
+        });
+        let axes = self.axes.iter().map(|axis| Axis {
+            field: of_meaning(&axis.field),
+            ..axis.clone()
+        });
+        let bare = Cube {
+            axes: axes.collect(),
+            attributes: Attributes::new(),
+            ..self.with_variables(Vec::new())
+        };
+        bare.with_variables(variables.collect())
     }
 
     /// How the axis is cut where the first variable along it is cut.

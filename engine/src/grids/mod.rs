@@ -18,6 +18,7 @@ mod at_times;
 mod call;
 mod coarsen;
 mod functions;
+mod identity;
 mod input;
 mod mosaic;
 pub(crate) mod naming;
@@ -34,6 +35,6 @@ mod warp;
 
 pub(crate) use functions::{Described, described};
 pub(crate) use reproject::{Target, coarser_centres};
-pub(crate) use schema::{GRID_SCHEMA, GridSchema, while_planning};
+pub(crate) use schema::{GRID_SCHEMA, GridSchema, planning_session, while_planning};
 pub(crate) use system::Horizontal;
 pub(crate) use warp::{Resampling, SourceChunks, Way, is_resampled, planes, warped};

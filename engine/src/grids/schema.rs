@@ -23,6 +23,11 @@ pub(crate) async fn while_planning<F: Future>(state: SessionState, planning: F) 
     PLANNING.scope(state, planning).await
 }
 
+/// The session whose statement is being planned, if one is.
+pub(crate) fn planning_session() -> Option<SessionState> {
+    PLANNING.try_with(Clone::clone).ok()
+}
+
 /// The schema of calls.
 #[derive(Debug)]
 pub(crate) struct GridSchema {
@@ -47,8 +52,7 @@ impl SchemaProvider for GridSchema {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        let (Ok(state), Some(catalog)) = (PLANNING.try_with(Clone::clone), self.catalog.upgrade())
-        else {
+        let (Some(state), Some(catalog)) = (planning_session(), self.catalog.upgrade()) else {
             return Ok(None);
         };
         let call = Call::parse(name, state, catalog)?;

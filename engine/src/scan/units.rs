@@ -214,7 +214,7 @@ impl UnitReader {
                 unit,
                 mask,
                 source,
-                working: _working,
+                working,
             }) = self.ahead.pop_front()
             else {
                 return Ok(None);
@@ -227,7 +227,7 @@ impl UnitReader {
             let (values, summaries) = match source {
                 Origin::Statistics(summaries) => (Vec::new(), Some(summaries)),
                 Origin::Chunks(fetch) => {
-                    self.memory.try_resize(self.unit_bytes(&unit))?;
+                    self.reserve_values(&unit, &working)?;
                     (
                         self.source.values(fetch, &unit, &self.variables).await?,
                         None,
@@ -330,11 +330,35 @@ impl UnitReader {
                 .remedy("raise the limit (--memory), select fewer variables, or make a copy of the cube with smaller chunks first")
                 .into());
         }
-        // What is made for a moment leaves room for what stays.
+        // What is made for a moment leaves room for what stays, but for decoded chunks that are kept: they may go.
+        let kept = usize::try_from(self.scan.blocks.bytes()).unwrap_or(usize::MAX);
+        let free = free.saturating_add(kept).min(limit);
         let has_room = bytes.saturating_add(limit / FREE) <= free;
-        match has_room && working.try_grow(bytes).is_ok() {
-            true => Ok(Some(working)),
-            false => Ok(self.ahead.is_empty().then_some(working)),
+        if has_room && working.try_grow(bytes).is_ok() {
+            return Ok(Some(working));
+        }
+        if !self.ahead.is_empty() {
+            return Ok(None);
+        }
+        // The next unit is made whatever others hold, and they must see what it takes.
+        working.grow(bytes);
+        Ok(Some(working))
+    }
+
+    /// Memory for the values of `unit`, whose chunks take what is `working`. These may have been counted beyond what is free;
+    /// then the values are, too, as long as both fit at all.
+    fn reserve_values(&self, unit: &Unit, working: &MemoryReservation) -> Result<()> {
+        let bytes = self.unit_bytes(unit);
+        let Err(error) = self.memory.try_resize(bytes) else {
+            return Ok(());
+        };
+        let fits = |(limit, _): (usize, usize)| working.size().saturating_add(bytes) <= limit;
+        match working.size() > 0 && self.scan.blocks.memory().is_some_and(fits) {
+            true => {
+                self.memory.resize(bytes);
+                Ok(())
+            }
+            false => Err(error),
         }
     }
 

@@ -123,7 +123,12 @@ pub(super) async fn insert(session: &Session, insert: &Insert, text: &str) -> Re
         );
     }
     let on_conflict = on_conflict(insert)?;
-    let found = before(session, name, Action::Insert).await?;
+    let action = match on_conflict {
+        // What is there goes, as with DELETE.
+        OnConflict::Replace => Action::Change,
+        OnConflict::Error | OnConflict::Nothing => Action::Insert,
+    };
+    let found = before(session, name, action).await?;
     let query = SqlStatement::Statement(Box::new(AstStatement::Query(source.clone())));
     let query = planned(session, query).await?;
     let change = Change::Insert { query, on_conflict };

@@ -14,7 +14,7 @@ const MAXIMUM_OPERATORS: usize = 500;
 ///
 /// # Errors
 /// Which of the two, and another way.
-pub(super) fn refuse_depth(tokens: &[TokenWithSpan]) -> CubeResult<()> {
+pub fn refuse_depth(tokens: &[TokenWithSpan]) -> CubeResult<()> {
     if explains_twice(tokens) {
         return Err(
             CubeError::unsupported("", "EXPLAIN of EXPLAIN is not supported")

@@ -1,4 +1,4 @@
-//! Splits scripts and parses statements: Graticule's own commands first, everything else is DataFusion's.
+//! Parses statements: Graticule's own commands first, everything else is DataFusion's.
 //!
 //! [`Statement`] wraps DataFusion's closed enum the way DataFusion wraps sqlparser's.
 
@@ -8,11 +8,12 @@ use datafusion::sql::sqlparser::ast::{Ident, ObjectName, Value};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
-use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::depth::refuse_depth;
 use super::naming::parse_naming;
 use super::overviews;
+pub(crate) use super::splitting::split;
 use super::versions;
 use crate::error::CubeError;
 use crate::grids::naming::read_places;
@@ -98,46 +99,6 @@ pub(crate) enum Command {
 
 /// How deep expressions may nest.
 const RECURSION_LIMIT: usize = 50;
-
-/// Splits a script at its semicolons. Comments and quoted texts are understood, empty statements left out.
-///
-/// # Errors
-/// A quote or comment that does not end, with its position.
-pub(crate) fn split(script: &str) -> Result<Vec<String>> {
-    let tokens = Tokenizer::new(&GenericDialect {}, script)
-        .tokenize_with_location()
-        .map_err(|error| syntax_error(error.to_string()))?;
-    let line_starts: Vec<usize> = std::iter::once(0)
-        .chain(script.match_indices('\n').map(|(at, _)| at + 1))
-        .collect();
-    let offset = |location: Location| -> usize {
-        let line = usize::try_from(location.line.saturating_sub(1)).unwrap_or(usize::MAX);
-        let column = usize::try_from(location.column.saturating_sub(1)).unwrap_or(usize::MAX);
-        let start = line_starts.get(line).copied().unwrap_or(script.len());
-        script
-            .get(start..)
-            .and_then(|rest| rest.char_indices().nth(column))
-            .map_or(script.len(), |(at, _)| start + at)
-    };
-    let mut statements = Vec::new();
-    let mut start = None;
-    for token in &tokens {
-        match (&token.token, start) {
-            (Token::Whitespace(_) | Token::EOF, _) | (Token::SemiColon, None) => {}
-            (Token::SemiColon, Some(first)) => {
-                let end = offset(token.span.start);
-                statements.push(script.get(first..end).unwrap_or("").trim().to_string());
-                start = None;
-            }
-            (_, None) => start = Some(offset(token.span.start)),
-            (_, Some(_)) => {}
-        }
-    }
-    if let Some(first) = start {
-        statements.push(script.get(first..).unwrap_or("").trim().to_string());
-    }
-    Ok(statements)
-}
 
 /// Parses exactly one statement.
 ///
@@ -427,7 +388,7 @@ pub(super) fn unexpected(parser: &DFParser<'_>, expected: &str) -> DataFusionErr
     ))
 }
 
-fn syntax_error(cause: impl std::fmt::Display) -> DataFusionError {
+pub(super) fn syntax_error(cause: impl std::fmt::Display) -> DataFusionError {
     CubeError::invalid("", cause).into()
 }
 
@@ -446,27 +407,6 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
 
     use super::*;
-
-    #[test]
-    fn scripts_split_at_semicolons_that_end_statements() {
-        for (script, expected) in [
-            ("", vec![]),
-            (" ;; -- nothing\n;", vec![]),
-            ("SELECT 1", vec!["SELECT 1"]),
-            ("SELECT ';';\n SELECT 2 ;", vec!["SELECT ';'", "SELECT 2"]),
-            (
-                "-- a; b\nSELECT 1; /* c; */ SELECT 2",
-                vec!["SELECT 1", "SELECT 2"],
-            ),
-            (
-                "SELECT 'ä;' AS \"ö;\"; SELECT 'ü'",
-                vec!["SELECT 'ä;' AS \"ö;\"", "SELECT 'ü'"],
-            ),
-        ] {
-            assert_eq!(split(script).unwrap(), expected, "{script}");
-        }
-        assert!(split("SELECT 'x").is_err());
-    }
 
     #[test]
     fn commands_are_understood() {

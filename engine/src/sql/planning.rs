@@ -75,7 +75,10 @@ fn check_size(plan: LogicalPlan) -> Result<LogicalPlan> {
 
 async fn table_exists(state: &SessionState, reference: &TableReference) -> Result<bool> {
     match state.schema_for_ref(reference.clone()) {
-        Ok(schema) => Ok(schema.table(reference.table()).await?.is_some()),
+        Ok(schema) => {
+            let finding = while_planning(state.clone(), schema.table(reference.table()));
+            Ok(finding.await?.is_some())
+        }
         Err(_) => Ok(false),
     }
 }

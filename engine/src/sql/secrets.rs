@@ -1,5 +1,8 @@
 //! What must not be shown or kept: what addresses say to their server alone, and the values of secret options.
 
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
+
 /// Words in the names of options whose values must not be written down.
 const SECRET_WORDS: [&str; 7] = [
     "secret",
@@ -53,50 +56,84 @@ pub fn without_secrets(text: &str) -> String {
     clean
 }
 
-/// A statement as lists show it: [`without_secrets`], and without texts that follow the name of a secret option.
+/// A statement as lists show it: [`without_secrets`], without comments, and without texts that follow the name of a
+/// secret option. Of one whose quotes do not end only the first word is told.
 ///
 /// ```text
 ///  ATTACH 's3://b' AS lake (secret_access_key 'abc')  ──▶  ATTACH 's3://b' AS lake (secret_access_key '***')
 /// ```
 pub fn as_listed(statement: &str) -> String {
-    let statement = without_secrets(statement);
+    // Texts stay as they are written, with two quotes for one.
+    let mut tokenizer = Tokenizer::new(&GenericDialect {}, statement).with_unescape(false);
+    let Ok(tokens) = tokenizer.tokenize() else {
+        let word = statement.trim_start().chars();
+        let word: String = word.take_while(|letter| letter.is_alphabetic()).collect();
+        return format!("{word} …").trim_start().to_string();
+    };
     let mut listed = String::with_capacity(statement.len());
-    let mut name = String::new();
-    let mut letters = statement.chars().peekable();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '\'' => {
-                let mut text = String::new();
-                while let Some(letter) = letters.next() {
-                    match letter {
-                        '\'' if letters.next_if_eq(&'\'').is_some() => text.push_str("''"),
-                        '\'' => break,
-                        _ => text.push(letter),
-                    }
-                }
-                let is_value = is_secret(&name);
-                listed.push_str(&match is_value {
-                    true => "'***'".to_string(),
-                    false => format!("'{text}'"),
-                });
-                name = if is_value { String::new() } else { text };
-            }
-            _ if letter.is_alphanumeric() || letter == '_' => {
-                name = letter.to_string();
-                while let Some(more) = letters.next_if(|c| c.is_alphanumeric() || *c == '_') {
-                    name.push(more);
-                }
-                listed.push_str(&name);
-            }
-            _ => {
-                if !(letter.is_whitespace() || "=>:".contains(letter)) {
-                    name.clear();
-                }
-                listed.push(letter);
-            }
+    let mut follows_secret = false;
+    // Values of options need no quotes.
+    let mut first_word = None;
+    let mut last_word = String::new();
+    let mut in_options = false;
+    for token in tokens {
+        let text = text_of(&token);
+        let is_bare = in_options && matches!(token, Token::Word(_) | Token::Number(..));
+        match &token {
+            Token::Whitespace(Whitespace::SingleLineComment { .. }) => listed.push('\n'),
+            Token::Whitespace(Whitespace::MultiLineComment(_)) => listed.push(' '),
+            // A text may go on in the next one.
+            _ if follows_secret && (text.is_some() || is_bare) => listed.push_str("'***'"),
+            _ => listed.push_str(&token.to_string()),
         }
+        match &token {
+            Token::Word(word) => {
+                last_word = word.value.to_uppercase();
+                first_word.get_or_insert_with(|| last_word.clone());
+            }
+            Token::LParen => {
+                let is_attached = first_word.as_deref() == Some("ATTACH");
+                in_options = is_attached || ["OPTIONS", "WITH"].contains(&last_word.as_str());
+            }
+            Token::RParen => in_options = false,
+            _ => {}
+        }
+        follows_secret = match (&token, text) {
+            (Token::Whitespace(_) | Token::Eq | Token::DoubleEq, _)
+            | (Token::RArrow | Token::Colon | Token::Assignment, _) => follows_secret,
+            (Token::Word(word), None) => is_secret(&word.value),
+            (_, Some(text)) => follows_secret || is_secret(text),
+            (_, None) => false,
+        };
     }
-    listed
+    without_secrets(&listed)
+}
+
+/// What stands between quotes, of whatever kind.
+fn text_of(token: &Token) -> Option<&str> {
+    match token {
+        Token::Word(word) => word.quote_style.map(|_| word.value.as_str()),
+        Token::DollarQuotedString(text) => Some(&text.value),
+        Token::QuoteDelimitedStringLiteral(text)
+        | Token::NationalQuoteDelimitedStringLiteral(text) => Some(&text.value),
+        Token::SingleQuotedString(text)
+        | Token::DoubleQuotedString(text)
+        | Token::TripleSingleQuotedString(text)
+        | Token::TripleDoubleQuotedString(text)
+        | Token::SingleQuotedByteStringLiteral(text)
+        | Token::DoubleQuotedByteStringLiteral(text)
+        | Token::TripleSingleQuotedByteStringLiteral(text)
+        | Token::TripleDoubleQuotedByteStringLiteral(text)
+        | Token::SingleQuotedRawStringLiteral(text)
+        | Token::DoubleQuotedRawStringLiteral(text)
+        | Token::TripleSingleQuotedRawStringLiteral(text)
+        | Token::TripleDoubleQuotedRawStringLiteral(text)
+        | Token::NationalStringLiteral(text)
+        | Token::EscapedStringLiteral(text)
+        | Token::UnicodeStringLiteral(text)
+        | Token::HexStringLiteral(text) => Some(text),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -139,6 +176,32 @@ mod tests {
                 "SELECT f(password => '***'), 'y'",
             ),
             ("SELECT 'it''s', 'key' AS k", "SELECT 'it''s', 'key' AS k"),
+            (
+                "ATTACH 's3://b' AS lake (\"secret_access_key\" 'abc', region 'eu')",
+                "ATTACH 's3://b' AS lake (\"secret_access_key\" '***', region 'eu')",
+            ),
+            (
+                "ATTACH 's3://b' AS lake (secret_access_key \"abc\")",
+                "ATTACH 's3://b' AS lake (secret_access_key '***')",
+            ),
+            (
+                "ATTACH 's3://key' AS lake (secret_access_key abc, password = 5)",
+                "ATTACH 's3://key' AS lake (secret_access_key '***', password = '***')",
+            ),
+            ("SELECT key FROM t", "SELECT key FROM t"),
+            ("SET my.password = E'a\\'bc'", "SET my.password = '***'"),
+            ("SET my.password = $$abc$$", "SET my.password = '***'"),
+            ("x (token 'abc' 'def')", "x (token '***' '***')"),
+            (
+                "x -- it's\n(token /* isn't */ 'abc')",
+                "x \n(token   '***')",
+            ),
+            (
+                "SELECT 'https://u:p@h/a?sig=1' -- 'abc'",
+                "SELECT 'https://h/a' \n",
+            ),
+            ("ATTACH 's3://b' (token 'abc", "ATTACH …"),
+            ("'abc", "…"),
         ] {
             assert_eq!(as_listed(statement), expected);
         }

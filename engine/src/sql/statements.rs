@@ -39,6 +39,8 @@ use crate::catalog::system::column::{Column, batch, schema};
 use crate::configuration::StoreDefinition;
 use crate::engine::Query;
 use crate::error::CubeError;
+use crate::grids::while_planning;
+use crate::overviews::OPTION as OVERVIEWS_OPTION;
 use crate::progress::QueryProgress;
 use crate::session::Session;
 
@@ -75,7 +77,8 @@ async fn run_sql(
         check_definition(&definition, &signed)?;
         may_declare(session, &definition)?;
         let public = session.catalog.public();
-        public.create(definition, &session.catalog).await?;
+        let creating = Box::pin(public.create(definition, &session.catalog));
+        while_planning(session.context.state(), creating).await?;
         return done();
     }
     if let Some(writing) = Writing::of(&statement, session)? {
@@ -261,6 +264,7 @@ pub(super) async fn run_command(session: &Session, command: Command, text: &str)
         } => {
             table_to(Action::Insert, session, table.clone()).await?;
             let (name, schema) = named_in_store(session, &table)?;
+            check_writing_overviews(session, schema.as_deref())?;
             let found = find_table(session, table).await?;
             let planning = overviews::create(session, &found, name, schema, &options, text);
             let planned = Box::pin(planning).await?;
@@ -272,6 +276,7 @@ pub(super) async fn run_command(session: &Session, command: Command, text: &str)
         Command::DropOverviews { table } => {
             table_to(Action::Change, session, table.clone()).await?;
             let (_, schema) = named_in_store(session, &table)?;
+            check_writing_overviews(session, schema.as_deref())?;
             let found = find_table(session, table).await?;
             overviews::drop_overviews(session, &found).await?;
             if let Some(schema) = schema {
@@ -324,7 +329,10 @@ async fn find_table(session: &Session, mut name: ObjectName) -> Result<Arc<dyn T
     let default_schema = session.default_schema();
     let state = session.context.state();
     let found = match state.schema_for_ref(reference.clone()) {
-        Ok(schema) => with_signed(signed, schema.table(reference.table())).await?,
+        Ok(schema) => {
+            let finding = Box::pin(with_signed(signed, schema.table(reference.table())));
+            while_planning(state, finding).await?
+        }
         Err(_) => None,
     };
     match found {
@@ -368,6 +376,14 @@ fn named_in_store(session: &Session, name: &ObjectName) -> Result<(String, Optio
             let _ = public_name(name).map(|name| catalog.public().refresh(&name, true));
             Ok((quoted(reference.table()), None))
         }
+    }
+}
+
+/// Overviews of a cube in a store are in its care. Those of any other are wherever its definition or address says.
+fn check_writing_overviews(session: &Session, schema: Option<&str>) -> Result<()> {
+    match schema {
+        Some(_) => Ok(()),
+        None => Ok(session.catalog.check_writing_files()?),
     }
 }
 
@@ -415,7 +431,15 @@ fn may_declare(session: &Session, definition: &Definition) -> Result<()> {
     let catalog = &session.catalog;
     catalog.check(action, PUBLIC_SCHEMA, &definition.name)?;
     match &definition.made {
-        Made::ExternalTable(_) => Ok(catalog.check_reading_files()?),
+        Made::ExternalTable(table) => {
+            catalog.check_reading_files()?;
+            // Whoever may add to the table writes and removes files there.
+            let mut options = table.options.iter();
+            if options.any(|(name, _)| name.eq_ignore_ascii_case(OVERVIEWS_OPTION.0)) {
+                catalog.check_writing_files()?;
+            }
+            Ok(())
+        }
         Made::View(_) | Made::Function(_) => Ok(()),
     }
 }

@@ -14,11 +14,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, FieldRef, Schema};
 use async_trait::async_trait;
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation};
 use datafusion::execution::{SessionState, TaskContext};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::{OnceCell, Semaphore};
@@ -36,6 +36,7 @@ use crate::cube::{Axis, AxisOrder, Cube, Variable};
 use crate::error::{CubeError, CubeResult, ErrorKind};
 use crate::runtime::run_on;
 use crate::source::{ArrayDescription, ArrayReader, Attributes, EncodedChunk, Payload, RawChunk};
+use crate::sql::functions::is_in_sql;
 
 /// Cells of a box, at most.
 const MOST_CELLS: u64 = 1 << 20;
@@ -122,7 +123,11 @@ pub(crate) async fn query_cube(state: &SessionState, query: &LogicalPlan) -> Res
         .product();
     let (boxes, _) = cutter.cut(MOST_CELLS.min(most).max(least)).await?;
     let chunks = boxes.chunks();
-    let (url, version) = identity(&query, &derivations)?;
+    let Identity {
+        url,
+        version,
+        origin,
+    } = identity(state, &query, &derivations)?;
     let memory =
         MemoryConsumer::new("boxes of a query").register(TaskContext::from(state).memory_pool());
     let computed = Arc::new(Computed {
@@ -161,7 +166,7 @@ pub(crate) async fn query_cube(state: &SessionState, query: &LogicalPlan) -> Res
                     stored_bytes: None,
                 },
             }),
-            origin: Some(format!("{version}\n{}", field.name()).into()),
+            origin: Some(format!("{origin}\n{}", field.name()).into()),
         })
     });
     let variables = variables.collect::<CubeResult<Vec<Variable>>>()?;
@@ -186,25 +191,60 @@ pub(crate) async fn query_cube(state: &SessionState, query: &LogicalPlan) -> Res
     })
 }
 
-/// Where the rows of a query come from, and a text that differs when they may: of the query, and of the versions of
+/// What tells a query from others.
+struct Identity {
+    /// Where its rows come from.
+    url: String,
+    /// A text that differs when they may, the same in every process.
+    version: String,
+    /// The same for decoded values, of which those of another opening of a cube are others.
+    origin: String,
+}
+
+/// That of a query: of its text, the functions in it that are written in SQL, the session's time zone, and the versions of
 /// the cubes that it reads.
-fn identity(query: &LogicalPlan, derivations: &Derivations) -> Result<(String, String)> {
+fn identity(
+    state: &SessionState,
+    query: &LogicalPlan,
+    derivations: &Derivations,
+) -> Result<Identity> {
     let mut hasher = DefaultHasher::new();
     query.display_indent_schema().to_string().hash(&mut hasher);
+    let time_zone = &state.config_options().execution.time_zone;
+    time_zone.hash(&mut hasher);
     let sources = sources(&derivations.cubes);
     sources.hash(&mut hasher);
     let mut is_known = !derivations.reads_tables;
     query.apply_with_subqueries(|node| {
         node.apply_expressions(|expression| {
             is_known &= !expression.is_volatile();
-            Ok(TreeNodeRecursion::Continue)
+            expression.apply(|part| {
+                // By its body: one of the same name may have taken its place.
+                if let Expr::ScalarFunction(call) = part
+                    && is_in_sql(&call.func)
+                {
+                    call.func.hash(&mut hasher);
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
         })
     })?;
     if !is_known {
         (now(), std::process::id(), UNKNOWN.fetch_add(1, Relaxed)).hash(&mut hasher);
     }
     let urls: Vec<String> = sources.into_iter().map(|(url, _)| url).collect();
-    Ok((urls.join(", "), format!("query {:016x}", hasher.finish())))
+    let version = format!("query {:016x}", hasher.finish());
+    for cube in &derivations.cubes {
+        (&cube.url, &cube.version).hash(&mut hasher);
+        for variable in &cube.variables {
+            variable.origin.hash(&mut hasher);
+        }
+    }
+    Ok(Identity {
+        url: urls.join(", "),
+        version,
+        origin: format!("query {:016x}", hasher.finish()),
+    })
 }
 
 /// Cells along a dimension that are not worth cutting: a chunk of the axis that it is.

@@ -7,19 +7,26 @@
 //! ```
 //! The program carries PROJ's database and no grids. Without one PROJ takes another operation, which is less exact.
 
+use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_int};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::ptr;
-use std::sync::OnceLock;
+use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 
 use proj_sys as sys;
 
-use super::proj_database;
+use super::proj_defaults;
+
+/// Pairs of systems of which is kept what is missing. To ask PROJ takes milliseconds, and each image of a mosaic does.
+const KEPT_PAIRS: usize = 1024;
 
 static FOLDERS: OnceLock<Vec<PathBuf>> = OnceLock::new();
 
-/// Lets PROJ look for grids in `folders`, too. They hold for the process and for what is transformed thereafter; only the
-/// first call counts.
+/// The grids that are missing between two systems.
+type Missing = HashMap<(String, String), Vec<String>>;
+
+/// Lets PROJ look for grids in `folders`, too. They hold for the process, and only if no system has been asked for before;
+/// only the first call counts.
 pub fn search_in(folders: Vec<PathBuf>) {
     FOLDERS.get_or_init(|| folders);
 }
@@ -31,29 +38,38 @@ pub(super) fn folders() -> &'static [PathBuf] {
 
 /// The grids that the most exact way from one system to another needs, and which are nowhere to be found.
 pub(super) fn missing(from: &str, to: &str) -> Vec<String> {
+    static KEPT: LazyLock<Mutex<Missing>> = LazyLock::new(Mutex::default);
+    let kept = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = (from.to_string(), to.to_string());
+    if let Some(grids) = kept().get(&key) {
+        return grids.clone();
+    }
     let texts = (CString::new(from), CString::new(to));
     let (Ok(from), Ok(to)) = texts else {
         return Vec::new();
     };
-    let database = proj_database::folder().map(Path::to_path_buf).ok();
-    let folders = database.iter().chain(folders());
-    let folders: Vec<CString> = folders
-        .filter_map(|folder| CString::new(folder.to_str()?).ok())
-        .collect();
-    missing_between(&from, &to, &folders)
+    if proj_defaults::set().is_err() {
+        return Vec::new();
+    }
+    let grids = missing_between(&from, &to);
+    let mut kept = kept();
+    if kept.len() >= KEPT_PAIRS {
+        kept.clear();
+    }
+    kept.insert(key, grids.clone());
+    grids
 }
 
 #[allow(unsafe_code)]
-fn missing_between(from: &CStr, to: &CStr, folders: &[CString]) -> Vec<String> {
+fn missing_between(from: &CStr, to: &CStr) -> Vec<String> {
     // SAFETY: every pointer comes from PROJ and from the context that is made here and used by this thread alone. What may be
-    // null is asked before it is used, all is given back once, and texts are copied before their operation is.
+    // null is asked before it is used, or PROJ asks; all is given back once, and texts are copied before their operation is.
     unsafe {
         let context = sys::proj_context_create();
-        let paths = searched(folders);
-        let pointers: Vec<*const c_char> = paths.iter().map(|path| path.as_ptr()).collect();
-        let count = c_int::try_from(pointers.len()).unwrap_or(0);
-        sys::proj_context_set_search_paths(context, count, pointers.as_ptr());
-        sys::proj_log_level(context, sys::PJ_LOG_LEVEL_PJ_LOG_NONE);
+        if context.is_null() {
+            // To PROJ that would be the default one, which all threads share.
+            return Vec::new();
+        }
         let source = sys::proj_create(context, from.as_ptr());
         let target = sys::proj_create(context, to.as_ptr());
         let mut grids = Vec::new();
@@ -83,24 +99,6 @@ fn missing_between(from: &CStr, to: &CStr, folders: &[CString]) -> Vec<String> {
         sys::proj_context_destroy(context);
         grids
     }
-}
-
-/// Where PROJ looks by itself, and `folders`.
-#[allow(unsafe_code)]
-fn searched(folders: &[CString]) -> Vec<CString> {
-    // SAFETY: the text is PROJ's own, which lives as long as the process, and is copied.
-    let own = unsafe {
-        let path = sys::proj_info().searchpath;
-        match path.is_null() {
-            true => String::new(),
-            false => CStr::from_ptr(path).to_string_lossy().into_owned(),
-        }
-    };
-    let own = std::env::split_paths(&own).collect::<Vec<PathBuf>>();
-    let own = own
-        .iter()
-        .filter_map(|path| CString::new(path.to_str()?).ok());
-    own.chain(folders.iter().cloned()).collect()
 }
 
 /// The grids of an operation that are not there.

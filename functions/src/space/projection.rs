@@ -13,15 +13,15 @@ use std::collections::HashMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::Once;
 
 use geo::MapCoords;
 use geo_types::{Coord, Geometry};
 use proj::{Proj, ProjBuilder, ProjCreateError};
 use thiserror::Error;
 
-use super::datum_grids::{self, missing};
-use super::proj_database;
+use super::datum_grids::missing;
+use super::grid_paths::path_in;
+use super::proj_defaults;
 use super::zones::crs_name;
 
 /// Pipelines that a thread keeps. Making one takes milliseconds, and it belongs to the thread that made it.
@@ -219,6 +219,7 @@ pub fn wkt_of(definition: &str) -> Result<String, ProjectionError> {
 
 fn system_of(definition: &str) -> Result<Proj, ProjectionError> {
     let definition = definition.trim();
+    check_files(definition)?;
     // A PROJ string is a projection unless it says that it is a system.
     let text = match definition.starts_with('+') && !definition.contains("+type=crs") {
         true => format!("{definition} +type=crs"),
@@ -226,6 +227,21 @@ fn system_of(definition: &str) -> Result<Proj, ProjectionError> {
     };
     let builder = builder()?;
     attempt(|| builder.proj(&text)).map_err(|cause| unknown(definition, cause))
+}
+
+/// Refuses what would let PROJ open any file, wherever it is.
+fn check_files(definition: &str) -> Result<(), ProjectionError> {
+    let cause = match path_in(definition) {
+        Ok(None) => return Ok(()),
+        Ok(Some(path)) => format!(
+            "it names the file {path} by a path: name the file alone, and its folder in proj_data of the configuration's section engine, or in PROJ_DATA"
+        ),
+        Err(error) => format!("it is no JSON: {error}"),
+    };
+    Err(ProjectionError::Unknown {
+        name: crs_name(definition),
+        cause,
+    })
 }
 
 /// What PROJ makes, or why it does not. Its crate panics where PROJ makes nothing and gives no reason.
@@ -252,27 +268,9 @@ fn unknown(definition: &str, said: String) -> ProjectionError {
 }
 
 fn builder() -> Result<ProjBuilder, ProjectionError> {
-    static SILENT: Once = Once::new();
-    SILENT.call_once(silence);
-    let folder = proj_database::folder().map_err(ProjectionError::Database)?;
-    let mut builder = ProjBuilder::new();
-    let found = builder.set_search_paths(folder);
-    found.map_err(|error| ProjectionError::Database(error.to_string()))?;
-    for folder in datum_grids::folders() {
-        let found = builder.set_search_paths(folder);
-        found.map_err(|error| ProjectionError::Database(error.to_string()))?;
-    }
-    Ok(builder)
-}
-
-/// PROJ writes what it cannot do to the standard error stream, although it gives it as a value, too.
-#[allow(unsafe_code)]
-fn silence() {
-    // SAFETY: without a context it sets the level of the default one, of which PROJ makes copies for those that it creates.
-    // Nobody else uses that one, and it is called once, before any is created. There is no other way to it.
-    unsafe {
-        proj_sys::proj_log_level(std::ptr::null_mut(), proj_sys::PJ_LOG_LEVEL_PJ_LOG_NONE);
-    }
+    proj_defaults::set().map_err(ProjectionError::Database)?;
+    // Its own way to set folders forgets those that were set before, and asks for text that another thread frees.
+    Ok(ProjBuilder::new())
 }
 
 #[cfg(test)]
@@ -365,6 +363,12 @@ mod tests {
             ("EPSG:1", "EPSG:4326", (0.0, 0.0), "EPSG:1 is not known"),
             ("somewhere", "EPSG:4326", (0.0, 0.0), "no PROJ string"),
             ("+proj=nothing", "EPSG:4326", (0.0, 0.0), "is not known"),
+            (
+                "+proj=longlat +ellps=bessel +nadgrids=../shifts.gsb",
+                "EPSG:4326",
+                (0.0, 0.0),
+                "names the file ../shifts.gsb by a path",
+            ),
             (
                 "LOCAL_CS[\"here\"]",
                 "EPSG:4326",

@@ -1,10 +1,12 @@
 //! The public keys of an issuer of tokens, a JSON Web Key Set (RFC 7517): [`KeySet`].
 //!
 //! ```text
-//!  find(kid) ─ known ───────────────────────────────────▶ Key
+//!  find(kid) ─ known, and read in the last ten minutes ──▶ Key
+//!       ├───── known, and older ────────────────── read ─▶ Key, or why not; others go on with the old keys
 //!       └───── unknown, and not read for a minute ─ read ─▶ Key, or why not
 //! ```
-//! Issuers change their keys: an unknown one is a reason to read them again, but not for everybody who invents a name.
+//! Issuers change their keys: an unknown one is a reason to read them again, but not for everybody who invents a name;
+//! and one that they take back is forgotten. While an issuer cannot be reached, the keys that it had are good.
 
 use std::collections::HashMap;
 use std::fs;
@@ -21,6 +23,10 @@ use super::section::KeysAt;
 
 /// Keys are read again after this time at the earliest.
 const BETWEEN_READINGS: Duration = Duration::from_secs(60);
+/// The same as long as reading has always failed: nobody can come in.
+const BETWEEN_TRIALS: Duration = Duration::from_secs(5);
+/// Keys that are older are read again.
+const LONGEST_AGE: Duration = Duration::from_secs(600);
 /// How long reading may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// No set of keys is larger.
@@ -37,9 +43,22 @@ pub(super) struct Key {
 pub(super) struct KeySet {
     place: KeysAt,
     connectors: Vec<Arc<dyn StoreConnector>>,
-    keys: Mutex<HashMap<String, Key>>,
-    /// When they were read last.
-    read: Mutex<Option<Instant>>,
+    keys: Mutex<Keys>,
+    /// When they were asked for last. Who holds it asks.
+    asked: Mutex<Option<Instant>>,
+}
+
+#[derive(Default)]
+struct Keys {
+    by_name: HashMap<String, Key>,
+    /// When they were read; `None`: never.
+    read: Option<Instant>,
+}
+
+impl Keys {
+    fn are_old(&self) -> bool {
+        self.read.is_some_and(|read| read.elapsed() >= LONGEST_AGE)
+    }
 }
 
 impl std::fmt::Debug for KeySet {
@@ -57,7 +76,7 @@ impl KeySet {
             place,
             connectors: connectors.to_vec(),
             keys: Mutex::default(),
-            read: Mutex::default(),
+            asked: Mutex::default(),
         }
     }
 
@@ -67,24 +86,54 @@ impl KeySet {
     /// There is none, or keys cannot be read.
     pub(super) fn find(&self, kid: &str) -> Result<Key, String> {
         if let Some(key) = self.known(kid) {
-            return Ok(key);
-        }
-        // Who asks meanwhile waits for what this one reads.
-        let mut read = lock(&self.read);
-        if let Some(key) = self.known(kid) {
-            return Ok(key);
-        }
-        if read.is_none_or(|read| read.elapsed() >= BETWEEN_READINGS) {
-            *read = Some(Instant::now());
-            let keys = self.text().as_deref().and_then(parse);
-            *lock(&self.keys) = keys.ok_or("the keys of the issuer of tokens cannot be read")?;
+            if !lock(&self.keys).are_old() {
+                return Ok(key);
+            }
+            // One reads them again, who must not let in somebody whose key was taken back; the others do not wait.
+            let Ok(mut asked) = self.asked.try_lock() else {
+                return Ok(key);
+            };
+            if self.read_again(&mut asked).is_err() {
+                return Ok(key);
+            }
+        } else {
+            // Who asks meanwhile waits for what this one reads.
+            let mut asked = lock(&self.asked);
+            if let Some(key) = self.known(kid) {
+                return Ok(key);
+            }
+            self.read_again(&mut asked)?;
         }
         let unknown = || "the token is signed with a key that its issuer does not name".to_string();
         self.known(kid).ok_or_else(unknown)
     }
 
+    /// Reads the keys, unless they were asked for a moment ago.
+    fn read_again(&self, asked: &mut Option<Instant>) -> Result<(), String> {
+        let was_read = lock(&self.keys).read.is_some();
+        let pause = match was_read {
+            true => BETWEEN_READINGS,
+            false => BETWEEN_TRIALS,
+        };
+        let unreadable = "the keys of the issuer of tokens cannot be read";
+        if asked.is_some_and(|asked| asked.elapsed() < pause) {
+            return match was_read {
+                true => Ok(()),
+                false => Err(unreadable.to_string()),
+            };
+        }
+        let text = self.text();
+        *asked = Some(Instant::now());
+        let by_name = text.as_deref().and_then(parse).ok_or(unreadable)?;
+        *lock(&self.keys) = Keys {
+            by_name,
+            read: *asked,
+        };
+        Ok(())
+    }
+
     fn known(&self, kid: &str) -> Option<Key> {
-        lock(&self.keys).get(kid).cloned()
+        lock(&self.keys).by_name.get(kid).cloned()
     }
 
     fn text(&self) -> Option<String> {
@@ -164,4 +213,38 @@ fn usable(key: &Jwk) -> Option<Key> {
         algorithm,
         key: Arc::new(decoding),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    const OLD: &str = r#"{"keys": [{"kty": "OKP", "kid": "old", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+
+    #[test]
+    fn old_keys_are_read_again_and_stay_while_the_issuer_is_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.json");
+        let keys = KeySet::new(KeysAt::File(path.clone()), &[]);
+        let cause = |found: Result<Key, String>| found.err().unwrap_or_default();
+        assert!(keys.find("old").is_err());
+        // The second trial has to wait, and says the same.
+        fs::write(&path, OLD).unwrap();
+        assert!(cause(keys.find("old")).contains("cannot be read"));
+        let long_ago = |age: Duration| Instant::now().checked_sub(age);
+        *lock(&keys.asked) = long_ago(BETWEEN_TRIALS);
+        assert!(keys.find("old").is_ok());
+        let grow_old = || {
+            lock(&keys.keys).read = long_ago(LONGEST_AGE);
+            *lock(&keys.asked) = long_ago(LONGEST_AGE);
+        };
+        grow_old();
+        fs::remove_file(&path).unwrap();
+        assert!(keys.find("old").is_ok());
+        grow_old();
+        fs::write(&path, r#"{"keys": []}"#).unwrap();
+        assert!(cause(keys.find("old")).contains("does not name"));
+    }
 }

@@ -23,7 +23,7 @@ mod tokens;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use graticule_engine::access::{Grant, Privileges, User};
+use graticule_engine::access::{Grant, OPERATOR, Privileges, User};
 use graticule_engine::source::StoreConnector;
 
 use crate::exit_code::ExitCode;
@@ -78,6 +78,11 @@ impl Access {
     /// Puts it together. `connectors` read the keys of an issuer of tokens.
     pub(crate) fn new(section: &AccessSection, connectors: &[Arc<dyn StoreConnector>]) -> Self {
         let mut access = Self::default();
+        let mut verifiers = section
+            .users
+            .iter()
+            .filter_map(|user| user.verifier.as_ref());
+        access.strangers = Strangers::among(verifiers.next());
         for user in &section.users {
             let privileges = Privileges::new(section.grants(&user.roles));
             let identity = Identity::new(&user.name, privileges);
@@ -168,6 +173,11 @@ impl Access {
         };
         let claimed = tokens.check(token).map_err(|cause| refused(&cause))?;
         // Names in tokens may be of the user's choice.
+        if claimed.name == OPERATOR {
+            return Err(refused(
+                "the token has the name of who runs the command line",
+            ));
+        }
         match self.users.contains_key(&claimed.name) {
             false => Ok(claimed),
             true => Err(refused(

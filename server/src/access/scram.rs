@@ -113,24 +113,40 @@ impl fmt::Debug for Verifier {
 
 /// The verifiers of users who are not there: of a name always the same, as it is of users.
 #[derive(Debug)]
-pub(super) struct Strangers(hmac::Key);
+pub(super) struct Strangers {
+    secret: hmac::Key,
+    iterations: u32,
+}
 
 impl Default for Strangers {
     fn default() -> Self {
         let mut secret = [0; digest::SHA256_OUTPUT_LEN];
         // Without random numbers who knows the program could tell strangers from users, and nothing more.
         let _ = SystemRandom::new().fill(&mut secret);
-        Self(hmac::Key::new(hmac::HMAC_SHA256, &secret))
+        Self {
+            secret: hmac::Key::new(hmac::HMAC_SHA256, &secret),
+            iterations: ITERATIONS.get(),
+        }
     }
 }
 
 impl Strangers {
+    /// Those among users like this one: their passwords are hashed as often.
+    pub(super) fn among(user: Option<&Verifier>) -> Self {
+        let strangers = Self::default();
+        Self {
+            iterations: user.map_or(strangers.iterations, |user| user.iterations),
+            ..strangers
+        }
+    }
+
     /// A verifier that no password is known for.
     pub(super) fn verifier(&self, name: &str) -> Verifier {
-        let part =
-            |what: &str| sized(hmac::sign(&self.0, format!("{what} {name}").as_bytes()).as_ref());
+        let part = |what: &str| {
+            sized(hmac::sign(&self.secret, format!("{what} {name}").as_bytes()).as_ref())
+        };
         Verifier {
-            iterations: ITERATIONS.get(),
+            iterations: self.iterations,
             salt: part("salt")[..SALT_BYTES].to_vec(),
             stored_key: part("stored"),
             server_key: part("server"),
@@ -209,5 +225,11 @@ mod tests {
             strangers.verifier("eve"),
             Strangers::default().verifier("eve")
         );
+        let user = Verifier {
+            iterations: 10_000,
+            ..strangers.verifier("ada")
+        };
+        let strangers = Strangers::among(Some(&user));
+        assert_eq!(strangers.verifier("eve").iterations, 10_000);
     }
 }

@@ -272,6 +272,7 @@ fn tokens_of_the_issuer_let_in() {
         (json!({"sub": ""}), "name its user"),
         (json!({"sub": 7}), "name its user"),
         (json!({"sub": "ada"}), "configuration file"),
+        (json!({"sub": "operator"}), "command line"),
     ] {
         let failure = of(&access, changes.clone()).unwrap_err();
         assert!(failure.message.contains(cause), "{changes}: {failure}");

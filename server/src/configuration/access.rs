@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use graticule_engine::access::Grant;
+use graticule_engine::access::{Grant, OPERATOR};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -69,6 +69,10 @@ impl Reader<'_> {
         table: &DeTable<'_>,
         named: &mut Vec<Named>,
     ) -> Result<UserSection, Mistake> {
+        if name.get_ref() == OPERATOR {
+            let text = "operator is who runs the command line; the user needs another name";
+            return Err(self.mistake(name.span(), text));
+        }
         let mut user = UserSection::new(name.get_ref());
         for (key, value) in table {
             match key.get_ref().as_ref() {

@@ -34,6 +34,7 @@ impl Reader<'_> {
     pub(super) fn read_server(&self, table: &DeTable<'_>) -> Result<ServerSection, Mistake> {
         let mut section = ServerSection::default();
         let mut files = [None, None];
+        let mut per_user: Option<usize> = None;
         for (key, value) in table {
             let limits = &mut section.limits;
             match key.get_ref().as_ref() {
@@ -50,10 +51,14 @@ impl Reader<'_> {
                 }
                 "connections" => limits.connections = self.count(key, value, 1 << 20)?,
                 "queries" => limits.queries = self.count(key, value, 1 << 20)?,
-                "queries_per_user" => limits.queries_per_user = self.count(key, value, 1 << 20)?,
+                "queries_per_user" => per_user = Some(self.count(key, value, 1 << 20)?),
                 "queue" => limits.queue = self.count(key, value, 1 << 20)?,
                 "queue_timeout" => limits.queue_timeout = self.duration(key, value)?,
-                "statement_timeout" => limits.statement_timeout = Some(self.duration(key, value)?),
+                "statement_timeout" => {
+                    let timeout = self.duration(key, value)?;
+                    // As in PostgreSQL, nothing is no limit.
+                    limits.statement_timeout = Some(timeout).filter(|timeout| !timeout.is_zero());
+                }
                 "shutdown_timeout" => section.shutdown_timeout = self.duration(key, value)?,
                 "open" => section.is_meant_open = self.flag(key, value)?,
                 "log" => section.log = Some(self.log_format(key, value)?),
@@ -61,6 +66,9 @@ impl Reader<'_> {
                 _ => return Err(self.unknown(key, "setting", KEYS.into_iter())),
             }
         }
+        let limits = &mut section.limits;
+        // One user does not take all places, unless that is meant.
+        limits.queries_per_user = per_user.unwrap_or((limits.queries * 3 / 4).max(1));
         section.tls = match files {
             [Some((_, certificate)), Some((_, key))] => Some((certificate, key)),
             [None, None] => None,

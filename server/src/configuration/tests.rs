@@ -199,6 +199,21 @@ fn a_file_that_was_asked_for_must_exist() {
 const VERIFIER: &str = "SCRAM-SHA-256$4096:c2FsdA==$YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=:YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=";
 
 #[test]
+fn one_user_does_not_take_all_places_unless_that_is_meant() {
+    for (text, per_user, timeout) in [
+        ("", 12, None),
+        ("queries = 4\nstatement_timeout = '5s'", 3, Some(5)),
+        ("queries = 1\nstatement_timeout = '0'", 1, None),
+        ("queries_per_user = 16\nstatement_timeout = 0", 16, None),
+    ] {
+        let limits = read(&format!("[server]\n{text}\n")).unwrap().server.limits;
+        assert_eq!(limits.queries_per_user, per_user, "{text}");
+        let seconds = limits.statement_timeout.map(|timeout| timeout.as_secs());
+        assert_eq!(seconds, timeout, "{text}");
+    }
+}
+
+#[test]
 fn reads_users_roles_and_issuers() {
     let hash = format!("sha256:{}", "0f".repeat(32));
     let access = read(&format!(
@@ -247,13 +262,17 @@ fn mistakes_about_users_name_the_line_and_no_secret() {
         ("[users.ada]\nroles = 'a'", ":2: roles is a list of texts"),
         ("[users.ada]\nlogin = 'no'", ":2: login is true or false"),
         (
+            "[users.operator]\nlogin = true",
+            ":1: operator is who runs the command line",
+        ),
+        (
             "[users.ada]\nrole = ['a']",
             ":2: there is no setting of a user `role`; did you mean `roles`?",
         ),
         ("[roles.a]\nroles = ['b']", ":2: there is no role b"),
         (
-            "[roles.a]\ngrants = ['SELECT ON STORE']",
-            ":2: SELECT ON STORE is no privilege",
+            "[roles.a]\ngrants = ['SELECT ON STORE lake.t']",
+            ":2: SELECT ON STORE lake.t is no privilege",
         ),
         (
             "[roles.a]\ngrant = []",

@@ -82,14 +82,8 @@ impl<'a> Credentials<'a> {
                 "nobody comes in without a name and a password, a key or a token; \
                  shake hands first, or send the header authorization",
             )),
-            Self::Bearer(token) => service.access.bearer(token),
-            Self::Password { user, password } => {
-                let service = Arc::clone(service);
-                // Passwords are hashed slowly, on purpose.
-                let checking =
-                    tokio::task::spawn_blocking(move || service.access.password(&user, &password));
-                checking.await.unwrap_or_else(|_| Err(Failure::vanished()))
-            }
+            Self::Bearer(token) => service.bearer(token).await,
+            Self::Password { user, password } => service.password(user, password).await,
         }
     }
 }

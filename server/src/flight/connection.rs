@@ -1,5 +1,6 @@
 //! One connection: TLS where it is configured, then HTTP/2 until the client goes or the service stops.
 
+use std::future::pending;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,8 @@ use crate::serve::{Connection, Service};
 
 /// How long a client may take to say something, to agree on TLS, or to read that there is no place for it.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a client may take to prove who it is. A client that only answers pings would keep its place for ever.
+const STRANGER: Duration = Duration::from_secs(30);
 /// How often a silent client is asked whether it is still there, and how long it may take to answer.
 const HEARTBEAT: Duration = Duration::from_secs(20);
 /// What a client may send ahead, in bytes.
@@ -64,6 +67,7 @@ async fn talk(
     door: FlightDoor,
     stopping: &CancellationToken,
 ) {
+    let known = door.known.clone();
     let flight = FlightServiceServer::new(door).max_decoding_message_size(MESSAGE);
     let mut builder = Builder::new(TokioExecutor::new()).http2_only();
     builder
@@ -77,9 +81,15 @@ async fn talk(
         .keep_alive_timeout(HEARTBEAT);
     let service = TowerToHyperService::new(flight);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let stranger = async {
+        if timeout(STRANGER, known.cancelled()).await.is_ok() {
+            pending::<()>().await;
+        }
+    };
     // How a connection ends is the client's business: nobody is left to be told.
     tokio::select! {
         _ = connection.as_mut() => return,
+        () = stranger => return,
         () = stopping.cancelled() => connection.as_mut().graceful_shutdown(),
     }
     let _ = connection.await;

@@ -15,6 +15,8 @@ use arrow_flight::{
 };
 use futures::{Stream, StreamExt, stream};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
@@ -27,7 +29,7 @@ use crate::failure::{Failure, SqlState};
 use crate::serve::Service;
 
 /// Sessions of one connection at a time: as a rule one, many where a proxy brings many users.
-const SESSIONS: usize = 100;
+const SESSIONS: usize = 500;
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
@@ -40,6 +42,8 @@ pub(super) struct FlightDoor {
     sessions: Sessions,
     /// The connection's place; without one every call is refused.
     place: Option<OwnedSemaphorePermit>,
+    /// Cancelled when somebody has proved who they are.
+    pub(super) known: CancellationToken,
 }
 
 impl FlightDoor {
@@ -53,6 +57,7 @@ impl FlightDoor {
             tokens,
             sessions: Sessions::new(SESSIONS),
             place,
+            known: CancellationToken::new(),
         }
     }
 
@@ -63,11 +68,13 @@ impl FlightDoor {
         if let Credentials::Bearer(token) = credentials
             && let Some(session) = self.tokens.find(token)
         {
+            self.known.cancel();
             return Ok(session);
         }
         let secret = credentials.secret();
         // Asked each time: what was right a moment ago may have expired.
         let identity = credentials.identity(&self.service).await?;
+        self.known.cancel();
         match self.sessions.find(&secret) {
             Some(session) => Ok(session),
             None => {
@@ -156,6 +163,7 @@ impl FlightService for FlightDoor {
         self.has_place()?;
         let credentials = Credentials::of(request.metadata())?;
         let identity = credentials.identity(&self.service).await?;
+        self.known.cancel();
         let token = new_token()?;
         let client = self.service.connect(identity, DOOR.name);
         self.tokens.add(&token, client)?;
@@ -228,7 +236,8 @@ impl FlightService for FlightDoor {
     ) -> Result<Response<Self::DoPutStream>, Status> {
         let session = self.session(request.metadata()).await?;
         let mut messages = request.into_inner();
-        let first = messages.message().await?;
+        let first = timeout(parameters::PATIENCE, messages.message()).await;
+        let first = first.map_err(|_| parameters::late())??;
         let descriptor = first
             .as_ref()
             .and_then(|data| data.flight_descriptor.as_ref());

@@ -39,7 +39,7 @@ use tokio::net::TcpListener;
 use crate::serve::{Door, Service, Serving, accept};
 use sessions::Sessions;
 
-/// Sessions that began with a handshake, at most; more, and the least used give way.
+/// Sessions that began with a handshake, at most; a user's own, and the least used, give way.
 const SESSIONS: usize = 1000;
 
 /// The door.

@@ -17,6 +17,10 @@ use crate::serve::Client;
 
 /// How long a session lives that nobody uses.
 const IDLE: Duration = Duration::from_secs(3600);
+/// How long a session lives at most: what its user may do may have changed.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// Which part of all sessions one user may have.
+const SHARE: usize = 10;
 /// Prepared statements of a session at a time.
 const PREPARED: usize = 256;
 
@@ -43,6 +47,7 @@ pub(super) struct Session {
     pub(super) client: Client,
     prepared: Mutex<HashMap<Handle, Arc<Prepared>>>,
     running: Mutex<HashMap<Handle, CancellationToken>>,
+    begun: Instant,
     used: Mutex<Instant>,
 }
 
@@ -52,8 +57,15 @@ impl Session {
             client,
             prepared: Mutex::default(),
             running: Mutex::default(),
+            begun: Instant::now(),
             used: Mutex::new(Instant::now()),
         }
+    }
+
+    /// Its time is over.
+    fn has_expired(self: &Arc<Self>) -> bool {
+        let is_idle = is_at_rest(self) && lock(&self.used).elapsed() > IDLE;
+        is_idle || self.begun.elapsed() > LONGEST
     }
 
     /// Keeps a prepared statement; its name.
@@ -155,7 +167,7 @@ impl Sessions {
         let mut open = lock(&self.open);
         let key = digested(secret);
         let session = open.get(&key)?;
-        if is_at_rest(session) && lock(&session.used).elapsed() > IDLE {
+        if session.has_expired() {
             open.remove(&key);
             return None;
         }
@@ -164,19 +176,26 @@ impl Sessions {
     }
 
     /// Adds a session, unless there is one of the same secret by now; the one that is there afterwards. Where there are
-    /// too many, the one gives way that has not been used for longest: many clients never close theirs.
+    /// too many, or the user has too many, the user's own gives way that has not been used for longest: many clients
+    /// never close theirs. Those of others stay.
     ///
     /// # Errors
-    /// All of them run something.
+    /// All of the user's own run something, or the user has none.
     pub(super) fn add(&self, secret: &str, client: Client) -> Result<Arc<Session>, Failure> {
         let mut open = lock(&self.open);
-        if open.len() >= self.limit {
-            let at_rest = open.iter().filter(|(_, session)| is_at_rest(session));
+        open.retain(|_, session| !session.has_expired());
+        let user = &client.identity.name;
+        let own = |session: &Session| session.client.identity.name == *user;
+        let of_user = open.values().filter(|session| own(session)).count();
+        if open.len() >= self.limit || of_user >= (self.limit / SHARE).max(1) {
+            let at_rest = open
+                .iter()
+                .filter(|(_, session)| own(session) && is_at_rest(session));
             let oldest = at_rest.min_by_key(|(_, session)| *lock(&session.used));
             let Some(oldest) = oldest.map(|(key, _)| *key) else {
                 return Err(Failure::with_state(
                     SqlState::TOO_MANY_CONNECTIONS,
-                    "there are too many sessions that run something; try again in some seconds",
+                    "there are too many sessions; close some, or try again later",
                 ));
             };
             open.remove(&oldest);

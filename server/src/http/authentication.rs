@@ -12,8 +12,9 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::problem::Problem;
 use super::router::Shared;
-use crate::access::{Access, Identity};
+use crate::access::Identity;
 use crate::failure::{Failure, SqlState};
+use crate::serve::Service;
 
 /// How a client can prove who it is.
 const CHALLENGE: HeaderValue = HeaderValue::from_static(
@@ -30,25 +31,25 @@ impl FromRequestParts<Shared> for Caller {
     type Rejection = Stranger;
 
     async fn from_request_parts(parts: &mut Parts, http: &Shared) -> Result<Self, Stranger> {
-        let access = &http.service.access;
-        if access.is_open() {
-            return Ok(Self(access.anonymous()));
+        let service = &http.service;
+        if service.access.is_open() {
+            return Ok(Self(service.access.anonymous()));
         }
         let proof = parts.headers.get(AUTHORIZATION);
         let proof = proof.and_then(|proof| proof.to_str().ok());
-        identity(access, proof.unwrap_or_default())
-            .map(Self)
-            .map_err(Stranger)
+        let identity = identity(service, proof.unwrap_or_default()).await;
+        identity.map(Self).map_err(Stranger)
     }
 }
 
-fn identity(access: &Access, proof: &str) -> Result<Arc<Identity>, Failure> {
+async fn identity(service: &Arc<Service>, proof: &str) -> Result<Arc<Identity>, Failure> {
+    let access = &service.access;
     let (scheme, proof) = proof.split_once(' ').unwrap_or((proof, ""));
     let proof = proof.trim();
     match scheme.to_ascii_lowercase().as_str() {
-        "bearer" => access.bearer(proof),
+        "bearer" => service.bearer(proof).await,
         "basic" => match user_and_password(proof) {
-            Some((user, password)) => access.password(&user, &password),
+            Some((user, password)) => service.password(user, password).await,
             None => Err(refused(
                 "the header Authorization is not in the form of Basic",
             )),

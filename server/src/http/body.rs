@@ -5,6 +5,7 @@
 //!      ▲ waits until the bytes before are taken          an error breaks the transfer, so that no
 //!      └ dropped with the body: the query stops          part of a result is taken for all of it
 //! ```
+//! In HTTP/1.0 the end of a transfer that breaks looks like the end of the body: its clients get no results.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,10 +14,12 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use axum::body::Body;
+use axum::http::{StatusCode, Version};
 use bytes::Bytes;
 use datafusion::common::runtime::SpawnedTask;
 use futures::stream::try_unfold;
 
+use super::problem::Problem;
 use super::running::Listed;
 use crate::arguments::Format;
 use crate::failure::Failure;
@@ -100,6 +103,19 @@ struct Transfer {
     _listed: Listed,
 }
 
+/// Makes sure that the client can tell a result from a part of it.
+///
+/// # Errors
+/// It cannot.
+pub(super) fn streams(version: Version) -> Result<(), Problem> {
+    if version >= Version::HTTP_11 {
+        return Ok(());
+    }
+    let detail = "results are sent in pieces, whose end cannot be told in this version of HTTP; use HTTP/1.1, which a \
+                  proxy between may have to be told (nginx: proxy_http_version 1.1)";
+    Err(Problem::new(StatusCode::HTTP_VERSION_NOT_SUPPORTED, detail))
+}
+
 /// The body of a response with the rows of `execution`, of which `first` is already there, or the end.
 pub(super) fn rows(
     execution: Execution,
@@ -148,4 +164,21 @@ impl Transfer {
 /// What makes the server break the transfer. The client is not told why: there is no place for it in a body.
 pub(super) fn broken(failure: Failure) -> io::Error {
     io::Error::other(failure.message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_not_sent_where_their_end_cannot_be_told() {
+        for (version, expected) in [
+            (Version::HTTP_09, false),
+            (Version::HTTP_10, false),
+            (Version::HTTP_11, true),
+            (Version::HTTP_2, true),
+        ] {
+            assert_eq!(streams(version).is_ok(), expected, "{version:?}");
+        }
+    }
 }

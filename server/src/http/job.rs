@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
+use graticule_engine::as_listed;
 use graticule_engine::progress::QueryProgress;
-use graticule_engine::without_secrets;
 use serde::Serialize;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +20,12 @@ use crate::serve::Execution;
 
 /// Rows of a result that are kept. Larger ones are for those who wait for them.
 const ROWS: usize = 100;
+
+/// Bytes of the rows that are kept, as JSON.
+const RESULT_BYTES: usize = 1 << 20;
+
+/// Bytes of a statement that are told.
+const STATEMENT_BYTES: usize = 4096;
 
 /// One statement.
 pub(super) struct Job {
@@ -44,7 +50,7 @@ struct Course {
 
 struct Ended {
     at: Instant,
-    outcome: Result<Vec<Value>, Problem>,
+    outcome: Result<Arc<Vec<Value>>, Problem>,
     is_cancelled: bool,
 }
 
@@ -54,14 +60,14 @@ pub(super) struct Report {
     /// Its number, which is in its address: `/jobs/{number}`.
     job: u64,
     state: State,
-    /// The statement, without secrets.
+    /// The statement, without secrets; a long one is cut.
     statement: String,
     /// How long it has taken.
     seconds: f64,
     progress: Progress,
     /// Rows of the result so far.
     rows: u64,
-    /// The first hundred rows, when all are there.
+    /// The first hundred rows, or fewer where these have more than 1 MiB, when all are there.
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<Vec<Value>>,
     /// Why it failed.
@@ -105,7 +111,7 @@ impl Job {
             number,
             user: prepared.client.identity.name.clone(),
             stop: CancellationToken::new(),
-            statement: without_secrets(&prepared.statement),
+            statement: shortened(as_listed(&prepared.statement)),
             begun: Instant::now(),
             course: Mutex::default(),
         }
@@ -117,7 +123,9 @@ impl Job {
         let state = outcome.as_ref().err().map(|failure| failure.state);
         let ended = Ended {
             at: Instant::now(),
-            outcome: outcome.map_err(|failure| prepared.problem(failure)),
+            outcome: outcome
+                .map(Arc::new)
+                .map_err(|failure| prepared.problem(failure)),
             is_cancelled: self.stop.is_cancelled() || state == Some(SqlState::ADMIN_SHUTDOWN),
         };
         self.course().ended = Some(ended);
@@ -131,11 +139,24 @@ impl Job {
         let mut execution = running.await?;
         self.course().progress = Some(Arc::clone(&execution.progress));
         let batches = self.first_rows(&mut execution).await?;
-        let encoder = Encoder::new(Format::Json, &execution.schema);
-        let encoded = encoder.and_then(|encoder| encoder.all(&batches));
-        let encoded =
-            encoded.map_err(|error| Failure::of_statement(&error.into(), &prepared.statement))?;
-        serde_json::from_slice(&encoded).map_err(|_| Failure::vanished())
+        let mut kept = Vec::new();
+        let mut bytes = 0;
+        for batch in &batches {
+            for row in 0..batch.num_rows() {
+                let encoder = Encoder::new(Format::Json, &execution.schema);
+                let encoded = encoder.and_then(|encoder| encoder.all(&[batch.slice(row, 1)]));
+                let encoded = encoded
+                    .map_err(|error| Failure::of_statement(&error.into(), &prepared.statement))?;
+                bytes += encoded.len();
+                if bytes > RESULT_BYTES {
+                    return Ok(kept);
+                }
+                let values: Vec<Value> =
+                    serde_json::from_slice(&encoded).map_err(|_| Failure::vanished())?;
+                kept.extend(values);
+            }
+        }
+        Ok(kept)
     }
 
     /// Takes all rows, and keeps the first ones.
@@ -161,6 +182,7 @@ impl Job {
 
     /// What its user is told; the result only if it is asked for.
     pub(super) fn report(&self, has_result: bool) -> Report {
+        let statement = self.statement.clone();
         let course = self.course();
         let (state, end) = match &course.ended {
             None if course.progress.is_none() => (State::Waiting, None),
@@ -175,14 +197,17 @@ impl Job {
             }
         };
         let outcome = course.ended.as_ref().map(|ended| &ended.outcome);
-        let result = outcome.and_then(|outcome| outcome.as_ref().ok());
-        let problem = outcome.and_then(|outcome| outcome.as_ref().err());
+        let result = outcome.and_then(|outcome| outcome.as_ref().ok()).cloned();
+        let problem = outcome.and_then(|outcome| outcome.as_ref().err()).cloned();
         let read = course.progress.as_ref().map(|progress| progress.snapshot());
         let read = read.unwrap_or_default();
+        let rows = course.rows;
+        // What may be large is copied while the job goes on.
+        drop(course);
         Report {
             job: self.number,
             state,
-            statement: self.statement.clone(),
+            statement,
             seconds: (end.unwrap_or_else(Instant::now) - self.begun).as_secs_f64(),
             progress: Progress {
                 chunks_total: read.chunks_total,
@@ -193,13 +218,33 @@ impl Job {
                 bytes_decoded: read.bytes_decoded,
                 bytes_written: read.bytes_written,
             },
-            rows: course.rows,
-            result: result.filter(|_| has_result).cloned(),
-            problem: problem.cloned(),
+            rows,
+            result: result.filter(|_| has_result).map(|rows| rows.to_vec()),
+            problem,
         }
     }
 
     fn course(&self) -> MutexGuard<'_, Course> {
         self.course.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn shortened(mut statement: String) -> String {
+    if statement.len() > STATEMENT_BYTES {
+        statement.truncate(statement.floor_char_boundary(STATEMENT_BYTES));
+        statement.push('…');
+    }
+    statement
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_statements_are_cut_between_characters() {
+        assert_eq!(shortened("SELECT 1".to_string()), "SELECT 1");
+        let cut = shortened(format!("a{}", "ä".repeat(STATEMENT_BYTES)));
+        assert_eq!(cut, format!("a{}…", "ä".repeat(STATEMENT_BYTES / 2 - 1)));
     }
 }

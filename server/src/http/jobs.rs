@@ -25,6 +25,9 @@ const MEMORY: Duration = Duration::from_secs(3600);
 /// Jobs that are remembered, those that run included.
 const LIMIT: usize = 1000;
 
+/// Jobs of one user that have ended and are remembered.
+const OF_USER: usize = 100;
+
 /// All jobs by their numbers.
 #[derive(Default)]
 pub(super) struct Jobs(Mutex<Book>);
@@ -47,7 +50,7 @@ impl Jobs {
     /// Too many run.
     pub(super) fn start(&self, prepared: Prepared) -> Result<impl IntoResponse, Problem> {
         let mut book = self.book();
-        book.make_room()?;
+        book.make_room(&prepared.client.identity.name)?;
         book.last += 1;
         let job = Arc::new(Job::new(book.last, &prepared));
         let running = Arc::clone(&job);
@@ -56,6 +59,7 @@ impl Jobs {
             _running: SpawnedTask::spawn(async move { running.run(prepared).await }),
         };
         book.jobs.insert(job.number, entry);
+        drop(book);
         let headers = [
             ("location", format!("/jobs/{}", job.number)),
             ("preference-applied", "respond-async".to_string()),
@@ -81,6 +85,13 @@ impl Jobs {
             })
     }
 
+    fn of(&self, user: &str) -> Vec<Arc<Job>> {
+        let mut book = self.book();
+        book.forget();
+        let jobs = book.jobs.values().map(|entry| &entry.job);
+        jobs.filter(|job| job.user == user).cloned().collect()
+    }
+
     fn book(&self) -> MutexGuard<'_, Book> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -92,12 +103,18 @@ impl Book {
             .retain(|_, entry| entry.job.since_end().is_none_or(|since| since < MEMORY));
     }
 
-    fn make_room(&mut self) -> Result<(), Problem> {
+    fn make_room(&mut self, user: &str) -> Result<(), Problem> {
         self.forget();
+        let ended = |(number, entry): (&u64, &Entry)| Some((entry.job.since_end()?, *number));
+        let of_user = self.jobs.iter().filter(|(_, entry)| entry.job.user == user);
+        let mut of_user: Vec<_> = of_user.filter_map(ended).collect();
+        of_user.sort_unstable();
+        for (_, number) in of_user.iter().skip(OF_USER - 1) {
+            self.jobs.remove(number);
+        }
         if self.jobs.len() < LIMIT {
             return Ok(());
         }
-        let ended = |(number, entry): (&u64, &Entry)| Some((entry.job.since_end()?, *number));
         match self.jobs.iter().filter_map(ended).max() {
             Some((_, oldest)) => {
                 self.jobs.remove(&oldest);
@@ -118,11 +135,8 @@ pub(super) async fn list(
     State(http): State<Shared>,
     Caller(identity): Caller,
 ) -> Json<Vec<Report>> {
-    let mut book = http.jobs.book();
-    book.forget();
-    let jobs = book.jobs.values().map(|entry| &entry.job);
-    let theirs = jobs.filter(|job| job.user == identity.name);
-    Json(theirs.map(|job| job.report(false)).collect())
+    let theirs = http.jobs.of(&identity.name);
+    Json(theirs.iter().map(|job| job.report(false)).collect())
 }
 
 /// Says how far a job is.

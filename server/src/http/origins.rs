@@ -1,8 +1,8 @@
 //! Which pages of the web may talk to the server: its own, and those of `[server] origins`.
 //!
 //! A browser sends some requests of any page to any server, and names the page in the header `Origin`; what such a page
-//! asks for is not done. A page may also give its own name the address of this machine; so a server without users that
-//! is reached from this machine answers only to names of this machine, and of `origins`.
+//! asks for is not done. A page may also give its own name the address of the server; so a server that anybody may ask
+//! without saying who they are answers only to addresses, to `localhost`, and to names of `origins`.
 
 use std::net::IpAddr;
 
@@ -36,9 +36,11 @@ pub(super) fn layer(origins: &[HeaderValue]) -> CorsLayer {
 pub(super) async fn guard(State(http): State<Shared>, request: Request, next: Next) -> Response {
     let origins = &http.service.origins;
     let refusal = match host(&request) {
-        Some(host) if http.service.access.is_open() && !is_ours(host, origins) => Some(format!(
-            "the server has no users and does not answer to the name {host}; name it in origins of [server]"
-        )),
+        Some(host) if http.service.access.has_anonymous() && !is_ours(host, origins) => {
+            Some(format!(
+                "the server lets in whoever asks and does not answer to the name {host}; name it in origins of [server]"
+            ))
+        }
         host => foreign(request.headers(), host, origins).map(|origin| {
             format!("pages of {origin} may not use this server; name it in origins of [server]")
         }),

@@ -97,6 +97,10 @@ impl SqlRequest {
                 "timeout is a time such as \"500ms\", \"30s\", \"10min\" or \"2h\"",
             )
         })?;
+        // As in PostgreSQL, nothing is no limit.
+        if asked.is_zero() {
+            return Ok(allowed);
+        }
         Ok(Some(allowed.map_or(asked, |allowed| asked.min(allowed))))
     }
 }
@@ -154,6 +158,8 @@ mod tests {
             (Some("1h"), Some(second), Some(second)),
             (Some("5ms"), Some(second), Some(Duration::from_millis(5))),
             (Some("1s"), None, Some(second)),
+            (Some("0"), Some(second), Some(second)),
+            (Some("0s"), None, None),
         ] {
             assert_eq!(request(asked).timeout(allowed), Ok(expected), "{asked:?}");
         }

@@ -15,6 +15,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 
 use super::jobs::{self, Jobs};
+use super::operations::Readiness;
 use super::problem::Problem;
 use super::running::Running;
 use super::{DOOR, catalogue, documentation, operations, origins, page, request, statements};
@@ -29,6 +30,8 @@ pub(super) struct Http {
     pub(super) running: Arc<Running>,
     /// Statements that nobody waits for.
     pub(super) jobs: Jobs,
+    /// What `/ready` has said last.
+    pub(super) readiness: Readiness,
 }
 
 /// What handlers get.
@@ -47,6 +50,7 @@ pub(super) fn router(service: &Arc<Service>) -> Router {
         service: Arc::clone(service),
         running: Arc::default(),
         jobs: Jobs::default(),
+        readiness: Readiness::default(),
     });
     // What is compressed already does not become smaller.
     let compressible = DefaultPredicate::new()

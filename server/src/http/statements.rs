@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, VARY};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Version};
 use axum::response::{IntoResponse, Response};
 use datafusion::common::ScalarValue;
 use serde::Deserialize;
@@ -16,7 +16,7 @@ use serde_json::Value;
 use utoipa::IntoParams;
 
 use super::authentication::Caller;
-use super::body::{Encoder, rows};
+use super::body::{Encoder, rows, streams};
 use super::formats::Sent;
 use super::grids;
 use super::origins::QUERY_ID;
@@ -188,6 +188,7 @@ pub(super) async fn post(
     State(http): State<Shared>,
     Caller(identity): Caller,
     query: Result<Query<PostQuery>, QueryRejection>,
+    version: Version,
     headers: HeaderMap,
     request: SqlRequest,
 ) -> Result<Response, Problem> {
@@ -196,6 +197,7 @@ pub(super) async fn post(
     if prefers_async(&headers) {
         return Ok(http.jobs.start(prepared.await?)?.into_response());
     }
+    streams(version)?;
     let sent = Sent::wanted(query.format.as_deref(), &headers)?;
     let listed = http.running.list(chosen(&headers), &identity.name)?;
     prepared.await?.respond(sent, listed).await
@@ -214,6 +216,7 @@ pub(super) async fn get(
     State(http): State<Shared>,
     Caller(identity): Caller,
     query: Result<Query<GetQuery>, QueryRejection>,
+    version: Version,
     headers: HeaderMap,
 ) -> Response {
     let outcome = async {
@@ -230,6 +233,7 @@ pub(super) async fn get(
             params: params.unwrap_or_default(),
             timeout: query.timeout,
         };
+        streams(version)?;
         let sent = Sent::wanted(query.format.as_deref(), &headers)?;
         let listed = http.running.list(chosen(&headers), &identity.name)?;
         let prepared = Prepared::of(http.client(&identity), request, true).await?;

@@ -4,13 +4,15 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::copy;
 use super::encoding::Framing;
+use super::settings::{READ_ONLY, READ_ONLY_BY_DEFAULT};
 use super::words::Words;
 use crate::failure::{Failure, SqlState};
 
 /// One of them.
 #[derive(Debug, Clone)]
 pub(super) enum Command {
-    Begin,
+    /// Whether it may read only, where that is said.
+    Begin(Option<bool>),
     Commit,
     Rollback,
     /// `SAVEPOINT`, `RELEASE`, and going back to one: nothing is kept that could be undone.
@@ -22,6 +24,8 @@ pub(super) enum Command {
         value: Option<String>,
         is_local: bool,
     },
+    /// Who the client wants to be; `None`: who it is.
+    SetUser(Option<String>),
     /// Something that changes nothing here: its tag.
     Accepted(&'static str),
     Show(String),
@@ -105,7 +109,7 @@ impl Command {
         };
         words.take(&first);
         Ok(match first.as_str() {
-            "begin" | "start" => Some(Self::Begin),
+            "begin" | "start" => Some(Self::Begin(read_only(&mut words))),
             "commit" | "end" => Some(Self::Commit),
             "rollback" | "abort" => Some(rollback(&mut words)),
             "savepoint" => Some(Self::Savepoint("SAVEPOINT")),
@@ -116,6 +120,9 @@ impl Command {
             "lock" => Some(Self::Accepted("LOCK TABLE")),
             "set" => set(&mut words),
             "show" => show(&mut words),
+            "reset" if words.take("role") || words.take_all(&["session", "authorization"]) => {
+                Some(Self::Accepted("RESET"))
+            }
             "reset" => match words.take("all") && words.is_end() {
                 true => Some(Self::ResetAll),
                 false => words.dotted_name().map(Self::Reset),
@@ -166,18 +173,25 @@ fn rollback(words: &mut Words<'_>) -> Command {
 fn set(words: &mut Words<'_>) -> Option<Command> {
     let is_session = words.take("session");
     if is_session && words.take("characteristics") {
-        return Some(Command::Accepted("SET"));
+        return Some(set_access(words, READ_ONLY_BY_DEFAULT));
     }
     let is_local = !is_session && words.take("local");
-    if words.take("transaction") || words.take("constraints") || words.take("role") {
+    if words.take("transaction") {
+        return Some(set_access(words, READ_ONLY));
+    }
+    if words.take("constraints") {
         return Some(Command::Accepted("SET"));
+    }
+    let is_user = words.take_any(&["role", "session_authorization"])
+        || words.take_all(&["session", "authorization"])
+        || (is_session && words.take("authorization"));
+    if is_user {
+        return set_user(words);
     }
     let name = if words.take_all(&["time", "zone"]) {
         "TimeZone".to_string()
     } else if words.take("names") {
         "client_encoding".to_string()
-    } else if is_session && words.take("authorization") {
-        return Some(Command::Accepted("SET"));
     } else {
         let name = words.dotted_name()?;
         if !words.sign(&Token::Eq) && !words.take("to") {
@@ -200,6 +214,48 @@ fn set(words: &mut Words<'_>) -> Option<Command> {
         value,
         is_local,
     })
+}
+
+/// `READ ONLY` or `READ WRITE` among what is said of a transaction; the last counts.
+fn read_only(words: &mut Words<'_>) -> Option<bool> {
+    let mut found = None;
+    while !words.is_end() {
+        if words.take_all(&["read", "only"]) {
+            found = Some(true);
+        } else if words.take_all(&["read", "write"]) {
+            found = Some(false);
+        } else {
+            words.skip();
+        }
+    }
+    found
+}
+
+/// What is said of transactions, as a setting. Their isolation changes nothing.
+fn set_access(words: &mut Words<'_>, name: &str) -> Command {
+    match read_only(words) {
+        Some(is_read_only) => Command::Set {
+            name: name.to_string(),
+            value: Some(if is_read_only { "on" } else { "off" }.to_string()),
+            is_local: false,
+        },
+        None => Command::Accepted("SET"),
+    }
+}
+
+/// `[= | TO] name`, where `NONE` and `DEFAULT` stand for who the client is.
+fn set_user(words: &mut Words<'_>) -> Option<Command> {
+    if !words.sign(&Token::Eq) {
+        words.take("to");
+    }
+    let user = match words.take_any(&["none", "default"]) {
+        true => None,
+        false => match words.name() {
+            Some(name) => Some(name),
+            None => Some(words.value()?).filter(|name| name != "none"),
+        },
+    };
+    words.is_end().then_some(Command::SetUser(user))
 }
 
 fn show(words: &mut Words<'_>) -> Option<Command> {
@@ -289,7 +345,12 @@ mod tests {
     #[test]
     fn statements_are_told_apart() {
         for (text, expected) in [
-            ("BEGIN ISOLATION LEVEL REPEATABLE READ", "Begin"),
+            ("BEGIN ISOLATION LEVEL REPEATABLE READ", "Begin(None)"),
+            (
+                "BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY",
+                "Begin(Some(true))",
+            ),
+            ("START TRANSACTION READ WRITE", "Begin(Some(false))"),
             ("-- x\n/* y */ commit;", "Commit"),
             ("ROLLBACK TO SAVEPOINT a", "RollbackToSavepoint"),
             (
@@ -304,7 +365,26 @@ mod tests {
                 "SET TIME ZONE DEFAULT",
                 "Set { name: \"TimeZone\", value: None, is_local: false }",
             ),
-            ("SET TRANSACTION READ ONLY", "Accepted(\"SET\")"),
+            (
+                "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
+                "Accepted(\"SET\")",
+            ),
+            (
+                "SET TRANSACTION READ ONLY",
+                "Set { name: \"transaction_read_only\", value: Some(\"on\"), is_local: false }",
+            ),
+            (
+                "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
+                "Set { name: \"default_transaction_read_only\", value: Some(\"off\"), is_local: false }",
+            ),
+            ("SET ROLE NONE", "SetUser(None)"),
+            ("SET LOCAL ROLE = 'Eve'", "SetUser(Some(\"Eve\"))"),
+            ("SET SESSION AUTHORIZATION DEFAULT", "SetUser(None)"),
+            (
+                "SET SESSION SESSION AUTHORIZATION eve",
+                "SetUser(Some(\"eve\"))",
+            ),
+            ("RESET ROLE", "Accepted(\"RESET\")"),
             (
                 "SHOW transaction isolation level",
                 "Show(\"transaction_isolation\")",

@@ -1,5 +1,6 @@
 //! What the statements do that the door answers itself; `command.rs` reads them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, StringArray};
@@ -9,8 +10,9 @@ use pgwire::messages::copy::{CopyDone, CopyOutResponse};
 use super::command::{Command, Discard, Query};
 use super::conversation::{Conversation, Transaction, shifted};
 use super::encoding::{Cells, Framing, description};
-use super::extended::{no_portal, text_column};
+use super::extended::{PORTALS, check_room, no_portal, text_column};
 use super::messages::Formats;
+use super::settings::{READ_ONLY, SEARCH_PATH};
 use super::statement::{Portal, Progress, Wish, tag};
 use super::trouble::{self, Trouble};
 use super::wire::Wire;
@@ -32,9 +34,9 @@ impl Conversation {
         is_described: bool,
     ) -> Result<(), Trouble> {
         match command {
-            Command::Begin => self.begin(wire),
+            Command::Begin(is_read_only) => self.begin(wire, *is_read_only),
             Command::Commit | Command::Rollback => {
-                self.end(wire, matches!(command, Command::Commit))
+                self.end(wire, matches!(command, Command::Commit)).await
             }
             Command::Savepoint(tag) | Command::Accepted(tag) => {
                 self.complete(wire, (*tag).to_string())
@@ -61,12 +63,24 @@ impl Conversation {
                     false => self.engine(wire, text, formats, is_described).await,
                 }
             }
+            Command::SetUser(user) => {
+                let own = &self.client.identity.name;
+                if user
+                    .as_ref()
+                    .is_some_and(|user| !user.eq_ignore_ascii_case(own))
+                {
+                    let text =
+                        "a session is always that of the user who connected; connect as the other";
+                    return Err(Failure::with_state(SqlState::FEATURE_NOT_SUPPORTED, text).into());
+                }
+                self.complete(wire, "SET".to_string())
+            }
             Command::Reset(name) => match self.change(wire, name, None).await? {
                 true => self.complete(wire, "RESET".to_string()),
                 false => self.engine(wire, text, formats, is_described).await,
             },
             Command::ResetAll => {
-                self.reset(wire)?;
+                self.reset(wire).await?;
                 self.complete(wire, "RESET".to_string())
             }
             Command::Show(name) => match self.settings.get(name) {
@@ -77,7 +91,7 @@ impl Conversation {
             Command::Discard(Discard::All) => {
                 self.portals.clear();
                 self.statements.clear();
-                self.reset(wire)?;
+                self.reset(wire).await?;
                 self.complete(wire, "DISCARD ALL".to_string())
             }
             Command::Deallocate(None) => {
@@ -116,17 +130,24 @@ impl Conversation {
         }
     }
 
-    fn begin(&mut self, wire: &mut Wire) -> Result<(), Trouble> {
+    fn begin(&mut self, wire: &mut Wire, is_read_only: Option<bool>) -> Result<(), Trouble> {
         match self.transaction {
-            Transaction::None => self.transaction = Transaction::Open(self.settings.snapshot()),
+            Transaction::None => {
+                self.transaction = Transaction::Open(self.settings.snapshot());
+                if let Some(is_read_only) = is_read_only {
+                    let value = if is_read_only { "on" } else { "off" };
+                    self.settings.set(READ_ONLY, Some(value))?;
+                }
+            }
             _ => wire.send(trouble::warning(ACTIVE, "a transaction is open already"))?,
         }
         self.complete(wire, "BEGIN".to_string())
     }
 
-    fn end(&mut self, wire: &mut Wire, is_commit: bool) -> Result<(), Trouble> {
+    async fn end(&mut self, wire: &mut Wire, is_commit: bool) -> Result<(), Trouble> {
         let ended = std::mem::replace(&mut self.transaction, Transaction::None);
         let local = std::mem::take(&mut self.local);
+        self.portals.clear();
         let tag = match ended {
             Transaction::None => {
                 wire.send(trouble::warning(INACTIVE, "there is no transaction"))?;
@@ -140,32 +161,55 @@ impl Conversation {
                         .filter(|(known, _)| known.eq_ignore_ascii_case(&name))
                         .for_each(|(_, current)| current.clone_from(&value));
                 }
-                self.restore(wire, before)?;
+                self.restore(wire, before).await?;
                 "COMMIT"
             }
             Transaction::Open(before) | Transaction::Failed(before) => {
-                self.restore(wire, before)?;
+                self.restore(wire, before).await?;
                 "ROLLBACK"
             }
         };
-        self.portals.clear();
         self.complete(wire, tag.to_string())
     }
 
-    fn restore(
+    /// Makes the settings what they were, after the transaction.
+    async fn restore(
         &mut self,
         wire: &mut Wire,
-        settings: std::collections::BTreeMap<&'static str, String>,
+        settings: BTreeMap<&'static str, String>,
     ) -> Result<(), Trouble> {
         let changed = self.settings.restore(settings);
-        self.client.timeout = self.settings.timeout();
-        self.tell(wire, changed)
+        self.apply();
+        self.tell(wire, changed)?;
+        self.search_again(wire).await
     }
 
-    fn reset(&mut self, wire: &mut Wire) -> Result<(), Trouble> {
+    async fn reset(&mut self, wire: &mut Wire) -> Result<(), Trouble> {
+        let access = self.settings.get(READ_ONLY);
         let changed = self.settings.reset();
+        // What a transaction may do stays as it is until it ends.
+        self.settings.set(READ_ONLY, access.as_deref())?;
+        self.apply();
+        self.tell(wire, changed)?;
+        // USE may have changed where names are looked up, too.
+        self.searched.clear();
+        self.search_again(wire).await
+    }
+
+    /// Does as the settings say that have changed.
+    fn apply(&mut self) {
         self.client.timeout = self.settings.timeout();
-        self.tell(wire, changed)
+        if let Transaction::None = self.transaction {
+            self.settings.begin_read_only_by_default();
+        }
+    }
+
+    /// Looks names up where the settings say.
+    pub(super) async fn search_again(&mut self, wire: &mut Wire) -> Result<(), Trouble> {
+        match self.settings.get("search_path") {
+            Some(path) if path != self.searched => self.search(wire, &path).await,
+            _ => Ok(()),
+        }
     }
 
     /// Changes a setting; `false` where it is the engine's.
@@ -176,12 +220,14 @@ impl Conversation {
         value: Option<&str>,
     ) -> Result<bool, Trouble> {
         if name.eq_ignore_ascii_case("search_path") {
-            self.search(wire, value.unwrap_or("public")).await?;
+            let path = value.or_else(|| self.settings.default_of(name));
+            let path = path.unwrap_or(SEARCH_PATH).to_string();
+            self.search(wire, &path).await?;
         }
         let Some(changed) = self.settings.set(name, value)? else {
             return Ok(false);
         };
-        self.client.timeout = self.settings.timeout();
+        self.apply();
         self.tell(wire, changed)?;
         Ok(true)
     }
@@ -189,9 +235,8 @@ impl Conversation {
     /// Names without a schema are those of the first schema of the path that is a store or public.
     async fn search(&mut self, wire: &mut Wire, path: &str) -> Result<(), Trouble> {
         let mut names = path.split(',').map(|name| name.trim().trim_matches('"'));
-        let Some(schema) = names.find(|name| !["", "$user", "pg_catalog"].contains(name)) else {
-            return Ok(());
-        };
+        let schema = names.find(|name| !["", "$user", "pg_catalog"].contains(name));
+        let schema = schema.unwrap_or("public");
         let query = Query {
             text: format!("USE \"{}\"", schema.replace('"', "\"\"")),
             start: None,
@@ -200,6 +245,7 @@ impl Conversation {
             .await?
             .skip(wire, None)
             .await?;
+        self.searched = path.to_string();
         Ok(())
     }
 
@@ -282,11 +328,13 @@ impl Conversation {
             let text = format!("the cursor {cursor} is there; CLOSE it first");
             return Err(Failure::with_state(SqlState::DUPLICATE_CURSOR, text).into());
         }
+        check_room(&self.portals, cursor, PORTALS, "portals")?;
         let prepared = self.prepare(wire, query.text.clone(), Wish::Sql, &[]).await;
         let prepared = prepared.map_err(|trouble| shifted(trouble, query.start.unwrap_or(0)))?;
         let portal = Portal {
             prepared: Arc::new(prepared),
             values: vec![],
+            bytes: 0,
             formats: Formats::default(),
             progress: Progress::Ready,
             is_cursor: true,

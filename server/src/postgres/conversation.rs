@@ -18,17 +18,20 @@ use tokio_util::sync::CancellationToken;
 
 use super::Postgres;
 use super::cancel::Cancellable;
-use super::command::Query;
+use super::command::{Query, first_word};
 use super::dialect::{About, Dialect};
 use super::encoding::description;
 use super::messages::{Formats, Incoming, violation};
 use super::rows::Rows;
-use super::settings::Settings;
+use super::settings::{SEARCH_PATH, Settings};
 use super::statement::{Portal, Prepared, Progress, Wish};
 use super::trouble::{self, Trouble};
 use super::wire::Wire;
 use crate::failure::{Failure, SqlState};
 use crate::serve::Client;
+
+/// The transaction may read only, and a statement does more.
+const READ_ONLY_TRANSACTION: SqlState = SqlState("25006");
 
 /// What the client has begun, and not ended.
 #[derive(Debug)]
@@ -48,6 +51,8 @@ pub(super) struct Conversation {
     pub(super) transaction: Transaction,
     /// Settings that end with the transaction, and what they were before.
     pub(super) local: Vec<(String, String)>,
+    /// The search path by which names are looked up.
+    pub(super) searched: String,
     pub(super) statements: HashMap<String, Arc<Prepared>>,
     pub(super) portals: HashMap<String, Portal>,
     stopping: CancellationToken,
@@ -70,6 +75,7 @@ impl Conversation {
         };
         let settings = Settings::new(&about.user, client.timeout, asked)?;
         let dialect = Arc::clone(&postgres.dialect);
+        settings.begin_read_only_by_default();
         client.extend(|context| dialect.install(context, &settings, &about))?;
         client.timeout = settings.timeout();
         Ok(Self {
@@ -79,6 +85,7 @@ impl Conversation {
             settings,
             transaction: Transaction::None,
             local: vec![],
+            searched: SEARCH_PATH.to_string(),
             statements: HashMap::new(),
             portals: HashMap::new(),
             stopping: postgres.service.stopping.clone(),
@@ -95,6 +102,8 @@ impl Conversation {
     /// # Errors
     /// The connection broke, the client broke the protocol, or the server stops.
     pub(super) async fn hold(mut self, wire: &mut Wire) -> Result<(), Trouble> {
+        // The client may have asked for another path at the start.
+        self.search_again(wire).await?;
         self.ready(wire).await?;
         // After an error, everything up to the next Sync is skipped.
         let mut is_skipping = false;
@@ -126,7 +135,8 @@ impl Conversation {
                 Err(failure) => Err(Trouble::Statement(failure)),
             };
             match answered {
-                Ok(()) => {}
+                // Answers do not pile up until a client asks for them.
+                Ok(()) => wire.send_if_full().await?,
                 Err(Trouble::Statement(failure)) if failure.state == SqlState::ADMIN_SHUTDOWN => {
                     return Err(Trouble::Fatal(failure));
                 }
@@ -229,6 +239,7 @@ impl Conversation {
                 Wish::Nothing | Wish::Sql => self.simple_sql(wire, &text).await,
             };
             outcome.map_err(|trouble| shifted(trouble, script[..start].chars().count()))?;
+            wire.send_if_full().await?;
         }
         if is_empty {
             wire.send(Outgoing::EmptyQueryResponse(EmptyQueryResponse::new()))?;
@@ -241,6 +252,7 @@ impl Conversation {
         let mut portal = Portal {
             prepared,
             values: vec![],
+            bytes: 0,
             formats: Formats::default(),
             progress: Progress::Ready,
             is_cursor: false,
@@ -290,6 +302,7 @@ impl Conversation {
         query: &Query,
         values: Vec<ScalarValue>,
     ) -> Result<Rows, Trouble> {
+        self.check_reading(wire, query, &values).await?;
         let stop = self.cancellable.begin();
         let mut text = self.dialect.first_form(&query.text);
         loop {
@@ -303,6 +316,29 @@ impl Conversation {
                 Ok(execution) => return Ok(Rows::new(execution, stop)),
                 Err(failure) => text = self.dialect.second_form(query, text, failure)?,
             }
+        }
+    }
+
+    /// # Errors
+    /// The transaction may read only, and the statement does more; or the statement cannot be planned.
+    async fn check_reading(
+        &self,
+        wire: &mut Wire,
+        query: &Query,
+        values: &[ScalarValue],
+    ) -> Result<(), Trouble> {
+        let first = first_word(&query.text).to_ascii_lowercase();
+        // Settings are the client's own.
+        if !self.settings.is_read_only() || ["set", "reset", "use"].contains(&first.as_str()) {
+            return Ok(());
+        }
+        let given: Vec<_> = values.iter().map(|value| Some(value.data_type())).collect();
+        match self.plan(wire, query, &given).await?.is_read {
+            true => Ok(()),
+            false => Err(Trouble::Statement(Failure::with_state(
+                READ_ONLY_TRANSACTION,
+                "the transaction may read only; end it, and begin one READ WRITE",
+            ))),
         }
     }
 

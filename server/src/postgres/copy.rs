@@ -158,6 +158,15 @@ impl Options {
                     true => String::new(),
                     false => "\\N".to_string(),
                 });
+                let has_meaning = matches!(delimiter, b'\\' | b'.' | b'a'..=b'z' | b'0'..=b'9');
+                if !is_csv && has_meaning {
+                    return Err(invalid(
+                        "DELIMITER cannot be a backslash, a point, a small letter or a digit, which have another meaning",
+                    ));
+                }
+                if is_csv && null.as_bytes().contains(&quote) {
+                    return Err(invalid("NULL cannot hold the quote"));
+                }
                 if null.contains(['\n', '\r']) || null.as_bytes().contains(&delimiter) {
                     return Err(invalid(
                         "NULL cannot hold the delimiter or the end of a line",
@@ -260,6 +269,13 @@ mod tests {
             "COPY t FROM STDIN",
             "COPY t TO STDOUT (FORMAT xml)",
             "COPY t TO STDOUT (DELIMITER 'ab')",
+            "COPY t TO STDOUT (DELIMITER '\\')",
+            "COPY t TO STDOUT (DELIMITER '.')",
+            "COPY t TO STDOUT (DELIMITER 'n')",
+            "COPY t TO STDOUT (DELIMITER '7')",
+            "COPY t TO STDOUT (DELIMITER E'\\n')",
+            "COPY t TO STDOUT (NULL 'a\tb')",
+            "COPY t TO STDOUT (FORMAT csv, NULL '\"')",
             "COPY t TO STDOUT (FORMAT csv, QUOTE ',')",
             "COPY t TO STDOUT (QUOTE '\"')",
             "COPY t TO STDOUT (FORMAT binary, HEADER)",

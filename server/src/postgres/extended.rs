@@ -1,8 +1,10 @@
 //! The extended protocol: statements are parsed, bound to values, described and executed in messages of their own.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use bytes::Bytes;
 use pgwire::api::Type;
 use pgwire::messages::PgWireBackendMessage as Outgoing;
 use pgwire::messages::data::{NoData, ParameterDescription};
@@ -19,8 +21,21 @@ use super::parameters;
 use super::statement::{Portal, Prepared, Progress, Wish, tag};
 use super::trouble::Trouble;
 use super::wire::Wire;
+use super::words::highest_parameter;
 use crate::failure::{Failure, SqlState};
 use crate::output::Textual;
+
+/// Prepared statements of a connection at a time: twice what drivers keep that keep many.
+const PREPARED: usize = 512;
+
+/// The length of all their texts.
+const PREPARED_BYTES: usize = 64 << 20;
+
+/// Portals and cursors of a connection at a time.
+pub(super) const PORTALS: usize = 256;
+
+/// The length of all their values; those of one may be as long as a message, while another is replaced.
+const BOUND_BYTES: usize = 128 << 20;
 
 impl Conversation {
     pub(super) async fn parse(
@@ -33,6 +48,13 @@ impl Conversation {
         if !name.is_empty() && self.statements.contains_key(&name) {
             let text = format!("the prepared statement {name} is there; DEALLOCATE it first");
             return Err(Failure::with_state(SqlState::DUPLICATE_STATEMENT, text).into());
+        }
+        check_room(&self.statements, &name, PREPARED, "prepared statements")?;
+        let kept = self.statements.values();
+        let kept: usize = kept.map(|prepared| prepared.text.len()).sum();
+        if kept + statement.len() > PREPARED_BYTES {
+            let text = "the texts of prepared statements are too long together; close some";
+            return Err(Failure::with_state(SqlState::CONFIGURATION_LIMIT_EXCEEDED, text).into());
         }
         let texts = self.client.split(&statement)?;
         let text = match texts.as_slice() {
@@ -91,6 +113,16 @@ impl Conversation {
         prepared.columns = Arc::clone(Textual::dates(&described.columns).schema());
         prepared.is_described = true;
         prepared.wanted = described.parameters;
+        if types.len() > prepared.wanted.len() {
+            let known = highest_parameter(&prepared.text);
+            if types.len() > known.max(prepared.wanted.len()) {
+                return Err(violation(format!(
+                    "the statement has {known} parameters, and types of {} were given",
+                    types.len()
+                ))
+                .into());
+            }
+        }
         // What the client says counts, then what the statement says; else it is text.
         let count = prepared.wanted.len().max(types.len());
         let wanted = |index: usize| prepared.wanted.get(index).cloned().flatten();
@@ -124,6 +156,7 @@ impl Conversation {
             let text = format!("the portal {} is there; close it first", bind.portal);
             return Err(Failure::with_state(SqlState::DUPLICATE_CURSOR, text).into());
         }
+        check_room(&self.portals, &bind.portal, PORTALS, "portals")?;
         if bind.values.len() != prepared.types.len() {
             return Err(violation(format!(
                 "the statement takes {} values, and {} were bound",
@@ -131,6 +164,12 @@ impl Conversation {
                 bind.values.len()
             ))
             .into());
+        }
+        let bytes: usize = bind.values.iter().flatten().map(Bytes::len).sum();
+        let kept: usize = self.portals.values().map(|portal| portal.bytes).sum();
+        if kept + bytes > BOUND_BYTES {
+            let text = "the values of portals are too long together; close some";
+            return Err(Failure::with_state(SqlState::CONFIGURATION_LIMIT_EXCEEDED, text).into());
         }
         let values = prepared.types.iter().zip(&bind.values).enumerate();
         let values = values.map(|(index, (given, value))| {
@@ -140,6 +179,7 @@ impl Conversation {
         });
         let portal = Portal {
             values: values.collect::<Result<_, Failure>>()?,
+            bytes,
             prepared,
             formats: bind.result_formats,
             progress: Progress::Ready,
@@ -198,7 +238,7 @@ impl Conversation {
             }
         }
         self.portals.insert(name.to_string(), portal);
-        wire.send_if_full().await
+        Ok(())
     }
 
     /// Sends rows of a portal that runs, and says how it is with it.
@@ -241,6 +281,24 @@ impl Conversation {
     }
 }
 
+/// # Errors
+/// There are `most` already.
+pub(super) fn check_room<T>(
+    kept: &HashMap<String, T>,
+    name: &str,
+    most: usize,
+    what: &str,
+) -> Result<(), Failure> {
+    // There is one without a name only.
+    match name.is_empty() || kept.len() < most {
+        true => Ok(()),
+        false => Err(Failure::with_state(
+            SqlState::CONFIGURATION_LIMIT_EXCEEDED,
+            format!("the connection has {most} {what}; close some"),
+        )),
+    }
+}
+
 /// One column of text.
 pub(super) fn text_column(name: &str) -> SchemaRef {
     Arc::new(Schema::new(vec![Field::new(name, DataType::Utf8, true)]))
@@ -249,4 +307,21 @@ pub(super) fn text_column(name: &str) -> SchemaRef {
 pub(super) fn no_portal(name: &str) -> Failure {
     let text = format!("there is no cursor or portal \"{name}\"");
     Failure::with_state(SqlState::UNDEFINED_CURSOR, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_room_for_so_many() {
+        let kept: HashMap<String, ()> = ["a", "b"].map(|name| (name.to_string(), ())).into();
+        assert_eq!(check_room(&kept, "c", 3, "portals"), Ok(()));
+        assert_eq!(check_room(&kept, "", 2, "portals"), Ok(()));
+        let full = check_room(&kept, "c", 2, "portals");
+        assert_eq!(
+            full.map_err(|failure| failure.state),
+            Err(SqlState::CONFIGURATION_LIMIT_EXCEEDED)
+        );
+    }
 }

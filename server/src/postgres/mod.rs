@@ -132,7 +132,7 @@ async fn attend(postgres: Arc<Postgres>, connection: Connection) {
             version,
             parameters,
         } => {
-            let mut wire = Wire::new(transport);
+            let mut wire = Wire::new(transport, postgres.service.stopping.clone());
             let startup = Startup::read(version, parameters).map_err(Trouble::Fatal);
             let admitted = match (startup, &place) {
                 (Ok(_), None) => Err(Trouble::Fatal(full())),

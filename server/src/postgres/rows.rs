@@ -87,7 +87,12 @@ impl Rows {
                 framing.row(&self.columns, self.next, &mut wire.output);
                 self.next += 1;
                 sent += 1;
-                wire.send_if_full().await?;
+                // A client that does not read does not keep a statement that was stopped.
+                tokio::select! {
+                    biased;
+                    sent = wire.send_if_full() => sent?,
+                    () = self.stop.cancelled() => {}
+                }
                 if self.stop.is_cancelled() {
                     return Err(self.stopped().await);
                 }

@@ -11,6 +11,15 @@ use crate::failure::{Failure, SqlState};
 /// The version of PostgreSQL that clients are told they speak to.
 pub(super) const VERSION: &str = "15.0";
 
+/// Where sessions look for names at first.
+pub(super) const SEARCH_PATH: &str = "\"$user\", public";
+
+/// Whether transactions that begin may read only.
+pub(super) const READ_ONLY_BY_DEFAULT: &str = "default_transaction_read_only";
+
+/// Whether the transaction may read only, and outside of one, the next statement.
+pub(super) const READ_ONLY: &str = "transaction_read_only";
+
 /// What may be done to a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -20,6 +29,8 @@ enum Kind {
     Only(&'static str),
     /// A time.
     Duration,
+    /// On or off.
+    Switch,
     /// Clients cannot change it.
     Fixed,
 }
@@ -37,7 +48,7 @@ const SETTINGS: &[(&str, &str, Kind, bool)] = &[
         Kind::Any,
         false,
     ),
-    ("default_transaction_read_only", "off", Kind::Any, true),
+    (READ_ONLY_BY_DEFAULT, "off", Kind::Switch, true),
     ("default_table_access_method", "heap", Kind::Any, false),
     ("extra_float_digits", "1", Kind::Any, false),
     ("idle_in_transaction_session_timeout", "0", Kind::Any, false),
@@ -49,7 +60,7 @@ const SETTINGS: &[(&str, &str, Kind, bool)] = &[
     ("lock_timeout", "0", Kind::Any, false),
     ("max_identifier_length", "63", Kind::Fixed, false),
     ("row_security", "on", Kind::Any, false),
-    ("search_path", "\"$user\", public", Kind::Any, false),
+    ("search_path", SEARCH_PATH, Kind::Any, false),
     ("server_encoding", "UTF8", Kind::Fixed, true),
     ("server_version", VERSION, Kind::Fixed, true),
     ("server_version_num", "150000", Kind::Fixed, false),
@@ -58,7 +69,7 @@ const SETTINGS: &[(&str, &str, Kind, bool)] = &[
     ("statement_timeout", "0", Kind::Duration, false),
     ("TimeZone", "UTC", Kind::Any, true),
     ("transaction_isolation", "read committed", Kind::Any, false),
-    ("transaction_read_only", "off", Kind::Any, false),
+    (READ_ONLY, "off", Kind::Switch, false),
 ];
 
 /// The settings of one client; clones are the same settings.
@@ -67,6 +78,8 @@ pub(super) struct Settings {
     values: Arc<Mutex<BTreeMap<&'static str, String>>>,
     /// What `RESET` goes back to.
     defaults: BTreeMap<&'static str, String>,
+    /// How long a statement may take at most, whatever the client sets.
+    longest: Option<Duration>,
 }
 
 impl Settings {
@@ -95,6 +108,7 @@ impl Settings {
         Ok(Self {
             values: Arc::new(Mutex::new(defaults.clone())),
             defaults,
+            longest: timeout,
         })
     }
 
@@ -157,10 +171,30 @@ impl Settings {
         self.restore(self.defaults.clone())
     }
 
-    /// How long a statement may take.
+    /// How long a statement may take: what the client sets, and no longer than the server allows.
     pub(super) fn timeout(&self) -> Option<Duration> {
-        let timeout = parse_duration(&self.get("statement_timeout")?)?;
-        (!timeout.is_zero()).then_some(timeout)
+        let set = self.get("statement_timeout");
+        let set = set.and_then(|set| parse_duration(&set));
+        let set = set.filter(|timeout| !timeout.is_zero());
+        set.into_iter().chain(self.longest).min()
+    }
+
+    /// May statements read only?
+    pub(super) fn is_read_only(&self) -> bool {
+        self.get(READ_ONLY).as_deref() == Some("on")
+    }
+
+    /// Outside of a transaction the next statement may do what a transaction may that begins.
+    pub(super) fn begin_read_only_by_default(&self) {
+        let mut values = self.lock();
+        if let Some(default) = values.get(READ_ONLY_BY_DEFAULT).cloned() {
+            values.insert(READ_ONLY, default);
+        }
+    }
+
+    /// What [`Settings::set`] sets a setting to where no value is given.
+    pub(super) fn default_of(&self, name: &str) -> Option<&str> {
+        self.defaults.get(find(name)?.0).map(String::as_str)
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, String>> {
@@ -183,6 +217,13 @@ fn checked(name: &str, kind: Kind, value: &str) -> Result<String, Failure> {
             Some(_) => Ok(value.to_string()),
             None => Err(fail(format!(
                 "{name} cannot be \"{value}\"; give a time such as 30s or 10min, 0 for no limit"
+            ))),
+        },
+        Kind::Switch => match value.to_ascii_lowercase().as_str() {
+            "on" | "true" | "yes" | "1" => Ok("on".to_string()),
+            "off" | "false" | "no" | "0" => Ok("off".to_string()),
+            _ => Err(fail(format!(
+                "{name} cannot be \"{value}\"; it is on or off"
             ))),
         },
         Kind::Only(wanted) => {
@@ -241,10 +282,37 @@ mod tests {
             ("client_encoding", "LATIN1"),
             ("statement_timeout", "soon"),
             ("server_version", "9"),
+            ("transaction_read_only", "perhaps"),
             ("standard_conforming_strings", "off"),
         ] {
             assert!(settings.set(name, Some(value)).is_err(), "{name}");
         }
         assert!(settings.set("client_encoding", Some("'utf-8'")).is_ok());
+    }
+
+    #[test]
+    fn clients_lower_the_timeout_of_the_server_and_do_not_lift_it() {
+        let seconds = Duration::from_secs;
+        let settings = Settings::new("ada", Some(seconds(5)), BTreeMap::new()).unwrap();
+        assert_eq!(settings.timeout(), Some(seconds(5)));
+        for (set, expected) in [("2s", 2), ("1h", 5), ("0", 5)] {
+            settings.set("statement_timeout", Some(set)).unwrap();
+            assert_eq!(settings.timeout(), Some(seconds(expected)), "{set}");
+        }
+        let asked = [("statement_timeout".to_string(), "0".to_string())];
+        let settings = Settings::new("ada", Some(seconds(5)), asked.into()).unwrap();
+        assert_eq!(settings.timeout(), Some(seconds(5)));
+    }
+
+    #[test]
+    fn transactions_may_read_only() {
+        let settings = Settings::new("ada", None, BTreeMap::new()).unwrap();
+        assert!(!settings.is_read_only());
+        settings.set(READ_ONLY_BY_DEFAULT, Some("TRUE")).unwrap();
+        assert!(!settings.is_read_only());
+        settings.begin_read_only_by_default();
+        assert!(settings.is_read_only());
+        settings.set(READ_ONLY, Some("off")).unwrap();
+        assert!(!settings.is_read_only());
     }
 }

@@ -83,6 +83,8 @@ impl Prepared {
 pub(super) struct Portal {
     pub(super) prepared: Arc<Prepared>,
     pub(super) values: Vec<ScalarValue>,
+    /// How long the values were when they came.
+    pub(super) bytes: usize,
     pub(super) formats: Formats,
     pub(super) progress: Progress,
     /// It is a cursor, which lives as long as its transaction.
@@ -145,7 +147,7 @@ mod tests {
             ("/* nothing */", "Nothing"),
             ("SELECT 1", "Sql"),
             ("(SELECT 1)", "Sql"),
-            ("/* x */ BEGIN", "Command(Begin)"),
+            ("/* x */ BEGIN", "Command(Begin(None))"),
         ] {
             assert_eq!(format!("{:?}", Wish::of(text).unwrap()), expected, "{text}");
         }

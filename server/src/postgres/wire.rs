@@ -5,16 +5,24 @@ use std::future::pending;
 use bytes::{Buf, Bytes, BytesMut};
 use pgwire::messages::PgWireBackendMessage;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio_util::sync::CancellationToken;
 
+use super::HASTE;
 use super::messages::violation;
 use super::trouble::Trouble;
-use crate::failure::Failure;
+use crate::failure::{Failure, SqlState};
 
 /// The longest message of a client that has been let in.
 const LONGEST: usize = 64 << 20;
 
-/// The longest one before that, as in PostgreSQL.
+/// The longest statement of one.
+const LONGEST_STATEMENT: usize = 16 << 20;
+
+/// The longest message before that, as in PostgreSQL.
 const LONGEST_OF_STRANGERS: usize = 65_535;
+
+/// Something is longer than anybody needs it.
+const PROGRAM_LIMIT_EXCEEDED: SqlState = SqlState("54000");
 
 /// What is sent at a time.
 const FULL: usize = 64 << 10;
@@ -34,15 +42,18 @@ pub(super) struct Wire {
     /// What is to be sent; rows are written into it as they are.
     pub(super) output: BytesMut,
     longest: usize,
+    /// The server stops: a client that does not read is not waited for.
+    stopping: CancellationToken,
 }
 
 impl Wire {
-    pub(super) fn new(transport: Box<dyn Transport>) -> Self {
+    pub(super) fn new(transport: Box<dyn Transport>, stopping: CancellationToken) -> Self {
         Self {
             transport,
             input: BytesMut::new(),
             output: BytesMut::new(),
             longest: LONGEST_OF_STRANGERS,
+            stopping,
         }
     }
 
@@ -84,6 +95,14 @@ impl Wire {
                 self.longest
             )));
         }
+        if matches!(kind, b'Q' | b'P') && length > LONGEST_STATEMENT {
+            return Err(Failure::with_state(
+                PROGRAM_LIMIT_EXCEEDED,
+                format!(
+                    "a statement of {length} bytes is longer than {LONGEST_STATEMENT}; send less at a time"
+                ),
+            ));
+        }
         if head.len() < length - 4 {
             return Ok(None);
         }
@@ -112,13 +131,26 @@ impl Wire {
         }
     }
 
-    /// Sends what waits.
+    /// Sends what waits. What is sent before this is dropped is not sent again.
     ///
     /// # Errors
-    /// The connection broke.
+    /// The connection broke, or the server stops and the client does not read.
     pub(super) async fn flush(&mut self) -> Result<(), Trouble> {
-        self.transport.write_all_buf(&mut self.output).await?;
-        Ok(self.transport.flush().await?)
+        let (transport, output) = (&mut self.transport, &mut self.output);
+        let sending = async {
+            transport.write_all_buf(output).await?;
+            transport.flush().await
+        };
+        // Slow ones still get what they are told at the end.
+        let ending = async {
+            self.stopping.cancelled().await;
+            tokio::time::sleep(HASTE).await;
+        };
+        tokio::select! {
+            biased;
+            sent = sending => Ok(sent?),
+            () = ending => Err(Trouble::Gone),
+        }
     }
 
     /// Ends when the client has gone, and sends what waits meanwhile. What the client sends is kept, up to a limit,
@@ -139,5 +171,32 @@ impl Wire {
     /// Says goodbye to the transport; who does not listen is not waited for.
     pub(super) async fn close(&mut self) {
         let _ = self.transport.shutdown().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn message(kind: u8, length: usize) -> Result<Option<(u8, Bytes)>, Failure> {
+        let mut wire = Wire::new(Box::new(tokio::io::empty()), CancellationToken::new());
+        wire.trust();
+        wire.input.extend_from_slice(&[kind]);
+        let length = u32::try_from(length).unwrap();
+        wire.input.extend_from_slice(&length.to_be_bytes());
+        wire.complete_message()
+    }
+
+    #[test]
+    fn messages_are_refused_before_they_are_read() {
+        assert_eq!(message(b'Q', LONGEST_STATEMENT), Ok(None));
+        assert_eq!(message(b'B', LONGEST), Ok(None));
+        for kind in [b'Q', b'P'] {
+            let refused = message(kind, LONGEST_STATEMENT + 1);
+            assert_eq!(refused.unwrap_err().state, PROGRAM_LIMIT_EXCEEDED);
+        }
+        assert!(message(b'B', LONGEST + 1).is_err());
     }
 }

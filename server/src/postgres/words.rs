@@ -93,6 +93,11 @@ impl<'a> Words<'a> {
         Some(name)
     }
 
+    /// Takes whatever comes next.
+    pub(super) fn skip(&mut self) {
+        self.next += 1;
+    }
+
     /// Takes a value: a text, a number or a word.
     pub(super) fn value(&mut self) -> Option<String> {
         let negative = self.sign(&Token::Minus);
@@ -143,16 +148,18 @@ impl<'a> Words<'a> {
         let start = self.offset();
         let mut depth = 1;
         while depth > 0 {
-            let end = self.offset();
             depth += match self.peek()? {
                 Token::LParen => 1,
                 Token::RParen => -1,
                 _ => 0,
             };
-            self.next += 1;
             if depth == 0 {
+                // Only here, because every offset is counted from the start of the text.
+                let end = self.offset();
+                self.next += 1;
                 return Some(self.piece(start, end));
             }
+            self.next += 1;
         }
         None
     }
@@ -174,6 +181,20 @@ impl<'a> Words<'a> {
     }
 }
 
+/// The highest number of a parameter, `$1` and so on; 0 where the statement has none.
+pub(super) fn highest_parameter(text: &str) -> usize {
+    let number = |token: &Token| match token {
+        Token::Placeholder(name) => name.strip_prefix('$')?.parse::<usize>().ok(),
+        _ => None,
+    };
+    let words = Words::of(text);
+    let tokens = words.iter().flat_map(|words| &words.tokens);
+    tokens
+        .filter_map(|token| number(&token.token))
+        .max()
+        .unwrap_or(0)
+}
+
 /// The byte at a line and a column, both counted from 1, the column in characters.
 fn offset(text: &str, place: Location) -> usize {
     let lines = usize::try_from(place.line.saturating_sub(1)).unwrap_or(usize::MAX);
@@ -182,4 +203,20 @@ fn offset(text: &str, place: Location) -> usize {
     let rest = text.get(start..).unwrap_or_default();
     let found = rest.char_indices().nth(characters);
     start + found.map_or(rest.len(), |(index, _)| index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_counted() {
+        for (text, expected) in [
+            ("SELECT 1", 0),
+            ("INSERT INTO t SELECT $2, $1", 2),
+            ("SELECT '$7' -- $8", 0),
+        ] {
+            assert_eq!(highest_parameter(text), expected, "{text}");
+        }
+    }
 }

@@ -1,10 +1,12 @@
 //! Connections of all doors: counted, encrypted, and told when the service stops.
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ServerConfig;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -15,6 +17,9 @@ use super::Service;
 
 /// How long an accept that failed is waited for: the reason is, as a rule, that no file can be opened just now.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections that wait until they are accepted.
+const BACKLOG: u32 = 1024;
 
 /// How long a client may take to agree on a key.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -51,6 +56,22 @@ impl Connection {
             _place: self.place,
         })
     }
+}
+
+/// Listens at an address. Connections inherit that the system asks silent clients whether they are still there.
+///
+/// # Errors
+/// What the system says.
+pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A server that starts again may take the address of the one before.
+    socket.set_reuseaddr(true)?;
+    socket.set_keepalive(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Hands each connection to the door called `door` to `serve`, until the service stops; then waits for those that are open.

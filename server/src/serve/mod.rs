@@ -17,6 +17,7 @@
 //! it. They run on threads of their own, so that a heavy query does not keep a connection waiting.
 
 mod admission;
+mod checks;
 mod connections;
 mod doors;
 mod execution;
@@ -29,7 +30,6 @@ mod tls;
 
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -87,7 +87,7 @@ async fn serve(service: Arc<Service>, settings: &Settings) -> Result<(), Failure
             );
             Failure::new(ExitCode::Unavailable, text)
         };
-        let listener = TcpListener::bind(address).await.map_err(cannot)?;
+        let listener = connections::listen(address).map_err(cannot)?;
         listening.push((door, listener.local_addr().map_err(cannot)?, listener));
     }
     if let Some(warning) = service.access.warning(settings.is_loopback()) {

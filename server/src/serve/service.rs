@@ -11,16 +11,23 @@ use http::HeaderValue;
 use rustls::ServerConfig;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::admission::Admission;
+use super::checks::Checks;
 use super::execution::{Execution, Task, Work};
 use super::metrics::Metrics;
 use super::settings::{Limits, Settings};
 use super::tally::Tally;
 use super::tls;
 use crate::access::{Access, Identity};
-use crate::failure::Failure;
+use crate::failure::{Failure, SqlState};
+
+/// How long planning may take where statements may take as long as they like.
+const PLANNING: Duration = Duration::from_secs(60);
+/// Statements that are described at a time, for each processor.
+const PLANNED_PER_CORE: usize = 4;
 
 /// The database as a network service.
 pub(crate) struct Service {
@@ -37,6 +44,10 @@ pub(crate) struct Service {
     pub(super) metrics: Arc<Metrics>,
     /// Places of connections.
     pub(super) places: Arc<Semaphore>,
+    /// Places of those who are asked who they are.
+    pub(super) checks: Checks,
+    /// Places of statements that are planned and not run.
+    planning: Arc<Semaphore>,
     admission: Arc<Admission>,
     limits: Limits,
     /// The threads that plan and compute.
@@ -67,6 +78,8 @@ impl Service {
             origins: settings.origins.clone(),
             metrics: Arc::default(),
             places: Arc::new(Semaphore::new(limits.connections)),
+            checks: Checks::default(),
+            planning: Arc::new(Semaphore::new(PLANNED_PER_CORE * cores())),
             admission: Arc::new(Admission::new(&limits)),
             limits,
             compute,
@@ -131,7 +144,7 @@ impl Client {
     /// What a statement takes and gives. It is planned and not run.
     ///
     /// # Errors
-    /// The statement does not parse, or names something unknown.
+    /// The statement does not parse, or names something unknown; planning takes too long, or the service stops.
     pub(crate) async fn describe(&self, statement: &str) -> Result<Described, Failure> {
         self.describe_with(statement, vec![]).await
     }
@@ -146,11 +159,31 @@ impl Client {
         given: Vec<Option<DataType>>,
     ) -> Result<Described, Failure> {
         let (session, text) = (Arc::clone(&self.session), statement.to_string());
-        let planning = async move { session.describe_with(&text, &given).await };
-        let mut task = Task(self.service.compute.spawn(planning));
-        match (&mut task.0).await {
-            Ok(described) => described.map_err(|error| Failure::of_statement(&error, statement)),
-            Err(_) => Err(Failure::vanished()),
+        let work = async {
+            let place = Arc::clone(&self.service.planning).acquire_owned().await;
+            let planning = async move {
+                let _place = place;
+                session.describe_with(&text, &given).await
+            };
+            let mut task = Task(self.service.compute.spawn(planning));
+            (&mut task.0).await
+        };
+        tokio::select! {
+            biased;
+            () = self.service.stopping.cancelled() => Err(Failure::with_state(
+                SqlState::ADMIN_SHUTDOWN,
+                "the server stops; send the statement again when it is back",
+            )),
+            planned = timeout(self.timeout.unwrap_or(PLANNING), work) => match planned {
+                Ok(Ok(described)) => {
+                    described.map_err(|error| Failure::of_statement(&error, statement))
+                }
+                Ok(Err(_)) => Err(Failure::vanished()),
+                Err(_) => Err(Failure::with_state(
+                    SqlState::QUERY_CANCELED,
+                    "planning the statement took longer than statement_timeout allows",
+                )),
+            },
         }
     }
 
@@ -181,4 +214,8 @@ impl Client {
         tally.runs();
         Execution::start(work, place, tally, &self.service.compute).await
     }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -9,10 +9,10 @@
 //! private_key = "server.key"
 //! connections = 1000                   # open at a time, all doors together
 //! queries = 16                         # that run at a time
-//! queries_per_user = 8
+//! queries_per_user = 12                # three quarters of queries unless it is said: nobody takes all places
 //! queue = 64                           # that wait at a time; more are refused
 //! queue_timeout = "30s"
-//! statement_timeout = "10min"          # none unless it is said
+//! statement_timeout = "10min"          # none unless it is said; "0" is none, too
 //! shutdown_timeout = "10s"             # for what still runs when the server stops
 //! open = true                          # other machines may come in though no users are configured
 //! log = "json"                         # a line per query on standard error; or "text"; none unless it is said
@@ -74,7 +74,7 @@ impl Default for ServerSection {
             limits: Limits {
                 connections: 1000,
                 queries: 16,
-                queries_per_user: 16,
+                queries_per_user: 12,
                 queue: 64,
                 queue_timeout: Duration::from_secs(30),
                 statement_timeout: None,

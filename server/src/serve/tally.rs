@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arrow::array::{Array, RecordBatch};
+use graticule_engine::as_listed;
 use graticule_engine::progress::QueryProgress;
-use graticule_engine::without_secrets;
 
 use super::metrics::{Done, Metrics, OfDoor, Outcome};
 use crate::failure::{Failure, SqlState};
@@ -112,7 +112,7 @@ impl Drop for Tally {
             bytes = done.bytes,
             fetched = done.read.bytes_fetched,
             outcome = self.outcome.name(),
-            statement = without_secrets(&self.statement),
+            statement = as_listed(&self.statement),
             "query",
         );
     }

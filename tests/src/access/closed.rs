@@ -111,7 +111,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         "INSERT OVERWRITE lake.ocean SELECT * FROM lake.ocean",
-        "INSERT ON lake.ocean",
+        "ALL ON lake.ocean",
     ),
     ("DELETE FROM lake.ocean WHERE lat > 3", "ALL ON lake.ocean"),
     (
@@ -178,6 +178,64 @@ pub(super) async fn check() -> Result<(), Failed> {
             "{path} was written"
         );
     }
+    Ok(())
+}
+
+/// Who may add to tables, and read files, neither replaces what is there nor writes files.
+pub(super) async fn check_adding() -> Result<(), Failed> {
+    let lake = Lake::new().await?;
+    lake.done(&format!(
+        "CREATE EXTERNAL TABLE kept STORED AS ZARR LOCATION '{path}/ocean.zarr' OPTIONS (overviews '{path}/kept')",
+        path = lake.path()
+    ))
+    .await?;
+    let user = lake.user(
+        "adder",
+        &["INSERT ON lake.ocean", "ALL ON STORE public", "FILES"],
+    );
+    for (statement, expected) in [
+        (
+            "INSERT OVERWRITE lake.ocean SELECT * FROM lake.ocean",
+            "ALL ON lake.ocean",
+        ),
+        (
+            "INSERT OR REPLACE INTO lake.ocean SELECT * FROM lake.ocean",
+            "ALL ON lake.ocean",
+        ),
+        (
+            "CREATE EXTERNAL TABLE e STORED AS ZARR LOCATION 'PATH/ocean.zarr' OPTIONS (overviews 'PATH/hidden_a.zarr')",
+            "WRITE FILES",
+        ),
+        ("CREATE OVERVIEWS ON kept", "WRITE FILES"),
+        ("DROP OVERVIEWS ON kept", "WRITE FILES"),
+        ("CREATE OVERVIEWS ON \"PATH/ocean.zarr\"", "WRITE FILES"),
+        ("DROP OVERVIEWS ON \"PATH/ocean.zarr\"", "WRITE FILES"),
+    ] {
+        let statement = statement.replace("PATH", &lake.path());
+        let error = user.ask(&statement).await.unwrap_err();
+        assert!(error.contains(expected), "{statement}: {error}");
+    }
+    assert!(!lake.folder.path().join("kept").exists());
+    Ok(())
+}
+
+/// Lists of columns go on without views that their reader may not read.
+pub(super) async fn check_lists() -> Result<(), Failed> {
+    let lake = Lake::new().await?;
+    lake.done("CREATE VIEW shown AS SELECT v FROM lake.ocean")
+        .await?;
+    let user = lake.user(
+        "reader",
+        &["SELECT ON STORE public", "SELECT ON lake.ocean"],
+    );
+    let columns = "SELECT table_name, column_name FROM information_schema.columns";
+    let found = user.ask(columns).await?;
+    assert!(found.contains("shown"), "{found}");
+    assert!(!found.contains("hidden_a"), "{found}");
+    let error = user.ask("SELECT * FROM hidden_a").await.unwrap_err();
+    assert!(error.contains("the view cannot be read"), "{error}");
+    let error = user.ask("DESCRIBE hidden_a").await.unwrap_err();
+    assert!(error.contains("the view cannot be read"), "{error}");
     Ok(())
 }
 

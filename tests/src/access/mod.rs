@@ -124,6 +124,8 @@ pub(crate) fn trials() -> Vec<Trial> {
             partial::check_unclear,
         ),
         trial("ways_around_are_closed", closed::check),
+        trial("who_adds_replaces_nothing", closed::check_adding),
+        trial("lists_go_on_without_what_is_hidden", closed::check_lists),
         trial("what_is_granted_is_done", closed::check_granted),
     ]
 }

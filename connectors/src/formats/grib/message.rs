@@ -44,6 +44,11 @@ impl Message {
         })
     }
 
+    /// How many points its grid has, and values therefore.
+    pub(crate) fn points(&self) -> u64 {
+        self.grid.points
+    }
+
     /// The values in the order in which they are stored, missing ones NaN.
     ///
     /// # Errors

@@ -33,6 +33,10 @@ const PACKED_HEADERS: u64 = 0xff60;
 const MOST_HEADER: u64 = 16 << 20;
 /// The most parts of all tiles.
 const MOST_PARTS: usize = 1 << 22;
+/// The most tiles: a part states the number of its tile in 16 bits.
+const MOST_TILES: u64 = 65_535;
+/// The most rows or columns: each has a coordinate, and all of them are read.
+const MOST_SIDE: u64 = 1 << 27;
 /// The most samples of a tile: they are decoded together.
 const MOST_SAMPLES: u64 = 1 << 27;
 /// Octets of the marker segment in front of a part.
@@ -108,6 +112,10 @@ impl Header {
             others,
             parts: at..stream.end,
         };
+        let count = header.rows.count().saturating_mul(header.columns.count());
+        if count > MOST_TILES {
+            return Err(damaged(format!("its image has {count} tiles")));
+        }
         let tile = header.rows.size().saturating_mul(header.columns.size());
         match tile.saturating_mul(header.components.len() as u64) > MOST_SAMPLES {
             true => Err(unread("its tiles are too large to be decoded")),
@@ -176,6 +184,7 @@ impl Header {
             }
             parts.entry(number(&head, 4..6)).or_default().push(at..end);
             at = end;
+            bytes.forget_before(at);
         }
         Ok(Parts {
             of_tiles: parts,
@@ -209,6 +218,14 @@ fn tiles(image: Range<u64>, first: u64, tile: u64) -> CubeResult<AxisChunks> {
         return Err(damaged("its image has no tiles"));
     }
     let length = image.end - image.start;
+    if length > MOST_SIDE {
+        let cause = format!("it has {length} rows or columns, and {MOST_SIDE} are read");
+        return Err(unread(cause));
+    }
+    let count = (image.end - first).div_ceil(tile);
+    if count > MOST_TILES {
+        return Err(damaged(format!("its image has {count} tiles in a row")));
+    }
     if first == image.start {
         return Ok(AxisChunks::regular(length, tile.min(length)));
     }
@@ -262,6 +279,26 @@ mod tests {
         assert_eq!(cuts(7..14, 4, 4), Ok(AxisChunks::Irregular { bounds }));
         for (image, first, tile) in [(5..5, 0, 4), (0..5, 0, 0), (3..5, 4, 4), (9..12, 0, 4)] {
             assert_eq!(cuts(image, first, tile), Err(()));
+        }
+    }
+
+    #[test]
+    fn an_image_is_not_larger_than_tiles_can_be_numbered() {
+        let most = u64::from(u32::MAX);
+        for (image, first, tile, expected) in [
+            (1..most, 0, 2, "rows or columns"),
+            (0..most, 0, most, "rows or columns"),
+            (0..MOST_SIDE, 0, 2, "67108864 tiles"),
+            (1..MOST_SIDE, 0, 2, "67108864 tiles"),
+            (1..65_537, 0, 1 << 20, ""),
+            (0..65_535, 0, 1, ""),
+            (0..65_536, 0, 1, "65536 tiles"),
+        ] {
+            let said = tiles(image.clone(), first, tile).map_err(|error| error.to_string());
+            match expected {
+                "" => assert!(said.is_ok(), "{image:?}: {said:?}"),
+                _ => assert!(said.is_err_and(|said| said.contains(expected)), "{image:?}"),
+            }
         }
     }
 }

@@ -43,20 +43,24 @@ impl Unpack for GribMessages {
         data_type: &DataType,
     ) -> Result<ArrayBytes<'static>, String> {
         let count = cells_of(shape);
-        let read = || {
-            let message = Message::of(Bytes::copy_from_slice(encoded))?;
-            match self.variable.as_str() {
-                name @ ("latitude" | "longitude") => message.coordinates(name, count),
-                _ => message.values(),
+        let fits = |found: u64| match found == count {
+            true => Ok(()),
+            false => Err(format!(
+                "the GRIB message has {found} values for the {count} cells of a chunk"
+            )),
+        };
+        let message = Message::of(Bytes::copy_from_slice(encoded));
+        let message = message.map_err(|error| error.to_string())?;
+        let values = match self.variable.as_str() {
+            name @ ("latitude" | "longitude") => message.coordinates(name, count),
+            _ => {
+                // A few bytes may state a grid that fills the memory.
+                fits(message.points())?;
+                message.values()
             }
         };
-        let values = read().map_err(|error| error.to_string())?;
-        if values.len() as u64 != count {
-            let found = values.len();
-            return Err(format!(
-                "the GRIB message has {found} values for the {count} cells of a chunk"
-            ));
-        }
+        let values = values.map_err(|error| error.to_string())?;
+        fits(values.len() as u64)?;
         Ok(cells(match Numbers::of(data_type) {
             Some(Numbers::F32) => {
                 let values: Vec<f32> = values.into_iter().map(|value| value as f32).collect();

@@ -31,7 +31,7 @@ impl PublicSchema {
     ) -> Result<Option<Place>> {
         let (name, as_of) = split(name)?;
         if is_known {
-            let found = match (self.object(name), &as_of) {
+            let found = match (self.table(name), &as_of) {
                 (Some(object), None) => Some(self.resolve(&object, seen).await?),
                 (Some(object), Some(as_of)) => Some(self.version(&object, as_of).await?),
                 (None, None) => self.part(name).await?,
@@ -62,12 +62,12 @@ impl PublicSchema {
     /// A further set of dimensions or a group of an external table: `t_y_x`, `t/group`.
     async fn part(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         let candidates: Vec<Arc<Object>> = lock(&self.objects)
-            .iter()
-            .filter(|(table, _)| {
-                name.strip_prefix(table.as_str())
+            .values()
+            .filter(|object| {
+                name.strip_prefix(object.definition.name.as_str())
                     .is_some_and(|rest| rest.starts_with(['/', '_']))
             })
-            .map(|(_, object)| Arc::clone(object))
+            .cloned()
             .collect();
         for object in candidates {
             let Made::ExternalTable(table) = &object.definition.made else {

@@ -6,7 +6,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 
 use super::{Column, SystemRows, Wanted};
-use crate::access::Reading;
+use crate::access::{Action, Reading};
 use crate::catalog::OPENED_AT_ONCE;
 use crate::catalog::visible::VisibleCatalog;
 use crate::error::CubeError;
@@ -21,6 +21,8 @@ pub(super) struct Versions;
 pub(super) struct Row {
     schema: String,
     table: String,
+    /// Statements name other tables and conditions: they are for who may make some themselves.
+    tells_message: bool,
     version: Result<CubeVersion, CubeError>,
 }
 
@@ -55,7 +57,10 @@ impl SystemRows for Versions {
             Column::text(
                 "message",
                 "What its writer said: of those written here, the statement",
-                |row| Some(row.version()?.message.clone()),
+                |row| {
+                    let version = row.version()?;
+                    row.tells_message.then(|| version.message.clone())
+                },
             ),
             Column::texts("branches", "Branches that end here", |row| {
                 Some(row.version()?.branches.clone())
@@ -72,6 +77,7 @@ impl SystemRows for Versions {
     fn rows(catalog: &Arc<VisibleCatalog>, wanted: Wanted) -> BoxStream<'static, Vec<Row>> {
         let Wanted { schema, table, .. } = wanted;
         let seen = Arc::clone(catalog);
+        let writing = Arc::clone(catalog);
         let stores: Vec<_> = catalog
             .stores()
             .into_iter()
@@ -95,23 +101,26 @@ impl SystemRows for Versions {
                 let is_wanted = table.as_ref().is_none_or(|table| table == name);
                 async move { is_whole && is_wanted }
             })
-            .map(|(schema, (name, location, format))| of_cube(schema, name, location, format))
+            .map(move |(schema, (table, location, format))| {
+                let may_write = writing.check(Action::Insert, &schema, &table).is_ok();
+                let row = move |version| Row {
+                    schema: schema.clone(),
+                    table: table.clone(),
+                    tells_message: may_write,
+                    version,
+                };
+                of_cube(row, location, format)
+            })
             .buffered(OPENED_AT_ONCE)
             .boxed()
     }
 }
 
 async fn of_cube(
-    schema: String,
-    table: String,
+    row: impl Fn(Result<CubeVersion, CubeError>) -> Row,
     location: Location,
     format: Arc<dyn CubeFormat>,
 ) -> Vec<Row> {
-    let row = |version| Row {
-        schema: schema.clone(),
-        table: table.clone(),
-        version,
-    };
     let versions = match format.history() {
         Some(history) => history.versions(&location).await,
         None => Ok(Vec::new()),

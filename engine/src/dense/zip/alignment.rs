@@ -16,7 +16,7 @@ const NEAR: f64 = 1e-3;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Alignment {
     /// What SQL does: they are different. `EXPLAIN` tells. But an inner join of grids that lie beside each other, without
-    /// one coordinate in common, fails: its only answer is no row.
+    /// one coordinate in common, fails where all of a query rests on it: its only answer is no row.
     Exact,
     /// Fail.
     Error,

@@ -187,7 +187,8 @@ impl Compared<'_> {
         };
         let factor = quotient.round();
         let makes_it = || {
-            let mut made = coarser_centres(&finer.stored, factor as usize);
+            let made = coarser_centres(&finer.stored, factor as usize);
+            let mut made: Vec<f64> = made.into_iter().map(without_sign_of_zero).collect();
             made.sort_by(f64::total_cmp);
             let (first, last) = (finer.sorted.first(), finer.sorted.last());
             let is_within = |place: &&f64| first <= Some(*place) && Some(*place) <= last;
@@ -248,6 +249,11 @@ pub(super) fn rounded(number: f64) -> f64 {
     if rounded.is_finite() { rounded } else { number }
 }
 
+/// The same number, 0.0 where it is -0.0.
+fn without_sign_of_zero(number: f64) -> f64 {
+    number + 0.0
+}
+
 /// Coordinates as numbers, times in microseconds.
 struct Coordinates {
     /// In the order of the axis.
@@ -268,10 +274,12 @@ impl Coordinates {
             false => Arc::clone(compared.keys),
         };
         let keys = cast(&keys, &DataType::Float64)?;
+        // The two zeros are equal in SQL, and their order is not.
         let stored: Vec<f64> = keys
             .as_primitive::<Float64Type>()
             .iter()
             .flatten()
+            .map(without_sign_of_zero)
             .collect();
         let mut sorted = stored.clone();
         sorted.sort_by(f64::total_cmp);
@@ -345,5 +353,17 @@ impl Shared {
             },
             alone: [of_first.len(), of_second.len()],
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zeros_are_equal() {
+        let zeros = |number: f64| vec![without_sign_of_zero(number), 1.0];
+        let shared = Shared::of(&zeros(-0.0), &zeros(0.0)).map(|shared| shared.equal);
+        assert_eq!(shared, Some(2));
     }
 }

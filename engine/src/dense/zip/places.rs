@@ -260,9 +260,14 @@ impl AxisPair<'_> {
             .map(|number| guest_cells.get(number?).copied().flatten())
             .collect();
         if self.compares_coordinates() {
+            let has_equal = found.iter().any(Option::is_some);
             let cells: Vec<u64> = guest_selection.cells().collect();
             let near = alignment.compare(&host_keys[0], &guest_keys[0], &cells, &mut found)?;
-            differences.extend(self.difference(near, alignment)?);
+            let mut difference = self.difference(near, alignment)?;
+            if let Some(difference) = &mut difference {
+                difference.is_disjoint &= !has_equal;
+            }
+            differences.extend(difference);
         }
         let mut cells = vec![None; host_axis.coordinates.len()];
         for (found, cell) in std::iter::zip(found, host_selection.cells()) {
@@ -316,12 +321,21 @@ impl AxisPair<'_> {
             axis: self.guest_axis,
             keys: &guest_keys,
         })?;
+        let is_disjoint = beside.as_ref().is_some_and(|beside| beside.is_disjoint);
+        // What a predicate leaves does not decide whether coordinates are near.
+        let near = match near {
+            None if is_disjoint && alignment == Alignment::Nearest => {
+                let cells: Vec<u64> = (0..guest_keys.len() as u64).collect();
+                let mut found = vec![None; host_keys.len()];
+                alignment.compare(&host_keys, &guest_keys, &cells, &mut found)?
+            }
+            near => near,
+        };
         Ok(match near {
             None => beside,
             Some(near) => {
-                let has_equal = beside.is_none_or(|beside| !beside.is_disjoint);
                 let axis = self.host.cube.axes[self.host_axis].field.name();
-                let is_disjoint = alignment != Alignment::Nearest && !has_equal;
+                let is_disjoint = is_disjoint && alignment != Alignment::Nearest;
                 Some(near.difference(axis, is_disjoint))
             }
         })

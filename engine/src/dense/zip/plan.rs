@@ -36,9 +36,12 @@ pub(super) struct ScanJoin<'a> {
     /// The pairs of keys over the columns of the cubes.
     on: Vec<[Expression; 2]>,
     pub(super) options: &'a CubeOptions,
+    /// Has the whole query no rows where the join has none?
+    decides: bool,
 }
 
-/// The scan of both inputs of `join` as one cube.
+/// The scan of both inputs of `join` as one cube. Where the join `decides` whether the query has rows, it may be refused for
+/// having none.
 ///
 /// # Errors
 /// A key that fails on a selected coordinate, or coordinates that `cube.grid_alignment` refuses.
@@ -46,6 +49,7 @@ pub(crate) fn zip(
     join: &EqualityJoin<'_>,
     inputs: [&GridInput<'_>; 2],
     options: &CubeOptions,
+    decides: bool,
 ) -> Result<Rewritten<CubeScan>> {
     for input in inputs {
         if let Some(reason) = input.why_not_joined()? {
@@ -58,7 +62,7 @@ pub(crate) fn zip(
     if join.nulls_match {
         return Ok(Err("NULL equals NULL in the join".to_string()));
     }
-    let pairs = ScanJoin::new(join, inputs, options)?;
+    let pairs = ScanJoin::new(join, inputs, options, decides)?;
     let rank = |side: usize| inputs[side].scan.cube.axes.len();
     let hosts: &[usize] = match join.kind {
         JoinType::Inner if rank(1) > rank(0) => &[1, 0],
@@ -83,6 +87,7 @@ impl<'a> ScanJoin<'a> {
         join: &'a EqualityJoin<'a>,
         inputs: [&'a GridInput<'a>; 2],
         options: &'a CubeOptions,
+        decides: bool,
     ) -> Result<Self> {
         let over_cube = |side: usize, key: &Expression| inputs[side].over_cube(key);
         let pairs = join.on.iter();
@@ -94,6 +99,7 @@ impl<'a> ScanJoin<'a> {
                 .map(|[left, right]| Ok([over_cube(0, left)?, over_cube(1, right)?]))
                 .collect::<Result<_>>()?,
             options,
+            decides,
         })
     }
 
@@ -114,7 +120,8 @@ impl<'a> ScanJoin<'a> {
         let [first, second] = self.scans.map(|scan| scan.cube.name.as_str());
         let cubes = || format!("{first} and {second}");
         let differences = &places.differences;
-        let is_apart = self.join.kind == JoinType::Inner
+        let is_apart = self.decides
+            && self.join.kind == JoinType::Inner
             && differences.iter().any(|difference| difference.is_disjoint);
         match alignment {
             Alignment::Error if !differences.is_empty() => {

@@ -7,7 +7,7 @@
 //!          ├──┼──┼──┤  the other                     ├────────┤
 //! ```
 //! A value of a spline depends on all of its series. So time is not cut, and places are cut further where their series would
-//! be large.
+//! be large: each part reads all chunks under it again.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -26,8 +26,11 @@ use crate::grids::warp::SourceChunks;
 use crate::scan::CubeTable;
 use crate::source::{ArrayDescription, ArrayReader, EncodedChunk, Payload, RawChunk};
 
-/// Values of the series of a chunk, at most, where more than one place is in it.
+/// Values of the series of a chunk, at most, where more than one place is in it; where memory is limited but large, more.
 const MOST_VALUES: u64 = 1 << 22;
+
+/// The part of limited memory that the series of a chunk may take, at most: one of so many.
+const PART_OF_SERIES: usize = 64;
 
 /// Chunks that are fetched at the same time.
 const FETCHES: usize = 16;
@@ -58,6 +61,8 @@ struct Splined {
     dimension: usize,
     times: Arc<Times>,
     description: ArrayDescription,
+    /// What the chunks of the source along time, the series and their new values take, in bytes.
+    working: usize,
 }
 
 /// `linear`, which is `variable` of the cube of `table` on lines between its values, on splines instead: its axes and type
@@ -76,18 +81,36 @@ pub(super) fn splined(
         .filter(|(own, _)| *own != dimension)
         .map(|(_, chunks)| chunks)
         .collect();
-    let mut room = MOST_VALUES / longest.max(1);
+    let most = match table.blocks().memory_limit() {
+        Some(bytes) => MOST_VALUES.max((bytes / PART_OF_SERIES / size_of::<f64>()) as u64),
+        None => MOST_VALUES,
+    };
+    let mut room = most / longest.max(1);
+    let mut places: usize = 1;
     let mut chunks: Vec<AxisChunks> = Vec::with_capacity(others.len() + 1);
     for along in others.into_iter().rev() {
         let size = along.size().min(room.max(1));
         chunks.push(cut(along, size));
+        places = places.saturating_mul(size as usize);
         room /= size;
     }
     chunks.push(AxisChunks::regular(new, new));
     chunks.reverse();
     let inner = linear.array.description();
+    let column = variable.chunks().iter().enumerate();
+    let column = column.map(|(own, chunks)| match own == dimension {
+        true => chunks.length() as usize,
+        false => chunks.size() as usize,
+    });
+    let width = variable.decoding.data_type().primitive_width();
+    let column = column.fold(width.unwrap_or(size_of::<f64>()), usize::saturating_mul);
+    let values = (times.known.len() + times.wanted.len()).saturating_mul(places);
+    let working = column.saturating_add(values.saturating_mul(size_of::<f64>()));
+    let fetches = (variable.chunks()[dimension].count() as usize).min(FETCHES);
+    let below = variable.array.working_bytes().saturating_mul(fetches);
     Variable {
         array: Arc::new(Splined {
+            working: working.saturating_add(below),
             source: SourceChunks::new(table, variable),
             dimension,
             times: Arc::clone(times),
@@ -230,6 +253,10 @@ impl Splined {
 impl ArrayReader for Splined {
     fn description(&self) -> &ArrayDescription {
         &self.description
+    }
+
+    fn working_bytes(&self) -> usize {
+        self.working
     }
 
     async fn fetch(&self, index: &[u64]) -> CubeResult<Option<EncodedChunk>> {

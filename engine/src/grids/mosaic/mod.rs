@@ -170,6 +170,7 @@ fn mosaic(name: &str, scenes: &[&Cube], choice: Choice) -> Result<Cube> {
     let mut variables = Vec::with_capacity(names.len());
     for name in names {
         let mut layers: Vec<Variable> = Vec::new();
+        let mut working: usize = 0;
         for (scene, view) in std::iter::zip(scenes, &views) {
             let mut own = scene.variables.iter();
             let Some(variable) = own.find(|variable| variable.field.name() == name) else {
@@ -181,13 +182,15 @@ fn mosaic(name: &str, scenes: &[&Cube], choice: Choice) -> Result<Cube> {
                 ..variable.clone()
             })?;
             check_layer(scene, layers.first(), &layer)?;
+            working = working.saturating_add(variable.array.working_bytes());
             layers.push(layer);
         }
-        variables.push(overlaid(layers, choice)?);
+        variables.push(overlaid(layers, choice, working)?);
     }
     let fields = union.axes.iter().map(|axis| Arc::clone(&axis.field));
     let fields = fields.chain(variables.iter().map(|variable| Arc::clone(&variable.field)));
     let mut hasher = DefaultHasher::new();
+    (name, scenes.len()).hash(&mut hasher);
     for scene in scenes {
         (&scene.url, &scene.version).hash(&mut hasher);
     }

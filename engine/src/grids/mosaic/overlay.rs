@@ -60,13 +60,19 @@ struct Overlaid {
     layers: Vec<Variable>,
     choice: Choice,
     description: ArrayDescription,
+    /// What the chunks of all layers take while they are made, and their values until they are one, in bytes.
+    working: usize,
 }
 
-/// Layers of the same axes, chunks and type as one variable.
+/// Layers of the same axes, chunks and type as one variable; chunks of all of them take `working` bytes while they are made.
 ///
 /// # Errors
 /// There is no layer, or no NULL of the type.
-pub(super) fn overlaid(layers: Vec<Variable>, choice: Choice) -> CubeResult<Variable> {
+pub(super) fn overlaid(
+    layers: Vec<Variable>,
+    choice: Choice,
+    working: usize,
+) -> CubeResult<Variable> {
     let Some(first) = layers.first() else {
         return Err(CubeError::invalid("", "a mosaic has no layers"));
     };
@@ -80,6 +86,14 @@ pub(super) fn overlaid(layers: Vec<Variable>, choice: Choice) -> CubeResult<Vari
         (_, own) => own.clone(),
     };
     let inner = first.array.description();
+    let sizes = inner.chunks.iter().map(|chunks| chunks.size() as usize);
+    let cells = sizes.fold(1, usize::saturating_mul);
+    let width = match choice {
+        // Sums, counts and the values as wide numbers stand beside the layers.
+        Choice::Mean => size_of::<f64>() * 2,
+        _ => data_type.primitive_width().unwrap_or(16),
+    };
+    let values = cells.saturating_mul(width).saturating_mul(layers.len());
     let field = first.field.as_ref().clone().with_nullable(true);
     Ok(Variable {
         field: Arc::new(field.with_data_type(data_type.clone())),
@@ -101,6 +115,7 @@ pub(super) fn overlaid(layers: Vec<Variable>, choice: Choice) -> CubeResult<Vari
             },
             layers,
             choice,
+            working: working.saturating_add(values),
         }),
     })
 }
@@ -176,6 +191,10 @@ fn mean(layers: &[ArrayRef], data_type: &DataType) -> Result<ArrayRef, ArrowErro
 impl ArrayReader for Overlaid {
     fn description(&self) -> &ArrayDescription {
         &self.description
+    }
+
+    fn working_bytes(&self) -> usize {
+        self.working
     }
 
     async fn fetch(&self, index: &[u64]) -> CubeResult<Option<EncodedChunk>> {

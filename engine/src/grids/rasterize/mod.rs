@@ -11,6 +11,7 @@
 mod array;
 mod features;
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::datatypes::{FieldRef, Schema};
@@ -19,9 +20,10 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::Result;
 
 use self::array::Burnt;
-use self::features::{Features, Reading};
+use self::features::{Features, Marks, Reading};
 use super::call::Call;
 use super::functions::GridFunction;
+use super::identity::hash_values;
 use super::reproject::{LIKE, Target};
 use crate::cache::BlockCache;
 use crate::cube::Cube;
@@ -153,6 +155,7 @@ fn cube(call: &Call, features: Features, target: Target) -> Result<CubeTable> {
     let variables = (0..features.attributes.len())
         .map(|at| Burnt::variable(&features, at, &target))
         .collect::<CubeResult<Vec<_>>>()?;
+    let version = format!("rasterized {:016x}", identity(call, &features, &target));
     let axes = vec![target.y.clone(), target.x.clone()];
     let fields = axes.iter().map(|axis| Arc::clone(&axis.field));
     let fields = fields.chain(variables.iter().map(|variable| Arc::clone(&variable.field)));
@@ -167,8 +170,21 @@ fn cube(call: &Call, features: Features, target: Target) -> Result<CubeTable> {
         overviews: None,
         url: String::new(),
         format: "rasterized".to_string(),
-        version: String::new(),
+        version,
     };
     let blocks = Arc::new(BlockCache::of_execution(KEPT_BYTES));
     Ok(CubeTable::new(Arc::new(cube), blocks))
+}
+
+/// A number that differs where the geometries, their attributes or the grid do: the text of the call names only where they
+/// come from.
+fn identity(call: &Call, marks: &Marks, target: &Target) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    call.text.hash(&mut hasher);
+    target.hash_places(&mut hasher);
+    for (_, values) in &marks.attributes {
+        hash_values(values, &mut hasher);
+    }
+    marks.runs.hash(&mut hasher);
+    hasher.finish()
 }

@@ -6,6 +6,7 @@
 //!  0  ·  ·  ·  ·  ·  5 × resolution
 //! ```
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::Float64Array;
@@ -16,6 +17,7 @@ use graticule_functions::space::zones::is_geographic;
 use graticule_functions::space::{Transformation, wkt_of};
 
 use super::super::call::Call;
+use super::super::identity::hash_numbers;
 use super::super::system::{Horizontal, edges};
 use crate::cube::crs::Crs;
 use crate::cube::metadata::{CRS, UNITS};
@@ -227,6 +229,15 @@ impl Target {
         y.centres.reverse();
         y.edges.reverse();
         Self::new(system, x, y)
+    }
+
+    /// Adds to `hasher` all that values on the grid depend on.
+    pub(in crate::grids) fn hash_places(&self, hasher: &mut impl Hasher) {
+        (&self.system, self.unit.to_bits()).hash(hasher);
+        for places in [&self.x_places, &self.y_places] {
+            hash_numbers(&places.centres, hasher);
+            hash_numbers(&places.edges, hasher);
+        }
     }
 
     /// The grid of another cube.

@@ -1,5 +1,6 @@
 //! The cube of the values at points: [`SampledCube`].
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef, Schema};
@@ -13,6 +14,7 @@ use crate::cube::chunks::AxisChunks;
 use crate::cube::decoding::Decoding;
 use crate::cube::{Axis, Cube, Variable};
 use crate::error::CubeResult;
+use crate::grids::identity::hash_values;
 use crate::grids::warp::has_values_between;
 use crate::scan::CubeTable;
 use crate::scan::grid::scan_chunks;
@@ -124,8 +126,22 @@ impl SampledCube<'_> {
             overviews: None,
             url: cube.url.clone(),
             format: cube.format.clone(),
-            version: cube.version.clone(),
+            version: format!("at {:016x} of {}", self.identity(), cube.version),
         })
+    }
+
+    /// A number that differs where the points do, which may be those of a table that has changed.
+    fn identity(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.name, self.method.name()).hash(&mut hasher);
+        hash_values(&self.axis.coordinates, &mut hasher);
+        for (axis, positions) in &self.sites.along {
+            axis.hash(&mut hasher);
+            for position in positions.iter() {
+                (position.cell, position.next, position.weight.to_bits()).hash(&mut hasher);
+            }
+        }
+        hasher.finish()
     }
 
     /// A variable at the points; `nearest` are their nearest cells.

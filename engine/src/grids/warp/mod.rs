@@ -39,7 +39,7 @@ use crate::scan::CubeTable;
 use crate::sql::suggestions::with_nearest;
 
 /// How variables are resampled.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub(crate) struct Resampling {
     /// The method that was asked for.
     pub(crate) method: Option<Method>,
@@ -96,8 +96,12 @@ pub(crate) fn warped(
     let mut axes: Vec<Axis> = others.iter().map(|axis| cube.axes[*axis].clone()).collect();
     axes.extend([target.y.clone(), target.x.clone()]);
     let place = |axis: usize| others.iter().position(|other| *other == axis);
-    let mut hasher = DefaultHasher::new();
-    (&cube.url, &cube.version, name).hash(&mut hasher);
+    // The name is the text of the call, in which a grid may be named that is another one by now.
+    let mut of_call = DefaultHasher::new();
+    (name, resampling, &source.system, source.unit.to_bits()).hash(&mut of_call);
+    target.hash_places(&mut of_call);
+    let mut hasher = of_call.clone();
+    (&cube.url, &cube.version).hash(&mut hasher);
     let crs = target.crs.clone();
     let grids = without_grids(&source, &target)?;
     let tiles = Arc::new(Tiles::new(
@@ -177,7 +181,8 @@ pub(crate) fn warped(
         overviews: None,
         url: cube.url.clone(),
         format: cube.format.clone(),
-        version: format!("{} warped as {:016x}", cube.version, hasher.finish()),
+        // In front, because what stands behind the opening is no part of the stored version.
+        version: format!("warped as {:016x} of {}", of_call.finish(), cube.version),
     };
     Ok(CubeTable::new(Arc::new(made), Arc::clone(table.blocks())))
 }

@@ -12,11 +12,13 @@ use std::sync::Arc;
 use datafusion::common::DataFusionError;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::sqlparser::ast::Statement;
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use datafusion_pg_catalog::pg_catalog::generate_series_arg_coercion::CoerceIntArgsToBigInt;
 use datafusion_pg_catalog::pg_catalog::oid_type_planner::PgOidTypePlanner;
 use datafusion_pg_catalog::pg_catalog::{PgCatalogSchemaProvider, PgCatalogStaticTables};
 use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
-
+use graticule_engine::refuse_depth;
 use pgwire::api::Type;
 
 use super::command::Query;
@@ -28,8 +30,8 @@ pub(super) use functions::About;
 /// The one database.
 const DATABASE: &str = "graticule";
 
-/// What a statement holds that asks for PostgreSQL's catalogue.
-const SIGNS: [&str; 4] = ["pg_", "::reg", "information_schema", "current_schema"];
+/// What a statement holds that may ask for PostgreSQL's catalogue.
+const SIGNS: [&str; 4] = ["pg_", "reg", "information_schema", "current_schema"];
 
 /// What asyncpg calls the table in which it looks for types, recursively, for there may be composite ones.
 const TYPES_SIGN: &str = "typeinfo_tree";
@@ -95,7 +97,7 @@ impl Dialect {
 
     /// The types of parameters of a statement that says them in a way that the engine does not understand.
     pub(super) fn parameters_of(&self, statement: &str) -> &'static [Type] {
-        match statement.contains(TYPES_SIGN) {
+        match asks_for_types(statement) {
             true => &[Type::OID_ARRAY],
             false => &[],
         }
@@ -103,8 +105,7 @@ impl Dialect {
 
     /// A statement as it is tried first.
     pub(super) fn first_form(&self, statement: &str) -> Form {
-        let small = statement.to_ascii_lowercase();
-        let rewritten = match SIGNS.iter().any(|sign| small.contains(sign)) {
+        let rewritten = match asks_for_catalogue(statement) {
             true => self.rewritten(statement),
             false => None,
         };
@@ -128,11 +129,13 @@ impl Dialect {
             Form::Original(_) => {
                 let place = failure.position.zip(query.start);
                 failure.position = place.map(|(place, start)| place + start);
+                // What failed for another reason was understood.
+                if failure.state != SqlState::SYNTAX_ERROR {
+                    return Err(failure);
+                }
                 match self.rewritten(&query.text) {
-                    Some(text) if failure.state == SqlState::SYNTAX_ERROR => {
-                        Ok(Form::Last(text, Box::new(failure)))
-                    }
-                    _ => Err(failure),
+                    Some(text) => Ok(Form::Last(text, Box::new(failure))),
+                    None => Err(failure),
                 }
             }
             Form::Rewritten(_) => {
@@ -146,9 +149,11 @@ impl Dialect {
 
     /// The statement in words that the engine understands; `None` where PostgreSQL would not understand it either.
     fn rewritten(&self, statement: &str) -> Option<String> {
-        if statement.contains(TYPES_SIGN) {
+        if asks_for_types(statement) {
             return Some(TYPES.to_string());
         }
+        // The engine does the same before it parses: a tree that is too deep ends the process.
+        refuse_depth(&tokens(statement)?).ok()?;
         let statement = without_function_types(statement);
         let mut statements = self.parser.parse(&statement).ok()?;
         match (statements.pop(), statements.pop()) {
@@ -160,6 +165,48 @@ impl Dialect {
             _ => None,
         }
     }
+}
+
+fn tokens(statement: &str) -> Option<Vec<TokenWithSpan>> {
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, statement).tokenize_with_location();
+    tokens.ok()
+}
+
+/// Does a statement name something of PostgreSQL's catalogue? Texts and comments do not count.
+fn asks_for_catalogue(statement: &str) -> bool {
+    let small = statement.to_ascii_lowercase();
+    if !SIGNS.iter().any(|sign| small.contains(sign)) {
+        return false;
+    }
+    let mut is_type = false;
+    tokens(statement).unwrap_or_default().iter().any(|token| {
+        let is_cast = std::mem::take(&mut is_type);
+        match &token.token {
+            Token::Word(word) => {
+                let name = word.value.to_ascii_lowercase();
+                name.starts_with("pg_")
+                    || (is_cast && name.starts_with("reg"))
+                    || ["information_schema", "current_schema", "current_schemas"]
+                        .contains(&name.as_str())
+            }
+            Token::DoubleColon => {
+                is_type = true;
+                false
+            }
+            // Between `::` and the type.
+            Token::Whitespace(_) => {
+                is_type = is_cast;
+                false
+            }
+            _ => false,
+        }
+    })
+}
+
+/// Is it the question of asyncpg for types?
+fn asks_for_types(statement: &str) -> bool {
+    let is_sign = |token: &TokenWithSpan| matches!(&token.token, Token::Word(word) if word.value == TYPES_SIGN);
+    statement.contains(TYPES_SIGN) && tokens(statement).unwrap_or_default().iter().any(is_sign)
 }
 
 /// Names of functions stay names: the columns that they are compared with hold names, too.
@@ -212,6 +259,9 @@ mod tests {
             "SELECT avg(sst) FROM lake.ocean",
             "ATTACH 'pg_x' AS y",
             "SELECT pg_typo(",
+            "SELECT 'jpg_url', 'pg_class', '::regclass' FROM t -- pg_class",
+            "SELECT jpg_url, region, x::real FROM t",
+            "SELECT 'typeinfo_tree' FROM t",
         ] {
             assert_eq!(rewritten(statement), None, "{statement}");
         }
@@ -240,6 +290,23 @@ mod tests {
         ] {
             let text = rewritten(statement).unwrap();
             assert!(text.contains(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn long_chains_of_operators_are_not_parsed() {
+        let chain = format!("SELECT 1{} FROM pg_class", " + 1".repeat(100_000));
+        assert_eq!(rewritten(&chain), None);
+        let dialect = Dialect::new().unwrap();
+        for state in [SqlState::FEATURE_NOT_SUPPORTED, SqlState::SYNTAX_ERROR] {
+            let query = Query {
+                text: chain.clone(),
+                start: Some(0),
+            };
+            let first = Form::Original(chain.clone());
+            let failure = Failure::with_state(state, "too long");
+            let second = dialect.second_form(&query, first, failure);
+            assert_eq!(second.err().map(|failure| failure.state), Some(state));
         }
     }
 

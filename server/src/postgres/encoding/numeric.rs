@@ -4,6 +4,13 @@ use bytes::{BufMut, BytesMut};
 
 const NEGATIVE: u16 = 0x4000;
 
+/// The most digits behind the point, as in PostgreSQL.
+const MAXIMUM_SCALE: usize = 16_383;
+
+/// The most groups of digits before the point, or of zeros behind it: far more than any type here holds. A few bytes
+/// may ask for all of them.
+const MAXIMUM_WEIGHT: i32 = 4096;
+
 /// Writes a decimal number, such as `-12.50`.
 pub(super) fn write(decimal: &str, output: &mut BytesMut) {
     let (sign, decimal) = match decimal.strip_prefix('-') {
@@ -49,14 +56,15 @@ fn groups(first: &str, second: &str) -> Vec<u16> {
     digits.chunks(4).map(value).collect()
 }
 
-/// Reads what [`write`] writes, as text.
+/// Reads what [`write`] writes, as text; `None` where it is no number, or one that nothing here holds.
 pub(in crate::postgres) fn read(mut value: &[u8]) -> Option<String> {
     use bytes::Buf;
     let count = value.try_get_u16().ok()?;
     let weight = i32::from(value.try_get_i16().ok()?);
     let sign = value.try_get_u16().ok()?;
     let scale = usize::from(value.try_get_u16().ok()?);
-    if sign != 0 && sign != NEGATIVE {
+    let is_too_long = scale > MAXIMUM_SCALE || weight.abs() > MAXIMUM_WEIGHT;
+    if is_too_long || (sign != 0 && sign != NEGATIVE) {
         return None;
     }
     let digits: Vec<u16> = (0..count)
@@ -71,11 +79,11 @@ pub(in crate::postgres) fn read(mut value: &[u8]) -> Option<String> {
     };
     let whole: String = (0..=weight.max(0))
         .rev()
-        .map(|place| format!("{:04}", digit(place)))
+        .flat_map(|place| letters(digit(place)))
         .collect();
     let places = i32::try_from(scale.div_ceil(4)).ok()?;
     let fraction: String = (1..=places)
-        .map(|place| format!("{:04}", digit(-place)))
+        .flat_map(|place| letters(digit(-place)))
         .collect();
     let whole = whole.trim_start_matches('0');
     let whole = if whole.is_empty() { "0" } else { whole };
@@ -84,6 +92,11 @@ pub(in crate::postgres) fn read(mut value: &[u8]) -> Option<String> {
         Some("") | None => format!("{sign}{whole}"),
         Some(fraction) => format!("{sign}{whole}.{fraction}"),
     })
+}
+
+/// The four letters of a digit to the base of ten thousand.
+fn letters(digit: u16) -> [char; 4] {
+    [1000, 100, 10, 1].map(|unit| char::from_digit(u32::from(digit / unit % 10), 10).unwrap_or('0'))
 }
 
 #[cfg(test)]
@@ -110,5 +123,15 @@ mod tests {
             assert_eq!(read(&output).as_deref(), Some(decimal));
         }
         assert_eq!(read(&[0, 1]), None);
+        // Ten bytes that ask for many zeros.
+        for (weight, scale) in [(i16::MAX, 0), (i16::MIN, 0), (0, u16::MAX)] {
+            let mut value = BytesMut::new();
+            value.put_u16(1);
+            value.put_i16(weight);
+            value.put_u16(0);
+            value.put_u16(scale);
+            value.put_u16(1);
+            assert_eq!(read(&value), None, "{weight} {scale}");
+        }
     }
 }

@@ -174,6 +174,37 @@ fn malformed() -> Result<(), Failed> {
     serves(&server)
 }
 
+/// What one client can ask for has an end.
+fn limited() -> Result<(), Failed> {
+    let server = server()?;
+    let (mut raw, _) = Raw::ready(&server)?;
+    let chain = "+1".repeat(100_000);
+    for statement in [
+        format!("SELECT 1{chain}"),
+        format!("SELECT 1{chain} FROM pg_class"),
+    ] {
+        raw.query(&statement)?;
+        let (kinds, error) = raw.until(b'Z')?;
+        assert_eq!(kinds, "EZ");
+        assert!(error.contains("0A000"), "{error}");
+    }
+    for number in 0..600 {
+        let name = format!("s{number}");
+        raw.send(b'P', &[name.as_bytes(), b"\0SELECT 1\0\0\0"].concat())?;
+    }
+    raw.send(b'S', b"")?;
+    let (kinds, error) = raw.until(b'Z')?;
+    assert_eq!(kinds, format!("{}EZ", "1".repeat(512)));
+    assert!(error.contains("53400"), "{error}");
+    // Types of parameters that the statement does not have.
+    raw.send(b'P', b"\0SELECT 1\0\0\x01\0\0\0\x17")?;
+    raw.send(b'S', b"")?;
+    let (kinds, error) = raw.until(b'Z')?;
+    assert_eq!(kinds, "EZ");
+    assert!(error.contains("08P01"), "{error}");
+    serves(&server)
+}
+
 fn cancelled() -> Result<(), Failed> {
     let server = server()?;
     let (mut raw, key) = Raw::ready(&server)?;
@@ -351,6 +382,7 @@ pub(super) fn trials() -> Vec<Trial> {
     };
     vec![
         trial("malformed_messages", malformed),
+        trial("limits", limited),
         trial("cancel_requests", cancelled),
         trial("clients_that_vanish", vanished),
         trial("too_many_connections", too_many),

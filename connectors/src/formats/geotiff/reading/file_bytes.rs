@@ -87,4 +87,54 @@ impl FileBytes {
         self.blocks.push((start, block));
         Ok(wanted)
     }
+
+    /// Lets go of what ends before `start`: who walks through a file does not go back.
+    pub(in crate::formats) fn forget_before(&mut self, start: u64) {
+        let ends_later =
+            |(first, bytes): &(u64, Bytes)| first.saturating_add(bytes.len() as u64) > start;
+        self.blocks.retain(ends_later);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use graticule_engine::source::Location;
+    use object_store::memory::InMemory;
+    use object_store::path::Path;
+    use object_store::{ObjectStoreExt, PutPayload};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn blocks_that_lie_behind_are_let_go() {
+        let path = Path::from("sample.tif");
+        let store = InMemory::new();
+        let content: Vec<u8> = (0..200_000_u32).map(|at| (at % 251) as u8).collect();
+        let payload = PutPayload::from(content.clone());
+        store.put(&path, payload).await.unwrap();
+        let location = Location {
+            store: Arc::new(store),
+            path,
+            url: "memory://sample.tif".to_string(),
+            listable: true,
+            missing_is_403: false,
+            local: false,
+            as_of: None,
+        };
+        let file = StoredFile::find(&location).await.unwrap();
+        let mut bytes = FileBytes::of(Arc::new(file)).await.unwrap();
+        for at in [100_000_usize, 150_000, 10] {
+            let read = bytes.get(at as u64, 4).await.unwrap();
+            assert_eq!(read.as_ref(), &content[at..at + 4]);
+        }
+        assert_eq!(bytes.blocks.len(), 3);
+        bytes.forget_before(150_002);
+        assert_eq!(bytes.blocks.len(), 1);
+        for at in [150_002_usize, 10] {
+            let read = bytes.get(at as u64, 4).await.unwrap();
+            assert_eq!(read.as_ref(), &content[at..at + 4]);
+        }
+    }
 }

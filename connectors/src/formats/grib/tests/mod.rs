@@ -15,6 +15,7 @@ use object_store::{ObjectStoreExt, PutPayload};
 
 use self::samples::{first, second};
 use super::Grib;
+use super::message::Message;
 
 /// Variables of grids with more points than this are not read: a damaged section may claim any number.
 const MOST_POINTS: u64 = 200_000;
@@ -191,4 +192,14 @@ async fn limits() {
     assert_eq!(lines.len(), 101, "{left_out}");
     assert!(lines[0].starts_with("1 fields"), "{left_out}");
     assert!(lines[100].starts_with("50 fields"), "{left_out}");
+}
+
+/// Who reads a message alone compares its points with what they expect, before the values take memory.
+#[test]
+fn points_are_known_before_values() {
+    for bytes in files() {
+        let message = Message::of(bytes.into()).unwrap();
+        let values = message.values().unwrap();
+        assert_eq!(message.points(), values.len() as u64);
+    }
 }
