@@ -289,7 +289,7 @@ fn mistakes_about_users_name_the_line_and_no_secret() {
         ),
         (
             "[oidc]\njwks_url = 'https://k'\njwks_file = 'k'",
-            ":3: keys are in a jwks_file or at a jwks_url, not both",
+            ":2: keys are in a jwks_file or at a jwks_url, not both",
         ),
         (
             "[oidc.roles]\nstaff = 'nosuch'",

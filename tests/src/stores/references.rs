@@ -119,18 +119,18 @@ async fn from_elsewhere() -> Result<(), Failed> {
         assert!(message.contains(expected), "{target}: {message}");
     }
     assert!(inside.requests().is_empty());
-    // What is beside the set is on the same server.
-    let set = set([json!(["b.bin", 0, 4]), json!(["/x/b.bin", 0, 4])]);
-    let server = FaultyServer::start(set.as_bytes(), &[""], &[Answer::Object]).await;
+    // What is beside the set is on the same server; a whole path is one of this machine.
+    let beside = set([json!(["b.bin", 0, 4]), json!(["b.bin", 4, 4])]);
+    let server = FaultyServer::start(beside.as_bytes(), &[""], &[Answer::Object]).await;
+    sum(&format!("{}/x/set.json", server.url), "").await?;
+    let requests = server.requests();
+    let is_asked_for = |path: &str| requests.iter().any(|request| request.target() == path);
+    assert!(is_asked_for("/x/b.bin"), "{requests:?}");
+    let whole = set([json!(["b.bin", 0, 4]), json!(["/x/b.bin", 0, 4])]);
+    let server = FaultyServer::start(whole.as_bytes(), &[""], &[Answer::Object]).await;
     let error = sum(&format!("{}/x/set.json", server.url), "").await;
     let error = error.unwrap_err();
     let message = error.message().unwrap_or_default();
     assert!(message.contains("/x/b.bin"), "{message}");
-    let requests = server.requests();
-    assert!(
-        requests
-            .iter()
-            .any(|request| request.target() == "/x/b.bin")
-    );
     Ok(())
 }

@@ -197,9 +197,14 @@ async fn limits() {
 /// Who reads a message alone compares its points with what they expect, before the values take memory.
 #[test]
 fn points_are_known_before_values() {
+    let mut compared = 0;
     for bytes in files() {
         let message = Message::of(bytes.into()).unwrap();
-        let values = message.values().unwrap();
-        assert_eq!(message.points(), values.len() as u64);
+        // One of the files has an image that is none.
+        if let Ok(values) = message.values() {
+            assert_eq!(message.points(), values.len() as u64);
+            compared += 1;
+        }
     }
+    assert!(compared > 4, "{compared} files have values");
 }
