@@ -256,6 +256,17 @@ pub struct EncodedChunk {
     pub payload: Payload,
 }
 
+impl EncodedChunk {
+    /// The chunks of another array that make up this one.
+    pub fn of_pieces(pieces: Vec<Option<EncodedChunk>>) -> Self {
+        let bytes = pieces.iter().flatten().map(|piece| piece.bytes_fetched);
+        Self {
+            bytes_fetched: bytes.sum(),
+            payload: Payload::Pieces(pieces),
+        }
+    }
+}
+
 /// See [`EncodedChunk::payload`].
 #[derive(Debug)]
 pub enum Payload {

@@ -26,6 +26,7 @@ mod output;
 mod postgres;
 mod progress_bar;
 mod query;
+mod random;
 mod runner;
 mod serve;
 mod shell;

@@ -25,7 +25,7 @@ pub(crate) mod planning;
 mod privileges;
 pub(crate) mod relations;
 pub(crate) mod secrets;
-pub(crate) mod settings;
+mod settings;
 mod splitting;
 pub(crate) mod statements;
 pub(crate) mod suggestions;

@@ -25,7 +25,7 @@ pub(crate) fn is_secret(name: &str) -> bool {
 /// ```text
 ///  FROM 'https://me:secret@host/x.zarr?sig=…'  ──▶  FROM 'https://host/x.zarr'
 /// ```
-pub fn without_secrets(text: &str) -> String {
+pub(crate) fn without_secrets(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find("://") {

@@ -12,9 +12,10 @@ use arrow_flight::sql::{Command, CommandGetTables};
 use datafusion::common::ScalarValue;
 use tonic::Status;
 
-use super::sessions::{Session, random};
+use super::sessions::Session;
 use super::{information, keys, types};
 use crate::failure::Failure;
+use crate::random::random_bytes;
 
 /// The one catalogue.
 const CATALOG: &str = "graticule";
@@ -132,7 +133,7 @@ async fn texts<const N: usize>(
     query: &str,
     parameters: Vec<ScalarValue>,
 ) -> Result<Vec<[String; N]>, Status> {
-    let running = session.begin(random()?);
+    let running = session.begin(random_bytes()?);
     let stop = running.stop.clone();
     let mut execution = session.client.run(query, parameters, stop).await?;
     let mut rows = Vec::new();

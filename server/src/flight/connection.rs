@@ -11,14 +11,13 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::door::FlightDoor;
 use super::sessions::Sessions;
 use crate::serve::{Connection, Service};
 
-/// How long a client may take to say something, to agree on TLS, or to read that there is no place for it.
+/// How long a client may take to say something, or to read that there is no place for it.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a client may take to prove who it is. A client that only answers pings would keep its place for ever.
 const STRANGER: Duration = Duration::from_secs(30);
@@ -34,26 +33,16 @@ const MESSAGE: usize = 16 << 20;
 const CALLS: u32 = 128;
 
 /// Serves a client as long as it stays.
-pub(super) async fn serve(
-    service: Arc<Service>,
-    tokens: Arc<Sessions>,
-    Connection { stream, place, .. }: Connection,
-) {
-    let (tls, stopping) = (service.tls.clone(), service.stopping.clone());
-    let has_place = place.is_some();
-    let door = FlightDoor::new(service, tokens, place);
+pub(super) async fn serve(service: Arc<Service>, tokens: Arc<Sessions>, connection: Connection) {
+    let has_place = connection.place.is_some();
     let talk = async {
-        if !matches!(timeout(PATIENCE, stream.peek(&mut [0])).await, Ok(Ok(1))) {
+        let said = timeout(PATIENCE, connection.stream.peek(&mut [0])).await;
+        if !matches!(said, Ok(Ok(1))) {
             return;
         }
-        match tls {
-            None => talk(stream, door, &stopping).await,
-            Some(tls) => {
-                let agreed = timeout(PATIENCE, TlsAcceptor::from(tls).accept(stream)).await;
-                if let Ok(Ok(stream)) = agreed {
-                    talk(stream, door, &stopping).await;
-                }
-            }
+        if let Some(secured) = connection.secured(service.tls.as_ref()).await {
+            let door = FlightDoor::new(Arc::clone(&service), tokens, has_place);
+            talk(secured.stream, door, &service.stopping).await;
         }
     };
     match has_place {

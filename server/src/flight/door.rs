@@ -14,24 +14,26 @@ use arrow_flight::{
     HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
 };
 use futures::{Stream, StreamExt, stream};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
-use super::authentication::{AUTHORIZATION, Credentials, new_token};
 use super::messages::{self, Messages};
-use super::sessions::{Session, Sessions, random};
+use super::sessions::{Session, Sessions, new_token};
 use super::statements::{self, Ticketed};
 use super::{DOOR, actions, browsing, envelope, parameters};
 use crate::failure::{Failure, SqlState};
-use crate::serve::Service;
+use crate::random::random_bytes;
+use crate::serve::{Credentials, Service};
 
 /// Sessions of one connection at a time: as a rule one, many where a proxy brings many users.
 const SESSIONS: usize = 500;
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// The header that shows who calls.
+const AUTHORIZATION: &str = "authorization";
 
 /// The door as one connection sees it.
 pub(super) struct FlightDoor {
@@ -40,23 +42,19 @@ pub(super) struct FlightDoor {
     tokens: Arc<Sessions>,
     /// The other sessions of this connection.
     sessions: Sessions,
-    /// The connection's place; without one every call is refused.
-    place: Option<OwnedSemaphorePermit>,
+    /// Has the connection a place? Without one every call is refused.
+    has_place: bool,
     /// Cancelled when somebody has proved who they are.
     pub(super) known: CancellationToken,
 }
 
 impl FlightDoor {
-    pub(super) fn new(
-        service: Arc<Service>,
-        tokens: Arc<Sessions>,
-        place: Option<OwnedSemaphorePermit>,
-    ) -> Self {
+    pub(super) fn new(service: Arc<Service>, tokens: Arc<Sessions>, has_place: bool) -> Self {
         Self {
             service,
             tokens,
             sessions: Sessions::new(SESSIONS),
-            place,
+            has_place,
             known: CancellationToken::new(),
         }
     }
@@ -64,8 +62,8 @@ impl FlightDoor {
     /// The session of whoever calls.
     async fn session(&self, metadata: &MetadataMap) -> Result<Arc<Session>, Failure> {
         self.has_place()?;
-        let credentials = Credentials::of(metadata)?;
-        if let Credentials::Bearer(token) = credentials
+        let credentials = credentials(metadata)?;
+        if let Credentials::Bearer(token) = &credentials
             && let Some(session) = self.tokens.find(token)
         {
             self.known.cancel();
@@ -85,9 +83,9 @@ impl FlightDoor {
     }
 
     fn has_place(&self) -> Result<(), Failure> {
-        match self.place {
-            Some(_) => Ok(()),
-            None => Err(Failure::with_state(
+        match self.has_place {
+            true => Ok(()),
+            false => Err(Failure::with_state(
                 SqlState::TOO_MANY_CONNECTIONS,
                 "the server has too many connections; try again in some seconds",
             )),
@@ -96,8 +94,8 @@ impl FlightDoor {
 
     /// Ends the session of whoever calls.
     pub(super) fn close(&self, metadata: &MetadataMap) -> Result<(), Failure> {
-        let credentials = Credentials::of(metadata)?;
-        if let Credentials::Bearer(token) = credentials {
+        let credentials = credentials(metadata)?;
+        if let Credentials::Bearer(token) = &credentials {
             self.tokens.close(token);
         }
         self.sessions.close(&credentials.secret());
@@ -161,7 +159,7 @@ impl FlightService for FlightDoor {
         request: Request<Streaming<HandshakeRequest>>,
     ) -> Result<Response<Self::HandshakeStream>, Status> {
         self.has_place()?;
-        let credentials = Credentials::of(request.metadata())?;
+        let credentials = credentials(request.metadata())?;
         let identity = credentials.identity(&self.service).await?;
         self.known.cancel();
         let token = new_token()?;
@@ -215,7 +213,7 @@ impl FlightService for FlightDoor {
             Command::CommandPreparedStatementQuery(query) => {
                 let handle = query.prepared_statement_handle.as_ref();
                 let prepared = session.prepared(handle)?;
-                (random()?, prepared.text.clone(), prepared.bound())
+                (random_bytes()?, prepared.text.clone(), prepared.bound())
             }
             command => {
                 let Some(schema) = browsing::columns(&command) else {
@@ -249,14 +247,14 @@ impl FlightService for FlightDoor {
         let messages = stream::iter(first.map(Ok)).chain(messages);
         let result = match command {
             Command::CommandStatementUpdate(update) => {
-                let running = session.begin(random()?);
+                let running = session.begin(random_bytes()?);
                 let record_count = statements::update(running, update.query, vec![]).await?;
                 DoPutUpdateResult { record_count }.as_any()
             }
             Command::CommandPreparedStatementUpdate(update) => {
                 let prepared = session.prepared(&update.prepared_statement_handle)?;
                 let values = parameters::read(messages).await?;
-                let running = session.begin(random()?);
+                let running = session.begin(random_bytes()?);
                 let text = prepared.text.clone();
                 let record_count = statements::update(running, text, values).await?;
                 DoPutUpdateResult { record_count }.as_any()
@@ -333,6 +331,11 @@ fn answers<T: Send + 'static>(
 
 fn unsupported(call: &str, remedy: &str) -> Status {
     Status::unimplemented(format!("{call} is not supported; {remedy}"))
+}
+
+/// What a call shows of its caller.
+fn credentials(metadata: &MetadataMap) -> Result<Credentials, Failure> {
+    Credentials::of(metadata.get(AUTHORIZATION).map(|header| header.as_bytes()))
 }
 
 fn unknown(command: &Command) -> Status {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  connection   TLS, HTTP/2 ─▶ door: a call of Flight, its command taken out of its envelope (envelope)
-//!                                │ whose is it?   authentication ─▶ sessions
+//!                                │ whose is it?   Credentials ─▶ sessions
 //!        ┌───────────────┬───────┴───────┬───────────────┐
 //!        ▼               ▼               ▼               ▼
 //!  GetFlightInfo       DoGet           DoPut          DoAction
@@ -18,7 +18,6 @@
 //! Failures are the statuses of gRPC, see [`status`], with the SQLSTATE as `sqlstate` in the metadata.
 
 mod actions;
-mod authentication;
 mod browsing;
 mod connection;
 mod door;

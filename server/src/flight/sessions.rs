@@ -7,12 +7,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
 use ring::digest::{SHA256, digest};
-use ring::rand::{SecureRandom, SystemRandom};
 use tokio_util::sync::CancellationToken;
 
 use super::statements::Prepared;
 use crate::failure::{Failure, SqlState};
+use crate::random::random_bytes;
 use crate::serve::Client;
 
 /// How long a session lives that nobody uses.
@@ -30,16 +32,9 @@ const UNKNOWN_STATEMENT: SqlState = SqlState("26000");
 /// The name of a statement that is prepared, or that may be cancelled: nobody can guess it.
 pub(super) type Handle = [u8; 16];
 
-/// Random bytes that nobody can guess.
-pub(super) fn random<const N: usize>() -> Result<[u8; N], Failure> {
-    let mut bytes = [0; N];
-    match SystemRandom::new().fill(&mut bytes) {
-        Ok(()) => Ok(bytes),
-        Err(_) => Err(Failure::with_state(
-            SqlState::INTERNAL_ERROR,
-            "the operating system gives no random numbers; try again",
-        )),
-    }
+/// A token for a new session.
+pub(super) fn new_token() -> Result<String, Failure> {
+    Ok(URL_SAFE_NO_PAD.encode(random_bytes::<32>()?))
 }
 
 /// One client's session.
@@ -81,7 +76,7 @@ impl Session {
                 text,
             ));
         }
-        let handle = random()?;
+        let handle = random_bytes()?;
         prepared.insert(handle, Arc::new(statement));
         Ok(handle)
     }

@@ -10,8 +10,9 @@ use futures::{Stream, TryStreamExt, stream};
 use graticule_engine::Described;
 use tonic::Status;
 
-use super::sessions::{Handle, Running, lock, random};
+use super::sessions::{Handle, Running, lock};
 use crate::failure::Failure;
+use crate::random::random_bytes;
 use crate::serve::Execution;
 
 /// The column of a result that says how many rows a statement has changed.
@@ -66,7 +67,7 @@ pub(super) struct Ticketed {
 
 impl Ticketed {
     pub(super) fn new(text: String) -> Result<Self, Failure> {
-        let handle = random()?;
+        let handle = random_bytes()?;
         Ok(Self { handle, text })
     }
 

@@ -7,14 +7,12 @@ use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 
 use super::problem::Problem;
 use super::router::Shared;
 use crate::access::Identity;
-use crate::failure::{Failure, SqlState};
-use crate::serve::Service;
+use crate::failure::Failure;
+use crate::serve::Credentials;
 
 /// How a client can prove who it is.
 const CHALLENGE: HeaderValue = HeaderValue::from_static(
@@ -31,45 +29,11 @@ impl FromRequestParts<Shared> for Caller {
     type Rejection = Stranger;
 
     async fn from_request_parts(parts: &mut Parts, http: &Shared) -> Result<Self, Stranger> {
-        let service = &http.service;
-        if service.access.is_open() {
-            return Ok(Self(service.access.anonymous()));
-        }
-        let proof = parts.headers.get(AUTHORIZATION);
-        let proof = proof.and_then(|proof| proof.to_str().ok());
-        let identity = identity(service, proof.unwrap_or_default()).await;
+        let proof = parts.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
+        let credentials = Credentials::of(proof).map_err(Stranger)?;
+        let identity = credentials.identity(&http.service).await;
         identity.map(Self).map_err(Stranger)
     }
-}
-
-async fn identity(service: &Arc<Service>, proof: &str) -> Result<Arc<Identity>, Failure> {
-    let access = &service.access;
-    let (scheme, proof) = proof.split_once(' ').unwrap_or((proof, ""));
-    let proof = proof.trim();
-    match scheme.to_ascii_lowercase().as_str() {
-        "bearer" => service.bearer(proof).await,
-        "basic" => match user_and_password(proof) {
-            Some((user, password)) => service.password(user, password).await,
-            None => Err(refused(
-                "the header Authorization is not in the form of Basic",
-            )),
-        },
-        "" if access.has_anonymous() => Ok(access.anonymous()),
-        "" => Err(refused(
-            "say who you are: send the header Authorization with Bearer and a key, or with Basic",
-        )),
-        _ => Err(refused("the header Authorization takes Bearer and Basic")),
-    }
-}
-
-fn user_and_password(proof: &str) -> Option<(String, String)> {
-    let text = String::from_utf8(BASE64_STANDARD.decode(proof).ok()?).ok()?;
-    let (user, password) = text.split_once(':')?;
-    Some((user.to_string(), password.to_string()))
-}
-
-fn refused(cause: &str) -> Failure {
-    Failure::with_state(SqlState::INVALID_PASSWORD, cause)
 }
 
 impl IntoResponse for Stranger {
@@ -79,22 +43,5 @@ impl IntoResponse for Stranger {
             response.headers_mut().insert(WWW_AUTHENTICATE, CHALLENGE);
         }
         response
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    #[test]
-    fn passwords_may_hold_colons() {
-        let proof = BASE64_STANDARD.encode("ada:a:b");
-        let expected = ("ada".to_string(), "a:b".to_string());
-        assert_eq!(user_and_password(&proof), Some(expected));
-        for proof in ["YQ==", "%", ""] {
-            assert_eq!(user_and_password(proof), None, "{proof}");
-        }
     }
 }

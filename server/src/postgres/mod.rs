@@ -36,12 +36,12 @@ mod words;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ring::rand::{SecureRandom, SystemRandom};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use crate::failure::{Failure, SqlState};
+use crate::random::random_bytes;
 use crate::serve::{Connection, Door, Service, Serving, accept};
 use cancel::Cancellations;
 use conversation::Conversation;
@@ -72,35 +72,16 @@ struct Postgres {
     tls: Option<TlsAcceptor>,
     cancellations: Arc<Cancellations>,
     dialect: Arc<Dialect>,
-    random: SystemRandom,
-    /// What salts of users are made of that there are not.
-    secret: [u8; 32],
 }
 
 impl Postgres {
     fn new(service: Arc<Service>) -> Result<Self, Failure> {
-        let mut postgres = Self {
+        Ok(Self {
             tls: service.tls.as_deref().map(entry::acceptor),
             service,
             cancellations: Arc::default(),
             dialect: Arc::new(Dialect::new()?),
-            random: SystemRandom::new(),
-            secret: [0; 32],
-        };
-        postgres.secret = postgres.random()?;
-        Ok(postgres)
-    }
-
-    /// Bytes that nobody can guess.
-    fn random<const N: usize>(&self) -> Result<[u8; N], Failure> {
-        let mut bytes = [0; N];
-        match self.random.fill(&mut bytes) {
-            Ok(()) => Ok(bytes),
-            Err(_) => Err(Failure::with_state(
-                SqlState::INTERNAL_ERROR,
-                "the system gives no random numbers",
-            )),
-        }
+        })
     }
 }
 
@@ -165,7 +146,7 @@ async fn admit(
     postgres: &Postgres,
 ) -> Result<Conversation, Trouble> {
     let identity = startup::authenticate(wire, &startup, postgres).await?;
-    let secret = i32::from_be_bytes(postgres.random()?);
+    let secret = i32::from_be_bytes(random_bytes()?);
     let cancellable = postgres.cancellations.register(secret);
     let client = postgres.service.connect(identity, DOOR.name);
     let key = (cancellable.number, secret);

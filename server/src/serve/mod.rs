@@ -19,6 +19,7 @@
 mod admission;
 mod checks;
 mod connections;
+mod credentials;
 mod doors;
 mod execution;
 pub(crate) mod log;
@@ -35,6 +36,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 pub(crate) use connections::{Connection, accept};
+pub(crate) use credentials::Credentials;
 pub(crate) use doors::{Door, Serving};
 pub(crate) use execution::Execution;
 pub(crate) use service::{Client, Service};

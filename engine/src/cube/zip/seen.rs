@@ -223,11 +223,7 @@ impl ArrayReader for Seen {
         }
         let needed = combinations(&self.touched(index));
         let pieces = try_join_all(needed.iter().map(|index| self.variable.fetch(index))).await?;
-        let bytes = pieces.iter().flatten().map(|piece| piece.bytes_fetched);
-        Ok(Some(EncodedChunk {
-            bytes_fetched: bytes.sum(),
-            payload: Payload::Pieces(pieces),
-        }))
+        Ok(Some(EncodedChunk::of_pieces(pieces)))
     }
 
     fn decode(&self, index: &[u64], chunk: EncodedChunk) -> CubeResult<RawChunk> {

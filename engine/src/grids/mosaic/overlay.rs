@@ -202,11 +202,7 @@ impl ArrayReader for Overlaid {
         if pieces.iter().all(Option::is_none) {
             return Ok(None);
         }
-        let bytes = pieces.iter().flatten().map(|piece| piece.bytes_fetched);
-        Ok(Some(EncodedChunk {
-            bytes_fetched: bytes.sum(),
-            payload: Payload::Pieces(pieces),
-        }))
+        Ok(Some(EncodedChunk::of_pieces(pieces)))
     }
 
     fn decode(&self, index: &[u64], chunk: EncodedChunk) -> CubeResult<RawChunk> {

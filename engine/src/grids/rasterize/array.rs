@@ -17,7 +17,7 @@ use crate::cube::chunks::AxisChunks;
 use crate::cube::decoding::Decoding;
 use crate::error::{CubeError, CubeResult};
 use crate::grids::reproject::Target;
-use crate::source::{ArrayDescription, ArrayReader, Attributes, EncodedChunk, Payload, RawChunk};
+use crate::source::{ArrayDescription, ArrayReader, Attributes, EncodedChunk, RawChunk};
 
 /// Cells along a side of a chunk.
 const SIDE: u64 = 512;
@@ -151,10 +151,7 @@ impl ArrayReader for Burnt {
     }
 
     async fn fetch(&self, _index: &[u64]) -> CubeResult<Option<EncodedChunk>> {
-        Ok(Some(EncodedChunk {
-            bytes_fetched: 0,
-            payload: Payload::Pieces(Vec::new()),
-        }))
+        Ok(Some(EncodedChunk::of_pieces(Vec::new())))
     }
 
     fn decode(&self, index: &[u64], _chunk: EncodedChunk) -> CubeResult<RawChunk> {

@@ -169,11 +169,7 @@ impl ArrayReader for Sampled {
             .buffered(CONCURRENT_FETCHES)
             .try_collect()
             .await?;
-        let bytes = pieces.iter().flatten().map(|piece| piece.bytes_fetched);
-        Ok(Some(EncodedChunk {
-            bytes_fetched: bytes.sum(),
-            payload: Payload::Pieces(pieces),
-        }))
+        Ok(Some(EncodedChunk::of_pieces(pieces)))
     }
 
     fn decode(&self, index: &[u64], chunk: EncodedChunk) -> CubeResult<RawChunk> {

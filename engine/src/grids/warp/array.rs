@@ -264,11 +264,7 @@ impl ArrayReader for Warped {
             .arrays()
             .flat_map(|source| needed.iter().map(|index| source.fetch(index)));
         let pieces = try_join_all(fetches).await?;
-        let bytes = pieces.iter().flatten().map(|piece| piece.bytes_fetched);
-        Ok(Some(EncodedChunk {
-            bytes_fetched: bytes.sum(),
-            payload: Payload::Pieces(pieces),
-        }))
+        Ok(Some(EncodedChunk::of_pieces(pieces)))
     }
 
     fn decode(&self, index: &[u64], chunk: EncodedChunk) -> CubeResult<RawChunk> {
