@@ -11,9 +11,11 @@ use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
 
 use super::depth::refuse_depth;
+use super::granting::parse_granting;
 use super::naming::parse_naming;
 use super::overviews;
 use super::versions;
+use crate::access::Change;
 use crate::error::CubeError;
 use crate::grids::naming::read_places;
 use crate::history::NameKind;
@@ -92,6 +94,10 @@ pub(crate) enum Command {
     CancelQuery { number: u64 },
     /// `USE schema`
     Use { schema: String },
+    /// `GRANT`, `REVOKE`, `CREATE ROLE`, …
+    ChangeAccess(Change),
+    /// `SHOW GRANTS [FOR name]`
+    ShowGrants { of: Option<String> },
     /// `SHOW cube.name`: one of our settings. DataFusion shows its own.
     ShowSetting { name: String },
 }
@@ -298,7 +304,7 @@ fn parse_command(parser: &mut DFParser<'_>) -> Result<Option<Command>> {
             let schema = parse_name(parser)?;
             Ok(Some(Command::Use { schema }))
         }
-        _ => Ok(None),
+        words => parse_granting(parser, words),
     }
 }
 
@@ -404,7 +410,7 @@ fn parse_show_tables(parser: &mut DFParser<'_>) -> Result<Command> {
     Ok(Command::ShowTables { schema, pattern })
 }
 
-fn parse_name(parser: &mut DFParser<'_>) -> Result<String> {
+pub(super) fn parse_name(parser: &mut DFParser<'_>) -> Result<String> {
     Ok(fold(&parser.parser.parse_identifier()?))
 }
 

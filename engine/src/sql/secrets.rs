@@ -11,6 +11,8 @@ const SECRET_WORDS: [&str; 7] = [
     "headers",
 ];
 
+const PASSWORD: &str = "password";
+
 /// Is the value of an option of this name a secret?
 pub(crate) fn is_secret(name: &str) -> bool {
     let name = name.to_lowercase();
@@ -60,6 +62,9 @@ pub fn without_secrets(text: &str) -> String {
 /// ```
 pub fn as_listed(statement: &str) -> String {
     let statement = without_secrets(statement);
+    if let Some(before) = before_password(&statement) {
+        return format!("{before} '***'");
+    }
     let mut listed = String::with_capacity(statement.len());
     let mut name = String::new();
     let mut letters = statement.chars().peekable();
@@ -97,6 +102,17 @@ pub fn as_listed(statement: &str) -> String {
         }
     }
     listed
+}
+
+/// A statement about a user or role, up to the word `PASSWORD`: in whichever quotes, nothing after it is shown.
+fn before_password(statement: &str) -> Option<&str> {
+    let lower = statement.to_ascii_lowercase();
+    let words = lower.split_whitespace();
+    let mut words = words.filter(|word| !["or", "replace"].contains(word));
+    let is_about =
+        ["create", "alter"].contains(&words.next()?) && ["user", "role"].contains(&words.next()?);
+    let start = lower.find(PASSWORD).filter(|_| is_about)?;
+    statement.get(..start + PASSWORD.len())
 }
 
 #[cfg(test)]
@@ -137,6 +153,18 @@ mod tests {
             (
                 "SELECT f(password => 'x'), 'y'",
                 "SELECT f(password => '***'), 'y'",
+            ),
+            (
+                "CREATE USER ada WITH PASSWORD 'SCRAM-SHA-256$4096:a'",
+                "CREATE USER ada WITH PASSWORD '***'",
+            ),
+            (
+                "alter user ada password E'a' -- b",
+                "alter user ada password '***'",
+            ),
+            (
+                "CREATE OR REPLACE USER ada PASSWORD $$a$$",
+                "CREATE OR REPLACE USER ada PASSWORD '***'",
             ),
             ("SELECT 'it''s', 'key' AS k", "SELECT 'it''s', 'key' AS k"),
         ] {
