@@ -51,7 +51,7 @@ pub(crate) enum Given {
 impl fmt::Display for Given {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Privilege(grant) => grant.fmt(f),
+            Self::Privilege(grant) => write!(f, "{grant}"),
             // Quotes tell a role from a privilege.
             Self::Role(name) if Grant::begins_with(name) => write!(f, "\"{name}\""),
             Self::Role(name) => f.write_str(&quoted(name)),
@@ -324,7 +324,7 @@ impl Roster {
             .iter()
             .filter_map(|holder| self.entries.get_key_value(holder));
         let listed = entries.flat_map(|(holder, entry)| {
-            entry.all().map(|(given, is_fixed)| GrantEntry {
+            entry.all().map(move |(given, is_fixed)| GrantEntry {
                 holder: holder.clone(),
                 given: given.clone(),
                 is_fixed,
