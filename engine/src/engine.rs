@@ -20,7 +20,7 @@ use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsume
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use graticule_functions::space::datum_grids::search_in;
 
-use crate::access::User;
+use crate::access::{Directory, Roster, User};
 use crate::cache::BlockCache;
 use crate::catalog::Catalog;
 use crate::catalog::definitions_file::DefinitionsFile;
@@ -52,6 +52,8 @@ pub struct EngineBuilder {
     table_formats: Vec<Arc<dyn TableFormat>>,
     stores: Vec<StoreDefinition>,
     catalogue_file: Option<PathBuf>,
+    roster: Roster,
+    access_file: Option<PathBuf>,
     statistics_folder: Option<PathBuf>,
     memory: Option<usize>,
     cache: Option<u64>,
@@ -102,6 +104,21 @@ impl EngineBuilder {
         self
     }
 
+    /// Roles and users that statements cannot change.
+    #[must_use]
+    pub fn roster(mut self, roster: Roster) -> Self {
+        self.roster = roster;
+        self
+    }
+
+    /// Keeps the roles and users that statements make in this file, an SQL script that need not exist yet. Without it they
+    /// live as long as the engine.
+    #[must_use]
+    pub fn access_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.access_file = Some(file.into());
+        self
+    }
+
     /// Keeps the statistics that `ANALYZE` makes in this folder, which need not exist yet. Several
     /// processes may share it. Without it they live as long as the engine.
     #[must_use]
@@ -139,10 +156,10 @@ impl EngineBuilder {
         self
     }
 
-    /// Builds the engine. Reads the catalogue's file, and touches nothing else.
+    /// Builds the engine. Reads the files of the catalogue and of roles and users, and touches nothing else.
     ///
     /// # Errors
-    /// Two stores of one name, or a catalogue that cannot be read.
+    /// Two stores of one name, or a file that cannot be read.
     pub fn build(self) -> Result<Engine> {
         let pool = self.memory.map(|bytes| {
             let pool = TrackConsumersPool::new(FairSpillPool::new(bytes), NAMED_CONSUMERS);
@@ -170,7 +187,8 @@ impl EngineBuilder {
         });
         let file = self.catalogue_file.map(DefinitionsFile::new);
         let public = PublicSchema::new(Arc::clone(&opener), file)?;
-        let catalog = Arc::new(Catalog::new(Arc::clone(&opener), public));
+        let directory = Directory::new(self.roster, self.access_file)?;
+        let catalog = Arc::new(Catalog::new(Arc::clone(&opener), public, directory));
         for store in self.stores {
             catalog.attach(store)?;
         }
@@ -231,6 +249,11 @@ impl Engine {
     /// What is known of the values of cubes without reading them, for example the range of colours.
     pub fn statistics(&self) -> &Arc<StatisticsStore> {
         &self.shared.opener.statistics
+    }
+
+    /// Roles and users.
+    pub fn directory(&self) -> &Arc<Directory> {
+        &self.shared.catalog.directory
     }
 
     /// Opens a session with settings of its own for the operator, who may do everything.

@@ -18,6 +18,7 @@ mod queries;
 pub mod rules;
 pub mod runtime;
 pub mod scan;
+mod script_file;
 mod session;
 pub mod sink;
 pub mod source;

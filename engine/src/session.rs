@@ -159,9 +159,9 @@ impl Session {
     /// # Errors
     /// See [`Session::run`]; a value is missing, or the statement is none that takes values.
     pub async fn run_with(&self, statement: &str, parameters: &[ScalarValue]) -> Result<Query> {
-        let user = &self.catalog.user().name;
+        let user = self.catalog.user();
         let queries = &self.engine.catalog.queries;
-        let listed = queries.begin(statement, user, self.door);
+        let listed = queries.begin(statement, &user.name, self.door);
         self.update_functions().await;
         // On the heap: a statement's state is large, and views nest.
         let running = Box::pin(statements::run(self, statement, parameters));

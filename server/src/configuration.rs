@@ -62,6 +62,8 @@ pub(crate) struct Configuration {
     pub(crate) stores: Vec<StoreDefinition>,
     /// Where views and external tables are kept: beside the configuration file.
     pub(crate) catalogue_file: Option<PathBuf>,
+    /// Where roles and users that statements make are kept: beside it, too.
+    pub(crate) access_file: Option<PathBuf>,
     /// What `graticule serve` does.
     pub(crate) server: ServerSection,
     /// Who may come in through the network.
@@ -70,6 +72,7 @@ pub(crate) struct Configuration {
 
 const DEFAULT_FILE: &str = "graticule.toml";
 const CATALOGUE_SUFFIX: &str = "catalogue.sql";
+const ACCESS_SUFFIX: &str = "access.sql";
 const TOP_LEVEL: [&str; 6] = ["engine", "stores", "server", "users", "roles", "oidc"];
 const ENGINE: [&str; 5] = ["memory", "threads", "cache", "statistics", "proj_data"];
 const STORE: [&str; 3] = ["type", "path", "url"];
@@ -105,6 +108,7 @@ impl Configuration {
         .read()
         .map_err(|mistake| fail(format!("{}{mistake}", path.display())))?;
         configuration.catalogue_file = Some(path.with_extension(CATALOGUE_SUFFIX));
+        configuration.access_file = Some(path.with_extension(ACCESS_SUFFIX));
         Ok(configuration)
     }
 }

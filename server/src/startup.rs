@@ -77,9 +77,13 @@ fn started(
         .formats(formats)
         .sinks(graticule_connectors::sinks())
         .table_formats(graticule_connectors::table_formats())
-        .stores(configuration.stores);
+        .stores(configuration.stores)
+        .roster(configuration.access.roster());
     if let Some(file) = configuration.catalogue_file.filter(|_| has_catalogue) {
         builder = builder.catalogue_file(file);
+    }
+    if let Some(file) = configuration.access_file.filter(|_| has_catalogue) {
+        builder = builder.access_file(file);
     }
     if let Some(folder) = configuration.statistics.or_else(default_statistics) {
         builder = builder.statistics_folder(folder);

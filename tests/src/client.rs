@@ -18,7 +18,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::error::Result;
 use futures::TryStreamExt;
-use graticule_engine::{Engine, Session};
+use graticule_engine::{Engine, EngineBuilder, Session};
 use libtest_mimic::Failed;
 use tempfile::TempDir;
 
@@ -27,12 +27,17 @@ use crate::places;
 
 /// An engine with every store and format, and nothing attached.
 pub(crate) fn engine() -> Result<Engine> {
-    Engine::builder()
+    engine_of(|builder| builder)
+}
+
+/// The same, with more said about it.
+pub(crate) fn engine_of(more: impl FnOnce(EngineBuilder) -> EngineBuilder) -> Result<Engine> {
+    let builder = Engine::builder()
         .store_connectors(graticule_connectors::store_connectors())
         .formats(graticule_connectors::formats())
         .sinks(graticule_connectors::sinks())
-        .table_formats(graticule_connectors::table_formats())
-        .build()
+        .table_formats(graticule_connectors::table_formats());
+    more(builder).build()
 }
 
 /// One session, with variables in its statements.

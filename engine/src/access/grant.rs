@@ -7,6 +7,7 @@
 //! ```
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{Expr, Ident, ObjectName, visit_expressions};
@@ -16,7 +17,7 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use crate::error::{CubeError, CubeResult};
-use crate::sql::names::{CATALOG, PUBLIC_SCHEMA};
+use crate::sql::names::{CATALOG, PUBLIC_SCHEMA, quoted};
 use crate::sql::parser::fold;
 
 /// What may be done with tables. Each includes those before it.
@@ -87,6 +88,40 @@ impl Grant {
         Ok(grant)
     }
 
+    /// Reads a grant that stands in a statement, and leaves what comes after it.
+    ///
+    /// # Errors
+    /// See [`Grant::parse`].
+    pub(crate) fn take(parser: &mut Parser<'_>) -> CubeResult<Self> {
+        let grant =
+            read(parser).map_err(|error| CubeError::invalid("", cause_of(&error)).remedy(FORMS))?;
+        grant
+            .check()
+            .map_err(|cause| CubeError::invalid("", cause))?;
+        Ok(grant)
+    }
+
+    /// Does the word begin a grant?
+    pub(crate) fn begins_with(word: &str) -> bool {
+        ["ADMIN", "FILES", "WRITE", "SELECT", "INSERT", "ALL"]
+            .iter()
+            .any(|first| first.eq_ignore_ascii_case(word))
+    }
+
+    /// The word, or words, that come first.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Admin => "ADMIN",
+            Self::Files => "FILES",
+            Self::WriteFiles => "WRITE FILES",
+            Self::On { privilege, .. } => match privilege {
+                Privilege::Select => "SELECT",
+                Privilege::Insert => "INSERT",
+                Privilege::All => "ALL",
+            },
+        }
+    }
+
     fn check(&self) -> Result<(), String> {
         let Self::On {
             privilege,
@@ -113,6 +148,41 @@ impl Grant {
                 "its condition reads {column}, which is not granted"
             )),
             None => Ok(()),
+        }
+    }
+}
+
+/// As [`Grant::parse`] reads it.
+impl fmt::Display for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
+        let Self::On {
+            object,
+            columns,
+            condition,
+            ..
+        } = self
+        else {
+            return Ok(());
+        };
+        if let Some(columns) = columns {
+            let columns: Vec<String> = columns.iter().map(|column| quoted(column)).collect();
+            write!(f, " ({})", columns.join(", "))?;
+        }
+        write!(f, " ON {object}")?;
+        match condition {
+            // In parentheses, so that what follows is no part of it.
+            Some(condition) => write!(f, " WHERE ({condition})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(name) => write!(f, "STORE {}", quoted(name)),
+            Self::Table { schema, name } => write!(f, "{}.{}", quoted(schema), quoted(name)),
         }
     }
 }
@@ -157,7 +227,14 @@ fn read(parser: &mut Parser<'_>) -> Result<Grant, ParserError> {
         false => table(&parser.parse_object_name(false)?)?,
     };
     let condition = match parser.parse_keyword(Keyword::WHERE) {
-        true => Some(parser.parse_expr()?.to_string()),
+        true => {
+            let mut condition = parser.parse_expr()?;
+            // The same condition, whether it stands in parentheses or not.
+            while let Expr::Nested(inner) = condition {
+                condition = *inner;
+            }
+            Some(condition.to_string())
+        }
         false => None,
     };
     Ok(Grant::On {
@@ -283,7 +360,13 @@ mod tests {
                 },
             ),
         ] {
-            assert_eq!(Grant::parse(text).unwrap(), expected, "{text}");
+            let grant = Grant::parse(text).unwrap();
+            assert_eq!(grant, expected, "{text}");
+            assert_eq!(
+                Grant::parse(&grant.to_string()).unwrap(),
+                expected,
+                "{grant}"
+            );
         }
     }
 

@@ -5,32 +5,26 @@
 //!
 //! CREATE VIEW warm AS SELECT * FROM olci."cube-1-250-250" WHERE sst > 20;
 //! ```
-//! The file is the truth: every change reads it again, so that two processes rarely overwrite each
-//! other, and replaces it at once, so that nobody sees half of it.
+//! Every change reads it again, see [`ScriptFile`].
 
-use std::fs::{self, File};
-use std::io::{ErrorKind as IoErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::Result;
 
 use super::definition::Definition;
-use crate::error::{CubeError, ErrorKind};
-use crate::sql::parser::split;
+use crate::script_file::ScriptFile;
 
 const HEADER: &str = "-- Views, external tables and functions of Graticule. Statements may be edited by hand;\n\
                       -- CREATE and DROP rewrite the file and keep comments inside statements only.\n";
 
 /// The script, or nothing where the catalogue lives as long as the process.
 #[derive(Debug, Clone)]
-pub(crate) struct DefinitionsFile {
-    path: PathBuf,
-}
+pub(crate) struct DefinitionsFile(ScriptFile);
 
 impl DefinitionsFile {
     /// The file at `path`. It need not exist.
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path }
+        Self(ScriptFile::new(path, HEADER, "catalogue"))
     }
 
     /// All definitions in the order of the file. Parses only; nothing is resolved.
@@ -38,22 +32,12 @@ impl DefinitionsFile {
     /// # Errors
     /// The file cannot be read, or a statement in it cannot be parsed or makes something else.
     pub(crate) fn read(&self) -> Result<Vec<Definition>> {
-        let text = match fs::read_to_string(&self.path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == IoErrorKind::NotFound => return Ok(vec![]),
-            Err(error) => return Err(self.error("read", &error)),
-        };
-        let refuse = |cause: String| -> DataFusionError {
-            CubeError::invalid(self.path.display().to_string(), cause)
-                .remedy("correct or remove the statement")
-                .into()
-        };
         let mut definitions = Vec::new();
-        for statement in split(&text).map_err(|error| refuse(error.to_string()))? {
+        for statement in self.0.statements()? {
             let definition =
-                Definition::parse(&statement).map_err(|error| refuse(error.to_string()))?;
+                Definition::parse(&statement).map_err(|error| self.0.refuse(error.to_string()))?;
             definitions.push(definition.ok_or_else(|| {
-                refuse(format!(
+                self.0.refuse(format!(
                     "only CREATE VIEW, CREATE EXTERNAL TABLE and CREATE FUNCTION may stand here, not: {statement}"
                 ))
             })?);
@@ -61,7 +45,7 @@ impl DefinitionsFile {
         Ok(definitions)
     }
 
-    /// Replaces the file: written beside it, synchronised, renamed over it.
+    /// Replaces the file at once.
     ///
     /// # Errors
     /// The folder cannot be written to.
@@ -69,55 +53,16 @@ impl DefinitionsFile {
         &self,
         definitions: impl IntoIterator<Item = &'a Definition>,
     ) -> Result<()> {
-        let mut text = HEADER.to_string();
-        for definition in definitions {
-            text.push('\n');
-            text.push_str(&definition.text);
-            text.push_str(";\n");
-        }
-        self.replace(&text)
-            .map_err(|error| self.error("write", &error))
-    }
-
-    fn replace(&self, text: &str) -> std::io::Result<()> {
-        let folder = match self.path.parent() {
-            Some(folder) if folder != Path::new("") => folder,
-            _ => Path::new("."),
-        };
-        let beside = self
-            .path
-            .with_extension(format!("{}.new", std::process::id()));
-        let written = File::create(&beside)
-            .and_then(|mut file| {
-                file.write_all(text.as_bytes())?;
-                file.sync_all()
-            })
-            .and_then(|()| fs::rename(&beside, &self.path));
-        if written.is_err() {
-            // The error that counts is the first one; a leftover is only untidy.
-            let _ = fs::remove_file(&beside);
-        }
-        written?;
-        File::open(folder)?.sync_all()
-    }
-
-    fn error(&self, verb: &str, error: &std::io::Error) -> DataFusionError {
-        let kind = match error.kind() {
-            IoErrorKind::PermissionDenied => ErrorKind::Denied,
-            _ => ErrorKind::Unavailable,
-        };
-        CubeError::new(
-            kind,
-            self.path.display().to_string(),
-            format!("cannot {verb} the catalogue: {error}"),
-        )
-        .into()
+        self.0
+            .write(definitions.into_iter().map(|definition| &definition.text))
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use std::fs;
 
     use super::*;
 

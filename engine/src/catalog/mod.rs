@@ -24,6 +24,7 @@ pub(crate) mod visible;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use crate::access::Directory;
 use crate::cache::BlockCache;
 use crate::configuration::StoreDefinition;
 use crate::cube::Cube;
@@ -52,6 +53,8 @@ pub(crate) struct Catalog {
     pub(crate) jobs: Jobs,
     /// The statements that run, or ended lately.
     pub(crate) queries: Queries,
+    /// Roles and users.
+    pub(crate) directory: Arc<Directory>,
 }
 
 /// A table as the system tables show it.
@@ -78,13 +81,14 @@ pub(crate) enum TableKind {
 
 impl Catalog {
     /// A catalogue without stores.
-    pub(crate) fn new(opener: Arc<Opener>, public: PublicSchema) -> Self {
+    pub(crate) fn new(opener: Arc<Opener>, public: PublicSchema, directory: Directory) -> Self {
         Self {
             opener,
             stores: Mutex::default(),
             public: Arc::new(public),
             jobs: Jobs::default(),
             queries: Queries::default(),
+            directory: Arc::new(directory),
         }
     }
 

@@ -23,7 +23,7 @@ use super::store::Store;
 use super::system::{SYSTEM_SCHEMA, SystemSchema};
 use super::{Catalog, TableEntry, TableKind};
 use crate::access::partial::{Partial, partial};
-use crate::access::{Action, Part, Reading, User};
+use crate::access::{Action, CurrentUser, GrantEntry, Holder, Part, Reading, User};
 use crate::error::{CubeError, CubeResult, ErrorKind};
 use crate::grids::{GRID_SCHEMA, GridSchema, planning_session};
 use crate::queries::QueryEntry;
@@ -38,7 +38,7 @@ use crate::write::jobs::Job;
 #[derive(Debug)]
 pub(crate) struct VisibleCatalog {
     catalog: Arc<Catalog>,
-    user: Arc<User>,
+    user: CurrentUser,
     system: Arc<SystemSchema>,
     /// Calls of grid functions.
     grids: Arc<GridSchema>,
@@ -48,6 +48,7 @@ pub(crate) struct VisibleCatalog {
 impl VisibleCatalog {
     /// What `user` sees of `catalog`.
     pub(crate) fn new(catalog: Arc<Catalog>, user: Arc<User>) -> Arc<Self> {
+        let user = CurrentUser::new(Arc::clone(&catalog.directory), &user);
         Arc::new_cyclic(|this: &Weak<Self>| Self {
             catalog,
             user,
@@ -57,9 +58,22 @@ impl VisibleCatalog {
         })
     }
 
-    /// Whose view it is.
-    pub(crate) fn user(&self) -> &User {
-        &self.user
+    /// Whose view it is, with what they may do now.
+    pub(crate) fn user(&self) -> Arc<User> {
+        self.user.now()
+    }
+
+    /// What has been given to whom, as far as the user may know.
+    pub(crate) fn grants(&self) -> Vec<GrantEntry> {
+        self.catalog.directory.list(&self.user())
+    }
+
+    /// A role or user of whom the user may know.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub(crate) fn holder(&self, name: &str) -> CubeResult<Holder> {
+        self.catalog.directory.find(name, &self.user())
     }
 
     /// Views, external tables and functions, for who has checked what may be done with them.
@@ -77,7 +91,7 @@ impl VisibleCatalog {
     /// # Errors
     /// The user is none.
     pub(crate) fn administered(&self, what: &str) -> CubeResult<&Catalog> {
-        match self.user.privileges.is_admin() {
+        match self.user().privileges.is_admin() {
             true => Ok(&self.catalog),
             false => Err(denied(what, "ADMIN")),
         }
@@ -88,7 +102,7 @@ impl VisibleCatalog {
     /// # Errors
     /// There is no such store.
     pub(crate) fn store(&self, name: &str) -> CubeResult<Arc<Store>> {
-        let store = self.user.privileges.sees_schema(name);
+        let store = self.user().privileges.sees_schema(name);
         let store = store.then(|| self.catalog.store(name)).flatten();
         store.ok_or_else(|| self.unknown_store(name))
     }
@@ -96,13 +110,13 @@ impl VisibleCatalog {
     /// The stores in which there is something for the user, in the order of their names.
     pub(crate) fn stores(&self) -> Vec<Arc<Store>> {
         let mut stores = self.catalog.stores();
-        stores.retain(|store| self.user.privileges.sees_schema(&store.definition.name));
+        stores.retain(|store| self.user().privileges.sees_schema(&store.definition.name));
         stores
     }
 
     /// What the user may read of a table, whatever its version.
     pub(crate) fn reading(&self, schema: &str, table: &str) -> Reading {
-        self.user.privileges.reading(schema, base(table))
+        self.user().privileges.reading(schema, base(table))
     }
 
     /// May the user do something with a table that has this name, or would have it?
@@ -110,7 +124,7 @@ impl VisibleCatalog {
     /// # Errors
     /// It is not granted. What the error says is the same whether there is such a table or not.
     pub(crate) fn check(&self, action: Action, schema: &str, table: &str) -> CubeResult<()> {
-        match self.user.privileges.may(action, schema, base(table)) {
+        match self.user().privileges.may(action, schema, base(table)) {
             true => Ok(()),
             false => {
                 let name = qualified(schema, base(table));
@@ -126,7 +140,7 @@ impl VisibleCatalog {
     /// # Errors
     /// It is not granted.
     pub(crate) fn check_store(&self, action: Action, schema: &str) -> CubeResult<()> {
-        match self.user.privileges.may_with_all(action, schema) {
+        match self.user().privileges.may_with_all(action, schema) {
             true => Ok(()),
             false => {
                 let name = quoted(schema);
@@ -141,7 +155,7 @@ impl VisibleCatalog {
     /// # Errors
     /// It is not granted. What the error says is the same whether there is such a file or not.
     pub(crate) fn check_reading_files(&self) -> CubeResult<()> {
-        match self.user.privileges.reads_files() {
+        match self.user().privileges.reads_files() {
             true => Ok(()),
             false => Err(denied("to read files and addresses by name", "FILES")),
         }
@@ -152,7 +166,7 @@ impl VisibleCatalog {
     /// # Errors
     /// It is not granted.
     pub(crate) fn check_writing_files(&self) -> CubeResult<()> {
-        match self.user.privileges.writes_files() {
+        match self.user().privileges.writes_files() {
             true => Ok(()),
             false => Err(denied("to write files and addresses", "WRITE FILES")),
         }
@@ -193,7 +207,7 @@ impl VisibleCatalog {
 
     /// Is what `user` runs the business of this one?
     fn is_of(&self, user: &str) -> bool {
-        self.user.privileges.is_admin() || user == self.user.name
+        self.user().privileges.is_admin() || user == self.user().name
     }
 
     /// Everything there is, in one schema or in all. Opens what is not yet open, store by store,

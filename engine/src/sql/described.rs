@@ -70,6 +70,7 @@ async fn describe_command(session: &Session, command: Command, text: &str) -> Re
         Command::ShowTables { .. }
             | Command::ShowStores
             | Command::ShowSetting { .. }
+            | Command::ShowGrants { .. }
             | Command::Describe { .. }
             | Command::CreateOverviews {
                 is_explained: true,
@@ -81,6 +82,7 @@ async fn describe_command(session: &Session, command: Command, text: &str) -> Re
         Command::ShowTables { .. }
         | Command::ShowStores
         | Command::ShowSetting { .. }
+        | Command::ShowGrants { .. }
         | Command::Describe { .. }
         | Command::Analyze { .. } => run_command(session, command, text).await?.schema,
         Command::CreateOverviews { is_explained, .. } => planned::schema_of(*is_explained),
@@ -94,6 +96,7 @@ async fn describe_command(session: &Session, command: Command, text: &str) -> Re
         | Command::DropName { .. }
         | Command::CancelJob { .. }
         | Command::CancelQuery { .. }
+        | Command::ChangeAccess(_)
         | Command::Use { .. } => return Ok(Described::nothing()),
     };
     Ok(Described::without_parameters(columns, is_read))

@@ -16,6 +16,7 @@ pub(crate) mod depth;
 pub(crate) mod describe;
 pub(crate) mod described;
 pub(crate) mod functions;
+mod granting;
 pub(crate) mod names;
 mod naming;
 mod overviews;

@@ -11,10 +11,12 @@ use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::depth::refuse_depth;
+use super::granting::parse_granting;
 use super::naming::parse_naming;
 use super::overviews;
 pub(crate) use super::splitting::split;
 use super::versions;
+use crate::access::Change;
 use crate::error::CubeError;
 use crate::grids::naming::read_places;
 use crate::history::NameKind;
@@ -93,6 +95,10 @@ pub(crate) enum Command {
     CancelQuery { number: u64 },
     /// `USE schema`
     Use { schema: String },
+    /// `GRANT`, `REVOKE`, `CREATE ROLE`, …
+    ChangeAccess(Change),
+    /// `SHOW GRANTS [FOR name]`
+    ShowGrants { of: Option<String> },
     /// `SHOW cube.name`: one of our settings. DataFusion shows its own.
     ShowSetting { name: String },
 }
@@ -259,7 +265,7 @@ fn parse_command(parser: &mut DFParser<'_>) -> Result<Option<Command>> {
             let schema = parse_name(parser)?;
             Ok(Some(Command::Use { schema }))
         }
-        _ => Ok(None),
+        words => parse_granting(parser, words),
     }
 }
 
@@ -365,7 +371,7 @@ fn parse_show_tables(parser: &mut DFParser<'_>) -> Result<Command> {
     Ok(Command::ShowTables { schema, pattern })
 }
 
-fn parse_name(parser: &mut DFParser<'_>) -> Result<String> {
+pub(super) fn parse_name(parser: &mut DFParser<'_>) -> Result<String> {
     Ok(fold(&parser.parser.parse_identifier()?))
 }
 

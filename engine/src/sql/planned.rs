@@ -119,8 +119,8 @@ impl Planned {
         let work = async move {
             let target = self.work.target().clone();
             let jobs = &engine.catalog.jobs;
-            let user = &seen.user().name;
-            let job = jobs.begin(&target.name, self.work.statement(), user, &watched);
+            let user = seen.user();
+            let job = jobs.begin(&target.name, self.work.statement(), &user.name, &watched);
             let statement = self.work.statement().to_string();
             let is_cube = !matches!(self.work, Work::Overviews(_));
             let work = async {

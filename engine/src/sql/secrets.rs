@@ -88,7 +88,10 @@ pub fn as_listed(statement: &str) -> String {
         }
         match &token {
             Token::Word(word) => {
-                last_word = word.value.to_uppercase();
+                let word = word.value.to_uppercase();
+                in_options |= ["USER", "ROLE"].contains(&word.as_str())
+                    && ["CREATE", "ALTER", "REPLACE"].contains(&last_word.as_str());
+                last_word = word;
                 first_word.get_or_insert_with(|| last_word.clone());
             }
             Token::LParen => {
@@ -174,6 +177,22 @@ mod tests {
             (
                 "SELECT f(password => 'x'), 'y'",
                 "SELECT f(password => '***'), 'y'",
+            ),
+            (
+                "CREATE USER ada WITH PASSWORD 'SCRAM-SHA-256$4096:a'",
+                "CREATE USER ada WITH PASSWORD '***'",
+            ),
+            (
+                "alter user ada password E'a' -- b",
+                "alter user ada password '***' \n",
+            ),
+            (
+                "CREATE OR REPLACE USER ada PASSWORD $$a$$",
+                "CREATE OR REPLACE USER ada PASSWORD '***'",
+            ),
+            (
+                "CREATE USER ada PASSWORD unquoted",
+                "CREATE USER ada PASSWORD '***'",
             ),
             ("SELECT 'it''s', 'key' AS k", "SELECT 'it''s', 'key' AS k"),
             (

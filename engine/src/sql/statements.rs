@@ -23,6 +23,7 @@ use super::analyze::analyze;
 use super::changing::{drop_cube, vacuum_stores};
 use super::copying::GeometryCopy;
 use super::describe::describe;
+use super::granting;
 use super::names::{PUBLIC_SCHEMA, qualified, quoted};
 use super::naming::{create_name, drop_name};
 use super::overviews;
@@ -316,6 +317,14 @@ pub(super) async fn run_command(session: &Session, command: Command, text: &str)
             let options = state.config_mut().options_mut();
             options.catalog.default_schema = schema;
             done()
+        }
+        Command::ChangeAccess(change) => {
+            granting::change(session, change)?;
+            done()
+        }
+        Command::ShowGrants { of } => {
+            let sql = granting::listing(session, of.as_deref())?;
+            Box::pin(run(session, &sql, &[])).await
         }
         Command::ShowSetting { name } => show_setting(session, &name),
     }

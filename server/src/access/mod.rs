@@ -1,7 +1,7 @@
 //! Who may come in: users with passwords, API keys and tokens, and the roles they have.
 //!
 //! ```text
-//!  [users.ada], [roles.analyst], [oidc] ─▶ AccessSection ─▶ Access
+//!  [users.ada], [roles.analyst], [oidc] ─▶ AccessSection ─▶ Access ◀─▶ the engine's Directory ◀─ CREATE USER, GRANT, …
 //!                                                             │ password, verifier (SCRAM)
 //!  a door, with what its client says ────────────────────────▶│ bearer: an API key, or a JWT
 //!                                                             ▼
@@ -23,7 +23,7 @@ mod tokens;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use graticule_engine::access::{Grant, OPERATOR, Privileges, User};
+use graticule_engine::access::{Directory, Grant, OPERATOR, Privileges, User};
 use graticule_engine::source::StoreConnector;
 
 use crate::exit_code::ExitCode;
@@ -47,13 +47,19 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    fn new(name: &str, privileges: Privileges) -> Arc<Self> {
+    fn new(user: User) -> Arc<Self> {
         Arc::new(Self {
-            name: name.to_string(),
-            user: Arc::new(User {
-                name: name.to_string(),
-                privileges,
-            }),
+            name: user.name.clone(),
+            user: Arc::new(user),
+        })
+    }
+
+    /// Somebody whom nobody knows by name.
+    fn anonymous(grants: Vec<Grant>) -> Arc<Self> {
+        Self::new(User {
+            name: ANONYMOUS.to_string(),
+            privileges: Privileges::new(grants),
+            ..User::default()
         })
     }
 }
@@ -61,75 +67,85 @@ impl Identity {
 /// Everybody who may come in.
 #[derive(Debug, Default)]
 pub(crate) struct Access {
+    /// How users of the configuration file prove who they are.
     users: HashMap<String, Known>,
-    keys: HashMap<Hash, Arc<Identity>>,
+    keys: HashMap<Hash, String>,
     tokens: Option<Tokens>,
+    /// All users, and what they may do.
+    directory: Arc<Directory>,
+    /// Was there nobody when the server started? One that was closed does not open when its last user is dropped.
+    began_open: bool,
     strangers: Strangers,
 }
 
 #[derive(Debug)]
 struct Known {
-    identity: Arc<Identity>,
     verifier: Option<Verifier>,
     may_log_in: bool,
 }
 
 impl Access {
-    /// Puts it together. `connectors` read the keys of an issuer of tokens.
-    pub(crate) fn new(section: &AccessSection, connectors: &[Arc<dyn StoreConnector>]) -> Self {
-        let mut access = Self::default();
+    /// Puts it together. `directory` knows the users of `section`, and those that statements make. `connectors` read the
+    /// keys of an issuer of tokens.
+    pub(crate) fn new(
+        section: &AccessSection,
+        directory: Arc<Directory>,
+        connectors: &[Arc<dyn StoreConnector>],
+    ) -> Self {
+        let mut access = Self {
+            directory,
+            ..Self::default()
+        };
         let mut verifiers = section
             .users
             .iter()
             .filter_map(|user| user.verifier.as_ref());
         access.strangers = Strangers::among(verifiers.next());
         for user in &section.users {
-            let privileges = Privileges::new(section.grants(&user.roles));
-            let identity = Identity::new(&user.name, privileges);
-            if user.may_log_in {
-                let keys = user.keys.iter().map(|key| (*key, Arc::clone(&identity)));
-                access.keys.extend(keys);
-            }
+            let keys = user.keys.iter().map(|key| (*key, user.name.clone()));
+            access.keys.extend(keys);
             let known = Known {
-                identity,
                 verifier: user.verifier.clone(),
                 may_log_in: user.may_log_in,
             };
             access.users.insert(user.name.clone(), known);
         }
         let oidc = section.oidc.as_ref();
-        access.tokens = oidc.map(|oidc| Tokens::new(oidc, section, connectors));
+        access.tokens = oidc.map(|oidc| Tokens::new(oidc, connectors));
+        access.began_open = access.has_nobody();
         access
     }
 
-    /// Is nobody configured? Then there is no one to ask who they are.
+    /// Is there no user? Then there is no one to ask who they are.
     pub(crate) fn is_open(&self) -> bool {
-        self.users.is_empty() && self.tokens.is_none()
+        self.began_open && self.has_nobody()
+    }
+
+    fn has_nobody(&self) -> bool {
+        !self.directory.has_users() && self.tokens.is_none()
     }
 
     /// May somebody come in without saying who they are?
     pub(crate) fn has_anonymous(&self) -> bool {
-        let named = self.users.get(ANONYMOUS);
-        self.is_open() || named.is_some_and(|known| known.may_log_in)
+        self.is_open() || self.identity(ANONYMOUS).is_some()
     }
 
-    /// Who does not say who they are: who may do everything where access is open, what `[users.anonymous]` may do where
-    /// there is such a section, and else nothing.
+    /// Who does not say who they are: who may do everything where access is open, what the user `anonymous` may do where
+    /// there is one, and else nothing.
     pub(crate) fn anonymous(&self) -> Arc<Identity> {
         if self.is_open() {
-            return Identity::new(ANONYMOUS, Privileges::new(vec![Grant::Admin]));
+            return Identity::anonymous(vec![Grant::Admin]);
         }
-        let named = self.users.get(ANONYMOUS).filter(|known| known.may_log_in);
-        match named {
-            Some(known) => Arc::clone(&known.identity),
-            None => Identity::new(ANONYMOUS, Privileges::default()),
-        }
+        let named = self.identity(ANONYMOUS);
+        named.unwrap_or_else(|| Identity::anonymous(vec![]))
     }
 
     /// A user who may come in. Who asks has to make sure that it is this user.
     pub(crate) fn identity(&self, user: &str) -> Option<Arc<Identity>> {
-        let known = self.users.get(user).filter(|known| known.may_log_in)?;
-        Some(Arc::clone(&known.identity))
+        let known = self.users.get(user);
+        let may_log_in = known.is_none_or(|known| known.may_log_in);
+        let user = self.directory.user(user).filter(|_| may_log_in)?;
+        Some(Identity::new(user))
     }
 
     /// What a password is checked with, by SCRAM. Of users that are not there, or have no password, it is one that no
@@ -138,8 +154,13 @@ impl Access {
         if self.is_open() {
             return None;
         }
-        let known = self.users.get(user).filter(|known| known.may_log_in);
-        let verifier = known.and_then(|known| known.verifier.clone());
+        let verifier = match self.users.get(user) {
+            Some(known) => known.verifier.clone().filter(|_| known.may_log_in),
+            None => {
+                let made = self.directory.verifier(user);
+                made.and_then(|verifier| Verifier::parse(verifier.text()))
+            }
+        };
         Some(verifier.unwrap_or_else(|| self.strangers.verifier(user)))
     }
 
@@ -165,24 +186,23 @@ impl Access {
     /// # Errors
     /// It is neither, or it has expired.
     pub(crate) fn bearer(&self, token: &str) -> Result<Arc<Identity>, Failure> {
-        if let Some(identity) = self.keys.get(&keys::hash(token)) {
-            return Ok(Arc::clone(identity));
+        let user = self.keys.get(&keys::hash(token));
+        if let Some(identity) = user.and_then(|user| self.identity(user)) {
+            return Ok(identity);
         }
         let Some(tokens) = self.tokens.as_ref().filter(|_| token.contains('.')) else {
             return Err(refused("there is no such API key"));
         };
-        let claimed = tokens.check(token).map_err(|cause| refused(&cause))?;
+        let (name, roles) = tokens.check(token).map_err(|cause| refused(&cause))?;
         // Names in tokens may be of the user's choice.
-        if claimed.name == OPERATOR {
+        if name == OPERATOR {
             return Err(refused(
                 "the token has the name of who runs the command line",
             ));
         }
-        match self.users.contains_key(&claimed.name) {
-            false => Ok(claimed),
-            true => Err(refused(
-                "the token has the name of a user in the configuration file",
-            )),
+        match self.directory.has_user(&name) {
+            false => Ok(Identity::new(self.directory.user_with_roles(&name, roles))),
+            true => Err(refused("the token has the name of a user of this server")),
         }
     }
 

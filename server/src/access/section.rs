@@ -27,11 +27,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use graticule_engine::access::Grant;
+use graticule_engine::access::Roster;
 
 use super::keys::Hash;
 pub(crate) use super::keys::parse_hash;
-use super::roles::{Role, grants_of};
+use super::roles::Role;
 use super::scram::Verifier;
 
 /// The three sections.
@@ -46,9 +46,16 @@ pub(crate) struct AccessSection {
 }
 
 impl AccessSection {
-    /// What roles give together.
-    pub(crate) fn grants(&self, roles: &[String]) -> Vec<Grant> {
-        grants_of(&self.roles, roles)
+    /// Roles and users, for the engine, which knows what they may do.
+    pub(crate) fn roster(&self) -> Roster {
+        let mut roster = Roster::default();
+        for (name, role) in &self.roles {
+            roster.describe_role(name, &role.grants, &role.roles);
+        }
+        for user in &self.users {
+            roster.describe_user(&user.name, &user.roles);
+        }
+        roster
     }
 }
 

@@ -54,9 +54,14 @@ fn section() -> AccessSection {
     }
 }
 
+fn access(section: &AccessSection) -> Access {
+    let directory = Directory::new(section.roster(), None).unwrap();
+    Access::new(section, Arc::new(directory), &[])
+}
+
 #[test]
 fn passwords_and_keys_let_in_whom_they_belong_to() {
-    let access = Access::new(&section(), &[]);
+    let access = access(&section());
     assert!(!access.is_open() && !access.has_anonymous());
     for (name, password, fits) in [
         ("ada", "right", true),
@@ -106,11 +111,11 @@ fn passwords_and_keys_let_in_whom_they_belong_to() {
 
 #[test]
 fn open_access_is_for_this_machine_or_meant() {
-    let nobody = Access::new(&AccessSection::default(), &[]);
+    let nobody = access(&AccessSection::default());
     assert!(nobody.is_open() && nobody.has_anonymous());
     assert!(nobody.anonymous().user.privileges.is_admin());
     assert_eq!(nobody.verifier("ada"), None);
-    let somebody = Access::new(&section(), &[]);
+    let somebody = access(&section());
     for (access, is_loopback, is_meant, may) in [
         (&nobody, true, false, true),
         (&nobody, false, true, true),
@@ -126,7 +131,7 @@ fn open_access_is_for_this_machine_or_meant() {
         roles: vec!["analyst".to_string()],
         ..user(ANONYMOUS)
     });
-    let visited = Access::new(&section, &[]);
+    let visited = access(&section);
     assert!(!visited.is_open() && visited.has_anonymous());
     assert_eq!(
         visited.anonymous().user.privileges,
@@ -185,7 +190,7 @@ impl Issuer {
             roles_claim: roles_claim.to_string(),
             roles: BTreeMap::from([("staff".to_string(), "analyst".to_string())]),
         });
-        Access::new(&section, &[])
+        access(&section)
     }
 }
 

@@ -2,22 +2,20 @@
 //!
 //! ```text
 //!  header.claims.signature ── kid ──▶ KeySet ──▶ the key, which says the algorithm
-//!        └─ exp, nbf, iss, aud, signature checked ─▶ user_claim, roles_claim ─▶ Identity
+//!        └─ exp, nbf, iss, aud, signature checked ─▶ user_claim, roles_claim ─▶ name, roles
 //! ```
 //! The algorithm is the key's, never the token's: a token that claims another one, or none, is refused.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use graticule_engine::access::{Grant, Privileges};
 use graticule_engine::source::StoreConnector;
 use jsonwebtoken::errors::{Error, ErrorKind};
 use jsonwebtoken::{Validation, decode, decode_header};
 use serde_json::{Map, Value};
 
-use super::Identity;
 use super::key_set::KeySet;
-use super::section::{AccessSection, OidcSection};
+use super::section::OidcSection;
 
 /// Seconds by which clocks may differ.
 const LEEWAY: u64 = 30;
@@ -29,37 +27,29 @@ pub(super) struct Tokens {
     audience: String,
     user_claim: String,
     roles_claim: String,
-    /// What the roles of the issuer give.
-    roles: BTreeMap<String, Vec<Grant>>,
+    /// Our roles by what the issuer calls them.
+    roles: BTreeMap<String, String>,
     keys: KeySet,
 }
 
 impl Tokens {
     /// Reads nothing yet.
-    pub(super) fn new(
-        oidc: &OidcSection,
-        section: &AccessSection,
-        connectors: &[Arc<dyn StoreConnector>],
-    ) -> Self {
-        let given = |role: &String| section.grants(std::slice::from_ref(role));
-        let roles = oidc.roles.iter();
+    pub(super) fn new(oidc: &OidcSection, connectors: &[Arc<dyn StoreConnector>]) -> Self {
         Self {
             issuer: oidc.issuer.clone(),
             audience: oidc.audience.clone(),
             user_claim: oidc.user_claim.clone(),
             roles_claim: oidc.roles_claim.clone(),
-            roles: roles
-                .map(|(theirs, ours)| (theirs.clone(), given(ours)))
-                .collect(),
+            roles: oidc.roles.clone(),
             keys: KeySet::new(oidc.keys.clone(), connectors),
         }
     }
 
-    /// Who shows the token.
+    /// Who shows the token: a name, and our roles.
     ///
     /// # Errors
     /// Why it is not accepted; nothing of its content is said.
-    pub(super) fn check(&self, token: &str) -> Result<Arc<Identity>, String> {
+    pub(super) fn check(&self, token: &str) -> Result<(String, Vec<String>), String> {
         let header = decode_header(token).map_err(|_| "this is no token".to_string())?;
         let Some(kid) = header.kid else {
             return Err("the token does not name its key: kid is missing".to_string());
@@ -80,11 +70,9 @@ impl Tokens {
                 self.user_claim
             )
         })?;
-        let grants = self
-            .roles_in(&claims)
-            .filter_map(|role| self.roles.get(role));
-        let grants = grants.flatten().cloned().collect();
-        Ok(Identity::new(name, Privileges::new(grants)))
+        let roles = self.roles_in(&claims);
+        let roles = roles.filter_map(|role| self.roles.get(role)).cloned();
+        Ok((name.to_string(), roles.collect()))
     }
 
     /// The texts of the claim, which is one or a list of them.

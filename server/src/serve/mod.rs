@@ -59,7 +59,11 @@ const DOOR_THREADS: usize = 2;
 pub(crate) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
     let started = startup::start_serving(&arguments.engine)?;
     let settings = Settings::of(&started.server, arguments)?;
-    let access = Access::new(&started.access, &graticule_connectors::store_connectors());
+    let access = Access::new(
+        &started.access,
+        Arc::clone(started.engine.directory()),
+        &graticule_connectors::store_connectors(),
+    );
     access.check(settings.is_loopback(), started.server.is_meant_open)?;
     log::start(settings.log)?;
     let service = Arc::new(Service::new(

@@ -4,12 +4,14 @@
 //!  (every way to name a cube) × (who asks)      matrix: as of a name that does not exist
 //!  (conditions) × (statements)                  partial: as of a copy that holds nothing but the part
 //!  (ways around)                                closed: refused, and nothing has changed
+//!  (GRANT, REVOKE, …)                           roles: in effect at once, kept, for administrators
 //! ```
 //! Whoever asks does it through an [`Asks`]: sessions of the engine here, the doors where they are added.
 
 mod closed;
 mod matrix;
 mod partial;
+mod roles;
 
 use std::sync::Arc;
 
@@ -59,8 +61,11 @@ const OCEAN: &str = "SELECT to_timestamp(1577836800 + t.value * 86400) AS time, 
 
 impl Lake {
     pub(crate) async fn new() -> Result<Self, Failed> {
+        Self::of(engine()?).await
+    }
+
+    pub(crate) async fn of(engine: Engine) -> Result<Self, Failed> {
         let folder = tempfile::tempdir()?;
-        let engine = engine()?;
         let operator = engine.session();
         let lake = Self {
             engine,
@@ -98,6 +103,7 @@ impl Lake {
         self.engine.session_as(Arc::new(User {
             name: name.to_string(),
             privileges: Privileges::new(grants.collect()),
+            ..User::default()
         }))
     }
 }
@@ -127,5 +133,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("who_adds_replaces_nothing", closed::check_adding),
         trial("lists_go_on_without_what_is_hidden", closed::check_lists),
         trial("what_is_granted_is_done", closed::check_granted),
+        trial("grants_take_effect_at_once", roles::check),
+        trial("statements_about_roles_are_checked", roles::check_refused),
+        trial("roles_and_users_are_kept", roles::check_kept),
     ]
 }

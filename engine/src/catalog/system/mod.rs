@@ -7,6 +7,7 @@
 mod chunks;
 pub(crate) mod column;
 mod dimensions;
+mod grants;
 mod grid_functions;
 mod jobs;
 mod overviews;
@@ -95,6 +96,7 @@ impl SystemSchema {
                     "overviews",
                     SystemTable::<overviews::OverviewList>::provider(&catalog),
                 ),
+                ("grants", SystemTable::<grants::Grants>::provider(&catalog)),
                 (
                     "grid_functions",
                     SystemTable::<grid_functions::GridFunctions>::provider(&catalog),
