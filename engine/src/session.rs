@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -115,6 +116,14 @@ impl Session {
     #[must_use]
     pub fn through(mut self, door: &'static str) -> Self {
         self.door = door;
+        self
+    }
+
+    /// The same session, which may write files below a folder though its user may write none: for results that a door
+    /// sends as files. Whoever may name the folder in statements may fill it.
+    #[must_use]
+    pub fn writing_below(self, folder: &Path) -> Self {
+        self.catalog.open_outlet(folder);
         self
     }
 
