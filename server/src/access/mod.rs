@@ -13,6 +13,7 @@
 pub(crate) mod commands;
 mod key_set;
 mod keys;
+mod quota;
 pub(crate) mod roles;
 mod scram;
 pub(crate) mod section;
@@ -29,6 +30,7 @@ use graticule_engine::source::StoreConnector;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, SqlState};
 use keys::Hash;
+pub(crate) use quota::Quota;
 use scram::Strangers;
 pub(crate) use scram::Verifier;
 use section::AccessSection;
@@ -44,16 +46,19 @@ pub(crate) struct Identity {
     pub(crate) name: String,
     /// What the user may do.
     pub(crate) user: Arc<User>,
+    /// What the user may use.
+    pub(crate) quota: Quota,
 }
 
 impl Identity {
-    fn new(name: &str, privileges: Privileges) -> Arc<Self> {
+    fn new(name: &str, privileges: Privileges, quota: Quota) -> Arc<Self> {
         Arc::new(Self {
             name: name.to_string(),
             user: Arc::new(User {
                 name: name.to_string(),
                 privileges,
             }),
+            quota,
         })
     }
 }
@@ -80,7 +85,8 @@ impl Access {
         let mut access = Self::default();
         for user in &section.users {
             let privileges = Privileges::new(section.grants(&user.roles));
-            let identity = Identity::new(&user.name, privileges);
+            let quota = user.quota.or_larger(section.quota(&user.roles));
+            let identity = Identity::new(&user.name, privileges, quota);
             if user.may_log_in {
                 let keys = user.keys.iter().map(|key| (*key, Arc::clone(&identity)));
                 access.keys.extend(keys);
@@ -112,12 +118,13 @@ impl Access {
     /// there is such a section, and else nothing.
     pub(crate) fn anonymous(&self) -> Arc<Identity> {
         if self.is_open() {
-            return Identity::new(ANONYMOUS, Privileges::new(vec![Grant::Admin]));
+            let everything = Privileges::new(vec![Grant::Admin]);
+            return Identity::new(ANONYMOUS, everything, Quota::default());
         }
         let named = self.users.get(ANONYMOUS).filter(|known| known.may_log_in);
         match named {
             Some(known) => Arc::clone(&known.identity),
-            None => Identity::new(ANONYMOUS, Privileges::default()),
+            None => Identity::new(ANONYMOUS, Privileges::default(), Quota::default()),
         }
     }
 

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use graticule_engine::access::Grant;
 
+use super::Quota;
+
 /// A role of the configuration file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Role {
@@ -11,22 +13,24 @@ pub(crate) struct Role {
     pub(crate) grants: Vec<Grant>,
     /// The roles that it contains.
     pub(crate) roles: Vec<String>,
+    /// What who has it may use.
+    pub(crate) quota: Quota,
 }
 
-/// What `roles` and those that they contain give together. A role that contains itself gives what it gives.
-pub(crate) fn grants_of(all: &BTreeMap<String, Role>, roles: &[String]) -> Vec<Grant> {
+/// `roles` and those that they contain, each once. A role that contains itself gives what it gives.
+pub(crate) fn all_of<'r>(all: &'r BTreeMap<String, Role>, roles: &'r [String]) -> Vec<&'r Role> {
     let mut waiting: Vec<&str> = roles.iter().map(String::as_str).collect();
     let mut seen = BTreeSet::new();
-    let mut grants = Vec::new();
+    let mut found = Vec::new();
     while let Some(name) = waiting.pop() {
         if let Some(role) = all.get(name)
             && seen.insert(name)
         {
-            grants.extend(role.grants.iter().cloned());
+            found.push(role);
             waiting.extend(role.roles.iter().map(String::as_str));
         }
     }
-    grants
+    found
 }
 
 #[cfg(test)]
@@ -38,6 +42,7 @@ mod tests {
         let role = |grant: Grant, roles: &[&str]| Role {
             grants: vec![grant],
             roles: roles.iter().map(ToString::to_string).collect(),
+            quota: Quota::default(),
         };
         let all = BTreeMap::from([
             ("reader".to_string(), role(Grant::Files, &[])),
@@ -50,7 +55,11 @@ mod tests {
                 role(Grant::Admin, &["writer", "nobody"]),
             ),
         ]);
-        let of = |name: &str| grants_of(&all, &[name.to_string()]);
+        let of = |name: &str| -> Vec<Grant> {
+            let roles = [name.to_string()];
+            let found = all_of(&all, &roles).into_iter();
+            found.flat_map(|role| role.grants.clone()).collect()
+        };
         assert_eq!(of("reader"), [Grant::Files]);
         assert_eq!(of("writer"), [Grant::WriteFiles, Grant::Files]);
         assert_eq!(of("boss").len(), 3);

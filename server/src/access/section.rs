@@ -6,6 +6,11 @@
 //! roles = ["analyst"]
 //! api_keys = ["sha256:…"]              # what `graticule api-key` prints
 //! login = true                         # false keeps the user out
+//! memory = "2GB"                       # of all the user's queries together; limits stand in roles, too
+//! scan = "100GB"                       # what one query may decode
+//! queries = 4                          # at a time
+//! statement_timeout = "5min"
+//! rate = 120                           # statements per minute
 //!
 //! [users.anonymous]                    # lets in who does not say who they are
 //! roles = ["visitor"]
@@ -29,9 +34,10 @@ use std::path::PathBuf;
 
 use graticule_engine::access::Grant;
 
+use super::Quota;
 use super::keys::Hash;
 pub(crate) use super::keys::parse_hash;
-use super::roles::{Role, grants_of};
+use super::roles::{Role, all_of};
 use super::scram::Verifier;
 
 /// The three sections.
@@ -48,7 +54,14 @@ pub(crate) struct AccessSection {
 impl AccessSection {
     /// What roles give together.
     pub(crate) fn grants(&self, roles: &[String]) -> Vec<Grant> {
-        grants_of(&self.roles, roles)
+        let roles = all_of(&self.roles, roles).into_iter();
+        roles.flat_map(|role| role.grants.iter().cloned()).collect()
+    }
+
+    /// What who has the roles may use.
+    pub(crate) fn quota(&self, roles: &[String]) -> Quota {
+        let roles = all_of(&self.roles, roles).into_iter();
+        roles.fold(Quota::default(), |quota, role| quota.or_larger(role.quota))
     }
 }
 
@@ -65,6 +78,8 @@ pub(crate) struct UserSection {
     pub(crate) keys: Vec<Hash>,
     /// May the user come in?
     pub(crate) may_log_in: bool,
+    /// What the user may use, the roles left aside.
+    pub(crate) quota: Quota,
 }
 
 impl UserSection {
@@ -76,6 +91,7 @@ impl UserSection {
             roles: vec![],
             keys: vec![],
             may_log_in: true,
+            quota: Quota::default(),
         }
     }
 }

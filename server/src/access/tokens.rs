@@ -15,9 +15,9 @@ use jsonwebtoken::errors::{Error, ErrorKind};
 use jsonwebtoken::{Validation, decode, decode_header};
 use serde_json::{Map, Value};
 
-use super::Identity;
 use super::key_set::KeySet;
 use super::section::{AccessSection, OidcSection};
+use super::{Identity, Quota};
 
 /// Seconds by which clocks may differ.
 const LEEWAY: u64 = 30;
@@ -30,7 +30,7 @@ pub(super) struct Tokens {
     user_claim: String,
     roles_claim: String,
     /// What the roles of the issuer give.
-    roles: BTreeMap<String, Vec<Grant>>,
+    roles: BTreeMap<String, (Vec<Grant>, Quota)>,
     keys: KeySet,
 }
 
@@ -41,7 +41,10 @@ impl Tokens {
         section: &AccessSection,
         connectors: &[Arc<dyn StoreConnector>],
     ) -> Self {
-        let given = |role: &String| section.grants(std::slice::from_ref(role));
+        let given = |role: &String| {
+            let role = std::slice::from_ref(role);
+            (section.grants(role), section.quota(role))
+        };
         let roles = oidc.roles.iter();
         Self {
             issuer: oidc.issuer.clone(),
@@ -80,11 +83,15 @@ impl Tokens {
                 self.user_claim
             )
         })?;
-        let grants = self
+        let (mut grants, mut quota) = (Vec::new(), Quota::default());
+        for (given, allowed) in self
             .roles_in(&claims)
-            .filter_map(|role| self.roles.get(role));
-        let grants = grants.flatten().cloned().collect();
-        Ok(Identity::new(name, Privileges::new(grants)))
+            .filter_map(|role| self.roles.get(role))
+        {
+            grants.extend(given.iter().cloned());
+            quota = quota.or_larger(*allowed);
+        }
+        Ok(Identity::new(name, Privileges::new(grants), quota))
     }
 
     /// The texts of the claim, which is one or a list of them.

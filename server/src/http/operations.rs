@@ -33,7 +33,7 @@ pub(super) async fn ready(State(http): State<Shared>) -> Result<&'static str, Pr
     if http.service.stopping.is_cancelled() {
         return Err(unready("the server stops"));
     }
-    let client = http.client(&http.service.access.anonymous());
+    let client = http.client(&http.service.access.anonymous())?;
     let planned = tokio::time::timeout(PATIENCE, client.describe("SELECT 1")).await;
     match planned {
         Ok(Ok(_)) => Ok("ready\n"),

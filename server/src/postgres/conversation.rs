@@ -68,7 +68,7 @@ impl Conversation {
             user: client.identity.name.clone(),
             number: cancellable.number,
         };
-        let settings = Settings::new(&about.user, client.timeout, asked)?;
+        let settings = Settings::new(&about.user, client.timeout, client.longest(), asked)?;
         let dialect = Arc::clone(&postgres.dialect);
         client.extend(|context| dialect.install(context, &settings, &about))?;
         client.timeout = settings.timeout();

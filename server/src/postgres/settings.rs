@@ -67,6 +67,8 @@ pub(super) struct Settings {
     values: Arc<Mutex<BTreeMap<&'static str, String>>>,
     /// What `RESET` goes back to.
     defaults: BTreeMap<&'static str, String>,
+    /// What `statement_timeout` may be at most.
+    longest: Option<Duration>,
 }
 
 impl Settings {
@@ -77,6 +79,7 @@ impl Settings {
     pub(super) fn new(
         user: &str,
         timeout: Option<Duration>,
+        longest: Option<Duration>,
         asked: BTreeMap<String, String>,
     ) -> Result<Self, Failure> {
         let mut defaults: BTreeMap<&'static str, String> = SETTINGS
@@ -89,12 +92,13 @@ impl Settings {
         }
         for (name, value) in asked {
             if let Some((name, kind)) = find(&name) {
-                defaults.insert(name, checked(name, kind, &value)?);
+                defaults.insert(name, checked(name, kind, &value, longest)?);
             }
         }
         Ok(Self {
             values: Arc::new(Mutex::new(defaults.clone())),
             defaults,
+            longest,
         })
     }
 
@@ -125,7 +129,7 @@ impl Settings {
             return Ok(None);
         };
         let value = match value {
-            Some(value) => checked(name, kind, value)?,
+            Some(value) => checked(name, kind, value, self.longest)?,
             None => self.defaults.get(name).cloned().unwrap_or_default(),
         };
         self.lock().insert(name, value.clone());
@@ -175,12 +179,26 @@ fn find(name: &str) -> Option<(&'static str, Kind)> {
 }
 
 /// The value as it is kept.
-fn checked(name: &str, kind: Kind, value: &str) -> Result<String, Failure> {
+fn checked(
+    name: &str,
+    kind: Kind,
+    value: &str,
+    longest: Option<Duration>,
+) -> Result<String, Failure> {
     let fail = |text: String| Failure::with_state(SqlState::INVALID_PARAMETER_VALUE, text);
     match kind {
         Kind::Any => Ok(value.to_string()),
         Kind::Duration => match parse_duration(value) {
-            Some(_) => Ok(value.to_string()),
+            Some(time) => match longest.filter(|longest| time.is_zero() || time > *longest) {
+                Some(longest) if name == "statement_timeout" => Err(Failure::with_state(
+                    SqlState::INSUFFICIENT_PRIVILEGE,
+                    format!(
+                        "your statement_timeout is {} ms at most; ask who runs the server for more",
+                        longest.as_millis()
+                    ),
+                )),
+                _ => Ok(value.to_string()),
+            },
             None => Err(fail(format!(
                 "{name} cannot be \"{value}\"; give a time such as 30s or 10min, 0 for no limit"
             ))),
@@ -218,7 +236,7 @@ mod tests {
             ("x", "y"),
         ];
         let asked = asked.map(|(name, value)| (name.to_string(), value.to_string()));
-        let settings = Settings::new("ada", None, asked.into()).unwrap();
+        let settings = Settings::new("ada", None, None, asked.into()).unwrap();
         assert_eq!(settings.get("TIMEZONE").as_deref(), Some("Europe/Rome"));
         assert_eq!(settings.get("DateStyle").as_deref(), Some("ISO, MDY"));
         assert_eq!(settings.get("x"), None);
@@ -246,5 +264,27 @@ mod tests {
             assert!(settings.set(name, Some(value)).is_err(), "{name}");
         }
         assert!(settings.set("client_encoding", Some("'utf-8'")).is_ok());
+    }
+
+    #[test]
+    fn timeouts_are_lowered_and_not_raised() {
+        let most = Some(Duration::from_secs(5));
+        let of = |asked: &str| {
+            let asked = [("statement_timeout".to_string(), asked.to_string())];
+            Settings::new("ada", most, most, asked.into())
+        };
+        for raised in ["0", "6s", "1h"] {
+            assert!(of(raised).is_err(), "{raised}");
+            let settings = of("3s").unwrap();
+            assert!(settings.set("statement_timeout", Some(raised)).is_err());
+            assert_eq!(settings.timeout(), Some(Duration::from_secs(3)));
+            assert!(settings.set("lock_timeout", Some(raised)).is_ok());
+        }
+        assert!(
+            of("5s")
+                .unwrap()
+                .set("statement_timeout", Some("1s"))
+                .is_ok()
+        );
     }
 }

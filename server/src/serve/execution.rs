@@ -84,10 +84,7 @@ impl Execution {
         // Whoever stops waiting for the columns stops the work, too.
         let supervisor = SpawnedTask::spawn(supervise(work, place, tally, compute.clone(), sender));
         match messages.recv().await {
-            Some(Ok(Message::Started {
-                schema,
-                progress,
-            })) => Ok(Self {
+            Some(Ok(Message::Started { schema, progress })) => Ok(Self {
                 schema,
                 progress,
                 messages,
