@@ -4,10 +4,12 @@
 //!  (every way to name a cube) × (who asks)      matrix: as of a name that does not exist
 //!  (conditions) × (statements)                  partial: as of a copy that holds nothing but the part
 //!  (ways around)                                closed: refused, and nothing has changed
+//!  (the first) × (the doors of a server)        doors: real clients learn no more
 //! ```
-//! Whoever asks does it through an [`Asks`]: sessions of the engine here, the doors where they are added.
+//! Whoever asks does it through an [`Asks`], a session of the engine; the doors are asked by scripts.
 
 mod closed;
+mod doors;
 mod matrix;
 mod partial;
 
@@ -102,6 +104,17 @@ impl Lake {
     }
 }
 
+fn trial_of_door(
+    door: &'static str,
+    scheme: &'static str,
+    scripts: &'static [&'static str],
+) -> Trial {
+    Trial::test(
+        format!("access::nothing_hidden_comes_through_{door}"),
+        move || doors::check(door, scheme, scripts),
+    )
+}
+
 pub(crate) fn trials() -> Vec<Trial> {
     fn trial<F: Future<Output = Result<(), Failed>>>(
         name: &str,
@@ -125,5 +138,12 @@ pub(crate) fn trials() -> Vec<Trial> {
         ),
         trial("ways_around_are_closed", closed::check),
         trial("what_is_granted_is_done", closed::check_granted),
+        trial_of_door("pg", "postgresql", &["permissions_postgres.py"]),
+        trial_of_door(
+            "http",
+            "http",
+            &["permissions_http.py", "permissions_grids.py"],
+        ),
+        trial_of_door("flight", "grpc", &["permissions_flight.py"]),
     ]
 }
