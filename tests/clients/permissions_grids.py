@@ -87,6 +87,7 @@ for form in ("netcdf", "zarr", "geotiff"):
 # Else it is as it was: who may write no files writes none, wherever the server keeps its own.
 for folder in (about["folder"], tempfile.gettempdir()):
     for target in (f"{folder}/out.nc", f"{folder}/out.csv", f"{folder}/out.zarr"):
-        told = problem(ask(f"{url}/sql", f"COPY (SELECT {COLUMNS} FROM lake.ocean) TO '{target}'", **proof("reader")), 403)
+        copy = f"COPY (SELECT {COLUMNS} FROM lake.ocean) TO '{target}'"
+        told = problem(ask(f"{url}/sql", copy, **proof("reader")), 403)
         assert "WRITE FILES" in told["detail"] and not os.path.exists(target), told
 print("ok")

@@ -27,11 +27,8 @@ pub(super) fn check(door: &str, scheme: &str, scripts: &[&str]) -> Result<(), Fa
         "[server]\nlog = \"json\"\n[stores.lake]\ntype = \"file\"\npath = {:?}\n",
         folder.path().join("lake").display().to_string()
     );
-    let operator: (&str, &[&str]) = ("operator", &["ADMIN"]);
-    for (name, grants) in STRANGERS
-        .into_iter()
-        .chain([operator, ("former", &["ADMIN"])])
-    {
+    let others: [(&str, &[&str]); 2] = [("operator", &["ADMIN"]), ("former", &["ADMIN"])];
+    for (name, grants) in STRANGERS.into_iter().chain(others) {
         let somebody = somebody(name, grants)?;
         configuration.push_str(&somebody.section);
         users.insert(name.to_string(), somebody.credentials);
@@ -39,10 +36,8 @@ pub(super) fn check(door: &str, scheme: &str, scripts: &[&str]) -> Result<(), Fa
     std::fs::create_dir(folder.path().join("lake"))?;
     fill(&folder, &configuration)?;
     let visited = format!("{configuration}[users.anonymous]\nroles = [\"reader\"]\n");
-    let servers =
-        [&configuration, &visited].map(|configuration| start(&folder, configuration, door));
-    let [plain, visited] = servers;
-    let (plain, visited) = (plain?, visited?);
+    let plain = start(&folder, &configuration, door)?;
+    let visited = start(&folder, &visited, door)?;
     let names: Vec<&str> = STRANGERS.iter().map(|(name, _)| *name).collect();
     let about = json!({
         "users": users, "strangers": names, "folder": folder.path().join("out"),
