@@ -29,6 +29,7 @@ use crate::catalog::public::PublicSchema;
 use crate::configuration::StoreDefinition;
 use crate::cube::Cube;
 use crate::error::CubeResult;
+use crate::limits::{Limits, Share, UserLimits};
 use crate::progress::QueryProgress;
 use crate::rules::Rules;
 use crate::runtime::IoThreads;
@@ -264,6 +265,15 @@ impl Engine {
     /// Opens a session for a user. What the user may not see does not exist in it.
     pub fn session_as(&self, user: Arc<User>) -> Session {
         Session::new(Arc::clone(&self.shared), user)
+    }
+
+    /// What one user may use, for all sessions of theirs: see [`Session::within`].
+    pub fn limits(&self, limits: Limits) -> UserLimits {
+        let whole = &self.shared.runtime.memory_pool;
+        let share = limits
+            .memory
+            .map(|memory| Arc::new(Share::new(Arc::clone(whole), memory)));
+        UserLimits { limits, share }
     }
 
     /// Opens the cubes at a URL or path, or those that a pattern of paths makes together: metadata only.

@@ -11,6 +11,7 @@ pub mod engine;
 pub mod error;
 mod grids;
 pub mod history;
+mod limits;
 pub mod options;
 mod overviews;
 pub mod progress;
@@ -27,6 +28,7 @@ pub mod statistics;
 mod write;
 
 pub use engine::{Engine, EngineBuilder, MemoryUse, Query, Session};
+pub use limits::{Limits, UserLimits};
 pub use sql::depth::refuse_depth;
 pub use sql::described::Described;
 pub use sql::secrets::as_listed;

@@ -5,13 +5,14 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use arrow::datatypes::DataType;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemoryCatalogProviderList};
 use datafusion::common::{Result, ScalarValue};
-use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::sqlparser::keywords::ALL_KEYWORDS;
@@ -21,11 +22,12 @@ use crate::access::User;
 use crate::catalog::of_session::SessionCatalog;
 use crate::catalog::visible::VisibleCatalog;
 use crate::engine::{Query, Shared};
+use crate::limits::{Limits, UserLimits};
 use crate::options::CubeOptions;
 use crate::sql::described::{self, Described};
 use crate::sql::names::{CATALOG, PUBLIC_SCHEMA, qualified, quoted};
 use crate::sql::relations::CubeRelations;
-use crate::sql::{parser, statements};
+use crate::sql::{parser, settings, statements};
 
 /// Rows of a record batch. Larger than DataFusion's 8192, because a batch is cut out of a chunk and
 /// chunks are large; small enough for the columns of a batch to stay in a core's cache.
@@ -92,6 +94,8 @@ pub struct Session {
     pub(crate) context: SessionContext,
     /// The door that its client came in through.
     door: &'static str,
+    /// What it may not exceed, together with others of its user.
+    pub(crate) limits: Limits,
     /// Which change of the catalogue's functions the session has seen.
     functions_seen: AtomicU64,
 }
@@ -112,6 +116,7 @@ impl Session {
             catalog,
             context,
             door: "local",
+            limits: Limits::default(),
             functions_seen: AtomicU64::default(),
         }
     }
@@ -121,6 +126,34 @@ impl Session {
     pub fn through(mut self, door: &'static str) -> Self {
         self.door = door;
         self
+    }
+
+    /// The same session, which may write files below a folder though its user may write none: for results that a door
+    /// sends as files. Whoever may name the folder in statements may fill it.
+    #[must_use]
+    pub fn writing_below(self, folder: &Path) -> Self {
+        self.catalog.open_outlet(folder);
+        self
+    }
+
+    /// The same session, which may use no more than what is left of its user's limits.
+    ///
+    /// # Errors
+    /// The state of the session cannot be put together anew.
+    pub fn within(mut self, limits: &UserLimits) -> Result<Self> {
+        self.limits = limits.limits.clone();
+        if let Some(share) = &limits.share {
+            let state = self.context.state();
+            let runtime = RuntimeEnvBuilder::from_runtime_env(state.runtime_env())
+                .with_memory_pool(Arc::clone(share) as _)
+                .build_arc()?;
+            let state = SessionStateBuilder::new_from_existing(state).with_runtime_env(runtime);
+            self.context = SessionContext::new_with_state(state.build());
+        }
+        if let Some(most) = self.limits.scan_bytes {
+            settings::set(&self, "max_scan_bytes", &most.to_string())?;
+        }
+        Ok(self)
     }
 
     /// The schema of unqualified names, see `USE`.

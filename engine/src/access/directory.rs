@@ -75,6 +75,16 @@ impl Directory {
         }
     }
 
+    /// The roles of a user, with those that they contain.
+    pub fn roles(&self, user: &User) -> Vec<String> {
+        let holders = self.roster().closure(user.holders()).into_iter();
+        let roles = holders.filter_map(|holder| match holder {
+            Holder::Role(role) => Some(role),
+            Holder::User(_) => None,
+        });
+        roles.collect()
+    }
+
     /// Is anybody described?
     pub fn has_users(&self) -> bool {
         self.roster().has_users()

@@ -8,7 +8,8 @@
 //! The operator of the command line goes this way, too, and sees everything.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Weak};
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, OnceLock, Weak};
 
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
@@ -42,6 +43,8 @@ pub(crate) struct VisibleCatalog {
     system: Arc<SystemSchema>,
     /// Calls of grid functions.
     grids: Arc<GridSchema>,
+    /// Below this folder it may write files, whatever the user may.
+    outlet: OnceLock<PathBuf>,
     this: Weak<Self>,
 }
 
@@ -54,6 +57,7 @@ impl VisibleCatalog {
             user,
             system: Arc::new(SystemSchema::new(this.clone())),
             grids: Arc::new(GridSchema::new(this.clone())),
+            outlet: OnceLock::new(),
             this: this.clone(),
         })
     }
@@ -169,6 +173,22 @@ impl VisibleCatalog {
         match self.user().privileges.writes_files() {
             true => Ok(()),
             false => Err(denied("to write files and addresses", "WRITE FILES")),
+        }
+    }
+
+    /// Lets files be written below a folder, the first one that is named.
+    pub(crate) fn open_outlet(&self, folder: &Path) {
+        self.outlet.get_or_init(|| folder.to_path_buf());
+    }
+
+    /// May a file be written to `target`?
+    ///
+    /// # Errors
+    /// It is not below the folder of the session, and the user may not write files.
+    pub(crate) fn check_writing_to(&self, target: &str) -> CubeResult<()> {
+        match self.outlet.get() {
+            Some(folder) if is_below(folder, target) => Ok(()),
+            _ => self.check_writing_files(),
         }
     }
 
@@ -400,6 +420,15 @@ fn base(table: &str) -> &str {
     parts(table).map_or(table, |(table, _)| table)
 }
 
+/// Does a path lead to something in the folder, without a way out of it?
+fn is_below(folder: &Path, target: &str) -> bool {
+    let Ok(rest) = Path::new(target).strip_prefix(folder) else {
+        return false;
+    };
+    let is_name = |part| matches!(part, Component::Normal(_));
+    folder.is_absolute() && rest.components().count() > 0 && rest.components().all(is_name)
+}
+
 fn denied(what: &str, privilege: &str) -> CubeError {
     CubeError::new(ErrorKind::Denied, "", format!("you are not allowed {what}"))
         .remedy(format!("it takes the privilege {privilege}"))
@@ -483,5 +512,28 @@ impl SchemaProvider for VisibleSchema {
 
     fn table_exist(&self, name: &str) -> bool {
         self.table_names().iter().any(|known| known == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_has_one_way_in() {
+        for (folder, target, expected) in [
+            ("/tmp/a", "/tmp/a/b.nc", true),
+            ("/tmp/a", "/tmp/a/b/c.zarr", true),
+            ("/tmp/a", "/tmp/a", false),
+            ("/tmp/a", "/tmp/a/", false),
+            ("/tmp/a", "/tmp/ab.nc", false),
+            ("/tmp/a", "/tmp/a/../b.nc", false),
+            ("/tmp/a", "/tmp/b/../a/b.nc", false),
+            ("/tmp/a", "file:///tmp/a/b.nc", false),
+            ("/tmp/a", "s3://tmp/a/b.nc", false),
+            ("a", "a/b.nc", false),
+        ] {
+            assert_eq!(is_below(Path::new(folder), target), expected, "{target}");
+        }
     }
 }

@@ -141,8 +141,9 @@ impl Creation {
 
     /// May the user make it?
     fn check(&self, session: &Session) -> Result<()> {
-        let Place::Table { schema, name } = &self.place else {
-            return Ok(session.catalog.check_writing_files()?);
+        let (schema, name) = match &self.place {
+            Place::Table { schema, name } => (schema, name),
+            Place::Address { url, .. } => return Ok(session.catalog.check_writing_to(url)?),
         };
         let schema = schema.clone().unwrap_or_else(|| session.default_schema());
         if schema == PUBLIC_SCHEMA {

@@ -26,7 +26,7 @@ pub(crate) mod planning;
 mod privileges;
 pub(crate) mod relations;
 pub(crate) mod secrets;
-mod settings;
+pub(crate) mod settings;
 mod splitting;
 pub(crate) mod statements;
 pub(crate) mod suggestions;

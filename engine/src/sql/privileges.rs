@@ -34,7 +34,7 @@ pub(super) fn check_privileges(plan: &LogicalPlan, catalog: &VisibleCatalog) -> 
     }
     plan.apply_with_subqueries(|node| {
         match node {
-            LogicalPlan::Copy(_) => catalog.check_writing_files()?,
+            LogicalPlan::Copy(copy) => catalog.check_writing_to(&copy.output_url)?,
             // Views are made elsewhere: here their queries are planned for who reads them.
             LogicalPlan::Ddl(DdlStatement::CreateView(_)) => {}
             LogicalPlan::Dml(_) | LogicalPlan::Ddl(_) => {

@@ -5,8 +5,8 @@ use datafusion::common::Result;
 use datafusion::common::config::{ConfigEntry, ExtensionOptions};
 
 use super::suggestions::nearest;
-use crate::bytes::parse_bytes;
-use crate::error::{CubeError, CubeResult};
+use crate::bytes::{format_bytes, parse_bytes};
+use crate::error::{CubeError, CubeResult, ErrorKind};
 use crate::options::CubeOptions;
 use crate::session::Session;
 
@@ -24,7 +24,7 @@ pub(super) fn current(session: &Session, name: &str) -> CubeResult<ConfigEntry> 
 ///
 /// # Errors
 /// There is no such setting, or it cannot have this value.
-pub(super) fn set(session: &Session, name: &str, value: &str) -> Result<()> {
+pub(crate) fn set(session: &Session, name: &str, value: &str) -> Result<()> {
     let default = setting(&CubeOptions::default(), name)?.value;
     let is_size = name.ends_with("_bytes");
     let value = match parse_bytes(value) {
@@ -45,6 +45,20 @@ pub(super) fn set(session: &Session, name: &str, value: &str) -> Result<()> {
             .remedy(format!("write {valid}"))
             .into());
     }
+    if name == "max_scan_bytes"
+        && let Some(most) = session.limits.scan_bytes
+        && !value
+            .parse()
+            .is_ok_and(|bytes: u64| (1..=most).contains(&bytes))
+    {
+        let cause = format!(
+            "you may set cube.max_scan_bytes to {} at most",
+            format_bytes(most)
+        );
+        return Err(CubeError::new(ErrorKind::Denied, "", cause)
+            .remedy("ask who runs the server for more")
+            .into());
+    }
     let state = session.context.state_ref();
     let mut state = state.write();
     let options = state.config_mut().options_mut();
@@ -56,8 +70,12 @@ pub(super) fn set(session: &Session, name: &str, value: &str) -> Result<()> {
 /// # Errors
 /// There is no such setting.
 pub(super) fn reset(session: &Session, name: &str) -> Result<()> {
-    let default = setting(&CubeOptions::default(), name)?;
-    set(session, name, &default.value.unwrap_or_default())
+    let default = setting(&CubeOptions::default(), name)?.value;
+    let value = match session.limits.scan_bytes {
+        Some(most) if name == "max_scan_bytes" => most.to_string(),
+        _ => default.unwrap_or_default(),
+    };
+    set(session, name, &value)
 }
 
 fn setting(settings: &CubeOptions, name: &str) -> CubeResult<ConfigEntry> {

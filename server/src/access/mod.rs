@@ -13,6 +13,7 @@
 pub(crate) mod commands;
 mod key_set;
 mod keys;
+mod quota;
 pub(crate) mod roles;
 mod scram;
 pub(crate) mod section;
@@ -29,6 +30,8 @@ use graticule_engine::source::StoreConnector;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, SqlState};
 use keys::Hash;
+pub(crate) use quota::Quota;
+use quota::Quotas;
 use scram::Strangers;
 pub(crate) use scram::Verifier;
 use section::AccessSection;
@@ -44,23 +47,27 @@ pub(crate) struct Identity {
     pub(crate) name: String,
     /// What the user may do.
     pub(crate) user: Arc<User>,
+    /// What the user may use.
+    pub(crate) quota: Quota,
 }
 
 impl Identity {
-    fn new(user: User) -> Arc<Self> {
+    fn new(user: User, quota: Quota) -> Arc<Self> {
         Arc::new(Self {
             name: user.name.clone(),
             user: Arc::new(user),
+            quota,
         })
     }
 
     /// Somebody whom nobody knows by name.
     fn anonymous(grants: Vec<Grant>) -> Arc<Self> {
-        Self::new(User {
+        let user = User {
             name: ANONYMOUS.to_string(),
             privileges: Privileges::new(grants),
             ..User::default()
-        })
+        };
+        Self::new(user, Quota::default())
     }
 }
 
@@ -70,6 +77,7 @@ pub(crate) struct Access {
     /// How users of the configuration file prove who they are.
     users: HashMap<String, Known>,
     keys: HashMap<Hash, String>,
+    quotas: Quotas,
     tokens: Option<Tokens>,
     /// All users, and what they may do.
     directory: Arc<Directory>,
@@ -94,6 +102,7 @@ impl Access {
     ) -> Self {
         let mut access = Self {
             directory,
+            quotas: Quotas::new(section),
             ..Self::default()
         };
         let mut verifiers = section
@@ -145,7 +154,12 @@ impl Access {
         let known = self.users.get(user);
         let may_log_in = known.is_none_or(|known| known.may_log_in);
         let user = self.directory.user(user).filter(|_| may_log_in)?;
-        Some(Identity::new(user))
+        Some(self.identified(user))
+    }
+
+    fn identified(&self, user: User) -> Arc<Identity> {
+        let quota = self.quotas.of(&user, &self.directory);
+        Identity::new(user, quota)
     }
 
     /// What a password is checked with, by SCRAM. Of users that are not there, or have no password, it is one that no
@@ -201,7 +215,7 @@ impl Access {
             ));
         }
         match self.directory.has_user(&name) {
-            false => Ok(Identity::new(self.directory.user_with_roles(&name, roles))),
+            false => Ok(self.identified(self.directory.user_with_roles(&name, roles))),
             true => Err(refused("the token has the name of a user of this server")),
         }
     }

@@ -2,6 +2,8 @@
 
 use graticule_engine::access::Grant;
 
+use super::Quota;
+
 /// A role.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Role {
@@ -9,4 +11,6 @@ pub(crate) struct Role {
     pub(crate) grants: Vec<Grant>,
     /// The roles that it contains.
     pub(crate) roles: Vec<String>,
+    /// What who has it may use.
+    pub(crate) quota: Quota,
 }

@@ -6,6 +6,11 @@
 //! roles = ["analyst"]
 //! api_keys = ["sha256:…"]              # what `graticule api-key` prints
 //! login = true                         # false keeps the user out
+//! memory = "2GB"                       # of all the user's queries together; limits stand in roles, too
+//! scan = "100GB"                       # what one query may decode
+//! queries = 4                          # at a time
+//! statement_timeout = "5min"
+//! rate = 120                           # statements per minute
 //!
 //! [users.anonymous]                    # lets in who does not say who they are
 //! roles = ["visitor"]
@@ -29,6 +34,7 @@ use std::path::PathBuf;
 
 use graticule_engine::access::Roster;
 
+use super::Quota;
 use super::keys::Hash;
 pub(crate) use super::keys::parse_hash;
 use super::roles::Role;
@@ -72,6 +78,8 @@ pub(crate) struct UserSection {
     pub(crate) keys: Vec<Hash>,
     /// May the user come in?
     pub(crate) may_log_in: bool,
+    /// What the user may use, the roles left aside.
+    pub(crate) quota: Quota,
 }
 
 impl UserSection {
@@ -83,6 +91,7 @@ impl UserSection {
             roles: vec![],
             keys: vec![],
             may_log_in: true,
+            quota: Quota::default(),
         }
     }
 }

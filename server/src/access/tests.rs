@@ -24,6 +24,7 @@ fn role(grants: &[&str]) -> Role {
             .map(|grant| Grant::parse(grant).unwrap())
             .collect(),
         roles: vec![],
+        quota: Quota::default(),
     }
 }
 

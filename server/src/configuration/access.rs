@@ -8,10 +8,12 @@ use toml::de::{DeTable, DeValue};
 
 use super::{Key, Mistake, Reader};
 use crate::access::section::{AccessSection, KeysAt, OidcSection, UserSection};
-use crate::access::{Verifier, roles::Role, section};
+use crate::access::{Quota, Verifier, roles::Role, section};
 
 const USER: [&str; 4] = ["password", "roles", "api_keys", "login"];
 const ROLE: [&str; 2] = ["grants", "roles"];
+/// What users and roles may use.
+const QUOTA: [&str; 5] = ["memory", "scan", "queries", "statement_timeout", "rate"];
 const OIDC: [&str; 7] = [
     "issuer",
     "audience",
@@ -94,12 +96,17 @@ impl Reader<'_> {
                     }
                 }
                 "login" => user.may_log_in = self.flag(key, value)?,
+                limit if QUOTA.contains(&limit) => self.read_limit(&mut user.quota, key, value)?,
                 written => {
                     let option_names = || ["password"].into_iter();
                     match self.secret(written, key, value, option_names)? {
                         Some((_, text)) => user.verifier = Some(self.verifier(value, text)?),
                         None => {
-                            return Err(self.unknown(key, "setting of a user", USER.into_iter()));
+                            return Err(self.unknown(
+                                key,
+                                "setting of a user",
+                                USER.into_iter().chain(QUOTA),
+                            ));
                         }
                     }
                 }
@@ -125,10 +132,45 @@ impl Reader<'_> {
                     role.roles = roles.iter().map(|(role, _)| role.clone()).collect();
                     named.extend(roles);
                 }
-                _ => return Err(self.unknown(key, "setting of a role", ROLE.into_iter())),
+                limit if QUOTA.contains(&limit) => self.read_limit(&mut role.quota, key, value)?,
+                _ => {
+                    let known = ROLE.into_iter().chain(QUOTA);
+                    return Err(self.unknown(key, "setting of a role", known));
+                }
             }
         }
         Ok(role)
+    }
+
+    /// Reads one of [`QUOTA`].
+    fn read_limit(
+        &self,
+        quota: &mut Quota,
+        key: Key<'_>,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Result<(), Mistake> {
+        let nothing = || {
+            let text = format!(
+                "{} is more than nothing; login = false keeps a user out",
+                key.get_ref()
+            );
+            self.mistake(value.span(), &text)
+        };
+        let amount = || {
+            let bytes = Some(self.amount(value)?).filter(|bytes| *bytes > 0);
+            bytes.ok_or_else(nothing).map(Some)
+        };
+        match key.get_ref().as_ref() {
+            "memory" => quota.memory = amount()?,
+            "scan" => quota.scan = amount()?,
+            "queries" => quota.queries = Some(self.count(key, value, 1 << 20)?),
+            "rate" => quota.rate = Some(self.count(key, value, 1 << 30)?),
+            _ => {
+                let timeout = Some(self.duration(key, value)?).filter(|timeout| !timeout.is_zero());
+                quota.statement_timeout = Some(timeout.ok_or_else(nothing)?);
+            }
+        }
+        Ok(())
     }
 
     fn read_oidc(

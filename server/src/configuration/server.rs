@@ -113,7 +113,11 @@ impl Reader<'_> {
         })
     }
 
-    fn duration(&self, key: Key<'_>, value: &Spanned<DeValue<'_>>) -> Result<Duration, Mistake> {
+    pub(super) fn duration(
+        &self,
+        key: Key<'_>,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Result<Duration, Mistake> {
         let duration = scalar(value.get_ref()).and_then(|text| parse_duration(&text));
         duration.ok_or_else(|| {
             let text = format!(

@@ -35,6 +35,8 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     /// The character of the statement that the message is about, from 1, where known.
     pub(crate) position: Option<usize>,
+    /// Seconds after which the same may be asked for again, where it was asked for too often.
+    pub(crate) retry_after: Option<u64>,
     /// The place in the statement, where known.
     excerpt: Option<Excerpt>,
 }
@@ -47,6 +49,7 @@ impl Failure {
             state: SqlState::from(code),
             message: message.into(),
             position: None,
+            retry_after: None,
             excerpt: None,
         }
     }
@@ -83,6 +86,7 @@ impl Failure {
             },
             message: explanation.message,
             position: excerpt.as_ref().map(|excerpt| excerpt.position(statement)),
+            retry_after: None,
             excerpt,
         }
     }

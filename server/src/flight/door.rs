@@ -76,7 +76,7 @@ impl FlightDoor {
         match self.sessions.find(&secret) {
             Some(session) => Ok(session),
             None => {
-                let client = self.service.connect(identity, DOOR.name);
+                let client = self.service.connect(identity, DOOR.name)?;
                 self.sessions.add(&secret, client)
             }
         }
@@ -163,7 +163,7 @@ impl FlightService for FlightDoor {
         let identity = credentials.identity(&self.service).await?;
         self.known.cancel();
         let token = new_token()?;
-        let client = self.service.connect(identity, DOOR.name);
+        let client = self.service.connect(identity, DOOR.name)?;
         self.tokens.add(&token, client)?;
         let header = AsciiMetadataValue::try_from(format!("Bearer {token}"))
             .map_err(|error| Status::internal(error.to_string()))?;

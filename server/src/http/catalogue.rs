@@ -39,7 +39,7 @@ pub(super) async fn tables(
     State(http): State<Shared>,
     Caller(identity): Caller,
 ) -> Result<Json<Vec<Value>>, Problem> {
-    Ok(Json(objects(&http.client(&identity), TABLES, &[]).await?))
+    Ok(Json(objects(&http.client(&identity)?, TABLES, &[]).await?))
 }
 
 /// Describes one table.
@@ -56,7 +56,7 @@ pub(super) async fn table(
     Caller(identity): Caller,
     Path((schema, table)): Path<(String, String)>,
 ) -> Result<Json<Value>, Problem> {
-    let client = http.client(&identity);
+    let client = http.client(&identity)?;
     let names = [&schema, &table].map(|name| ScalarValue::from(name.as_str()));
     let mut found = objects(&client, TABLE, &names).await?;
     let Some(mut found) = found.pop() else {

@@ -49,7 +49,9 @@ pub(super) async fn body(prepared: &Prepared, grid: Grid, listed: Listed) -> Res
     let target = path.to_string_lossy().replace('\'', "''");
     let copy = format!("COPY (\n{statement}\n) TO '{target}' STORED AS {format}");
     let parameters = prepared.parameters.clone();
-    let running = prepared.client.run(&copy, parameters, listed.stop.clone());
+    // Who may read may have what is read as a file; nothing else is written where this one is.
+    let client = prepared.client.writing_below(folder.path())?;
+    let running = client.run(&copy, parameters, listed.stop.clone());
     let failed = |mut failure: Failure| {
         // Places in our statement are none of theirs.
         failure.position = None;

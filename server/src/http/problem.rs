@@ -34,6 +34,9 @@ pub(super) struct Problem {
     sqlstate: Option<&'static str>,
     #[serde(flatten)]
     place: Option<Place>,
+    /// Seconds, for the header `Retry-After`.
+    #[serde(skip)]
+    retry_after: Option<u64>,
 }
 
 /// Where in the statement the problem is. All are counted from 1.
@@ -57,6 +60,7 @@ impl Problem {
             detail: detail.into(),
             sqlstate: None,
             place: None,
+            retry_after: None,
         }
     }
 
@@ -103,9 +107,13 @@ impl Place {
 impl From<Failure> for Problem {
     /// The problem without a place.
     fn from(failure: Failure) -> Self {
-        let status = StatusCode::from_u16(failure.state.http_status());
+        let status = match failure.retry_after {
+            Some(_) => Ok(StatusCode::TOO_MANY_REQUESTS),
+            None => StatusCode::from_u16(failure.state.http_status()),
+        };
         Self {
             sqlstate: Some(failure.state.0),
+            retry_after: failure.retry_after,
             ..Self::new(
                 status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
                 failure.message,
@@ -116,12 +124,14 @@ impl From<Failure> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = self.code();
+        let (status, retry_after) = (self.code(), self.retry_after);
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
         let kind = HeaderValue::from_static("application/problem+json");
         headers.insert(CONTENT_TYPE, kind);
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if let Some(seconds) = retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        } else if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, RETRY_SECONDS);
         }
         response

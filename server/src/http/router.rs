@@ -20,6 +20,7 @@ use super::problem::Problem;
 use super::running::Running;
 use super::{DOOR, catalogue, documentation, operations, origins, page, request, statements};
 use crate::access::Identity;
+use crate::failure::Failure;
 use crate::serve::{Client, Service};
 
 /// What all requests share.
@@ -39,7 +40,10 @@ pub(super) type Shared = Arc<Http>;
 
 impl Http {
     /// A session for one request.
-    pub(super) fn client(&self, identity: &Arc<Identity>) -> Client {
+    ///
+    /// # Errors
+    /// It cannot be put together.
+    pub(super) fn client(&self, identity: &Arc<Identity>) -> Result<Client, Failure> {
         self.service.connect(Arc::clone(identity), DOOR.name)
     }
 }

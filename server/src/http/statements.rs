@@ -193,7 +193,7 @@ pub(super) async fn post(
     request: SqlRequest,
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(unread)?;
-    let prepared = Prepared::of(http.client(&identity), request, false);
+    let prepared = Prepared::of(http.client(&identity)?, request, false);
     if prefers_async(&headers) {
         return Ok(http.jobs.start(prepared.await?)?.into_response());
     }
@@ -236,7 +236,7 @@ pub(super) async fn get(
         streams(version)?;
         let sent = Sent::wanted(query.format.as_deref(), &headers)?;
         let listed = http.running.list(chosen(&headers), &identity.name)?;
-        let prepared = Prepared::of(http.client(&identity), request, true).await?;
+        let prepared = Prepared::of(http.client(&identity)?, request, true).await?;
         prepared.respond(sent, listed).await
     };
     let outcome: Result<Response, Problem> = outcome.await;

@@ -148,7 +148,7 @@ async fn admit(
     let identity = startup::authenticate(wire, &startup, postgres).await?;
     let secret = i32::from_be_bytes(random_bytes()?);
     let cancellable = postgres.cancellations.register(secret);
-    let client = postgres.service.connect(identity, DOOR.name);
+    let client = postgres.service.connect(identity, DOOR.name)?;
     let key = (cancellable.number, secret);
     let conversation = Conversation::new(client, cancellable, postgres, startup.settings)?;
     startup::welcome(wire, conversation.settings(), key)?;

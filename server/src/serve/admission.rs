@@ -7,22 +7,20 @@
 //!            Place ── dropped with the query ──▶ the next one
 //! ```
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::settings::Limits;
+use super::share::Share;
 use crate::failure::{Failure, SqlState};
 
 /// Who may run a query now.
 pub(super) struct Admission {
     running: Arc<Semaphore>,
     waiting: Semaphore,
-    per_user: usize,
-    users: Mutex<HashMap<String, Arc<Semaphore>>>,
     timeout: Duration,
 }
 
@@ -30,6 +28,8 @@ pub(super) struct Admission {
 pub(super) struct Place {
     _of_user: OwnedSemaphorePermit,
     _of_all: OwnedSemaphorePermit,
+    // As long as something runs its user is not forgotten.
+    _share: Arc<Share>,
 }
 
 impl Admission {
@@ -37,8 +37,6 @@ impl Admission {
         Self {
             running: Arc::new(Semaphore::new(limits.queries)),
             waiting: Semaphore::new(limits.queue),
-            per_user: limits.queries_per_user,
-            users: Mutex::default(),
             timeout: limits.queue_timeout,
         }
     }
@@ -49,17 +47,18 @@ impl Admission {
     /// Too many wait already, it took too long, or `stop` was cancelled meanwhile.
     pub(super) async fn enter(
         &self,
-        user: &str,
+        share: &Arc<Share>,
         stop: &CancellationToken,
     ) -> Result<Place, Failure> {
-        let of_user = self.of_user(user);
+        let place = |of_user, of_all| Place {
+            _of_user: of_user,
+            _of_all: of_all,
+            _share: Arc::clone(share),
+        };
         let at_once = || {
-            let of_user = Arc::clone(&of_user).try_acquire_owned().ok()?;
+            let of_user = Arc::clone(&share.places).try_acquire_owned().ok()?;
             let of_all = Arc::clone(&self.running).try_acquire_owned().ok()?;
-            Some(Place {
-                _of_user: of_user,
-                _of_all: of_all,
-            })
+            Some(place(of_user, of_all))
         };
         if let Some(place) = at_once() {
             return Ok(place);
@@ -68,7 +67,7 @@ impl Admission {
             return Err(busy("too many queries run and wait"));
         };
         let both = async {
-            let of_user = Arc::clone(&of_user).acquire_owned().await;
+            let of_user = Arc::clone(&share.places).acquire_owned().await;
             let of_all = Arc::clone(&self.running).acquire_owned().await;
             of_user.ok().zip(of_all.ok())
         };
@@ -81,16 +80,10 @@ impl Admission {
                 Err(busy("the query waited longer than queue_timeout for its turn"))
             }
             places = both => match places {
-                Some((of_user, of_all)) => Ok(Place { _of_user: of_user, _of_all: of_all }),
+                Some((of_user, of_all)) => Ok(place(of_user, of_all)),
                 None => Err(busy("the server stops")),
             },
         }
-    }
-
-    fn of_user(&self, user: &str) -> Arc<Semaphore> {
-        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || Arc::new(Semaphore::new(self.per_user));
-        Arc::clone(users.entry(user.to_string()).or_insert_with(new))
     }
 }
 
@@ -105,40 +98,49 @@ fn busy(cause: &str) -> Failure {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::*;
+    use graticule_engine::UserLimits;
 
-    fn admission(queries: usize, per_user: usize, queue: usize) -> Admission {
+    use super::*;
+    use crate::access::Quota;
+
+    fn admission(queries: usize, queue: usize) -> Admission {
         Admission::new(&Limits {
             connections: 1,
             queries,
-            queries_per_user: per_user,
+            queries_per_user: 1,
             queue,
             queue_timeout: Duration::from_millis(50),
             statement_timeout: None,
         })
     }
 
-    async fn state(admission: &Admission, user: &str) -> Option<SqlState> {
+    /// A user who may run one query at a time.
+    fn user() -> Arc<Share> {
+        Arc::new(Share::new(Quota::default(), 1, UserLimits::default()))
+    }
+
+    async fn state(admission: &Admission, user: &Arc<Share>) -> Option<SqlState> {
         let entered = admission.enter(user, &CancellationToken::new()).await;
         entered.err().map(|failure| failure.state)
     }
 
     #[tokio::test]
     async fn a_full_queue_refuses_and_a_free_place_is_given_on() {
-        let admission = admission(2, 1, 1);
+        let admission = admission(2, 1);
         let token = CancellationToken::new();
-        let first = admission.enter("a", &token).await.unwrap();
+        let [a, b, c, d] = [(); 4].map(|()| user());
+        let first = admission.enter(&a, &token).await.unwrap();
         // The user's own limit, then that of all.
         assert_eq!(
-            state(&admission, "a").await,
+            state(&admission, &a).await,
             Some(SqlState::TOO_MANY_CONNECTIONS)
         );
-        let _second = admission.enter("b", &token).await.unwrap();
-        let waits = admission.enter("c", &token);
+        let _second = admission.enter(&b, &token).await.unwrap();
+        let waits = admission.enter(&c, &token);
         tokio::pin!(waits);
         assert!(futures::poll!(&mut waits).is_pending());
         assert_eq!(
-            state(&admission, "d").await,
+            state(&admission, &d).await,
             Some(SqlState::TOO_MANY_CONNECTIONS)
         );
         drop(first);
@@ -147,11 +149,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_query_that_waits_can_be_cancelled() {
-        let admission = admission(1, 1, 1);
+        let admission = admission(1, 1);
         let token = CancellationToken::new();
-        let _first = admission.enter("a", &token).await.unwrap();
+        let _first = admission.enter(&user(), &token).await.unwrap();
         token.cancel();
-        let outcome = admission.enter("b", &token).await;
+        let outcome = admission.enter(&user(), &token).await;
         assert_eq!(
             outcome.err().map(|failure| failure.state),
             Some(SqlState::QUERY_CANCELED)

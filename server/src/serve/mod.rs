@@ -9,7 +9,7 @@
 //!        └──────────────┴──────┬───────────┘
 //!                              ▼ who is it?  access
 //!                       Client: a session of the engine, with limits
-//!                              ▼ run         admission, timeout, cancellation
+//!                              ▼ run         the user's share, admission, timeout, cancellation
 //!                       Execution: batches, as fast as they are taken
 //! ```
 //!
@@ -26,6 +26,7 @@ pub(crate) mod log;
 mod metrics;
 mod service;
 pub(crate) mod settings;
+mod share;
 mod tally;
 mod tls;
 

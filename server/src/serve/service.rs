@@ -1,5 +1,6 @@
 //! What all doors share, [`Service`], and one client of it, [`Client`].
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use super::checks::Checks;
 use super::execution::{Execution, Task, Work};
 use super::metrics::Metrics;
 use super::settings::{Limits, Settings};
+use super::share::{Share, Shares};
 use super::tally::Tally;
 use super::tls;
 use crate::access::{Access, Identity};
@@ -49,6 +51,7 @@ pub(crate) struct Service {
     /// Places of statements that are planned and not run.
     planning: Arc<Semaphore>,
     admission: Arc<Admission>,
+    shares: Shares,
     limits: Limits,
     /// The threads that plan and compute.
     compute: Handle,
@@ -81,24 +84,42 @@ impl Service {
             checks: Checks::default(),
             planning: Arc::new(Semaphore::new(PLANNED_PER_CORE * cores())),
             admission: Arc::new(Admission::new(&limits)),
+            shares: Shares::new(limits.queries_per_user),
             limits,
             compute,
         })
     }
 
     /// Opens a session for somebody who has proved to be `identity`. `door` is the name of the door, for lists of queries.
-    pub(crate) fn connect(self: &Arc<Self>, identity: Arc<Identity>, door: &'static str) -> Client {
-        Client {
+    ///
+    /// # Errors
+    /// The session cannot be put together.
+    pub(crate) fn connect(
+        self: &Arc<Self>,
+        identity: Arc<Identity>,
+        door: &'static str,
+    ) -> Result<Client, Failure> {
+        let share = self.shares.of(&identity, &self.engine);
+        let longest = identity.quota.statement_timeout;
+        Ok(Client {
             door,
-            session: Arc::new(
-                self.engine
-                    .session_as(Arc::clone(&identity.user))
-                    .through(door),
-            ),
-            timeout: self.limits.statement_timeout,
+            session: Arc::new(self.session(&identity, &share, door)?),
+            timeout: longest.or(self.limits.statement_timeout),
             service: Arc::clone(self),
             identity,
-        }
+            share,
+        })
+    }
+
+    fn session(
+        &self,
+        identity: &Identity,
+        share: &Share,
+        door: &'static str,
+    ) -> Result<Session, Failure> {
+        let session = self.engine.session_as(Arc::clone(&identity.user));
+        let session = session.through(door).within(&share.limits);
+        session.map_err(|error| Failure::of_statement(&error, ""))
     }
 
     /// What is counted, in the text format of OpenMetrics.
@@ -115,11 +136,31 @@ pub(crate) struct Client {
     door: &'static str,
     /// Who it is.
     pub(crate) identity: Arc<Identity>,
+    /// What it shares with other sessions of its user.
+    share: Arc<Share>,
     /// How long a statement may take, `SET statement_timeout` included; `None`: as long as it likes.
     pub(crate) timeout: Option<Duration>,
 }
 
 impl Client {
+    /// Another session of the same user, which may write files below a folder that the door has made.
+    ///
+    /// # Errors
+    /// The session cannot be put together.
+    pub(crate) fn writing_below(&self, folder: &Path) -> Result<Self, Failure> {
+        let session = self
+            .service
+            .session(&self.identity, &self.share, self.door)?;
+        Ok(Self {
+            service: Arc::clone(&self.service),
+            session: Arc::new(session.writing_below(folder)),
+            door: self.door,
+            identity: Arc::clone(&self.identity),
+            share: Arc::clone(&self.share),
+            timeout: self.timeout,
+        })
+    }
+
     /// Gives the session what clients of one protocol expect, see [`Session::extend`].
     ///
     /// # Errors
@@ -201,6 +242,8 @@ impl Client {
         let admission = Arc::clone(&self.service.admission);
         let user = &self.identity.name;
         let mut tally = Tally::new(&self.service.metrics, self.door, user, statement);
+        let counted = self.share.count();
+        counted.inspect_err(|failure| tally.failed(failure))?;
         let work = Work {
             session: Arc::clone(&self.session),
             statement: statement.to_string(),
@@ -209,7 +252,7 @@ impl Client {
             stop,
             stopping: self.service.stopping.clone(),
         };
-        let place = admission.enter(user, &work.stop).await;
+        let place = admission.enter(&self.share, &work.stop).await;
         let place = place.inspect_err(|failure| tally.failed(failure))?;
         tally.runs();
         Execution::start(work, place, tally, &self.service.compute).await

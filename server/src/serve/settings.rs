@@ -18,6 +18,9 @@
 //! log = "json"                         # a line per query on standard error; or "text"; none unless it is said
 //! origins = "https://a.org"            # pages of the web that may use the server, with spaces between them
 //! ```
+//!
+//! What one user may use is said in `[users.NAME]` and `[roles.NAME]`, see `access/section.rs`: `queries` stands there in the
+//! place of `queries_per_user`, and `statement_timeout` in the place of the one above.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;

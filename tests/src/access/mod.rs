@@ -5,10 +5,12 @@
 //!  (conditions) × (statements)                  partial: as of a copy that holds nothing but the part
 //!  (ways around)                                closed: refused, and nothing has changed
 //!  (GRANT, REVOKE, …)                           roles: in effect at once, kept, for administrators
+//!  (the first) × (the doors of a server)        doors: real clients learn no more
 //! ```
-//! Whoever asks does it through an [`Asks`]: sessions of the engine here, the doors where they are added.
+//! Whoever asks does it through an [`Asks`], a session of the engine; the doors are asked by scripts.
 
 mod closed;
+mod doors;
 mod matrix;
 mod partial;
 mod roles;
@@ -108,6 +110,17 @@ impl Lake {
     }
 }
 
+fn trial_of_door(
+    door: &'static str,
+    scheme: &'static str,
+    scripts: &'static [&'static str],
+) -> Trial {
+    Trial::test(
+        format!("access::nothing_hidden_comes_through_{door}"),
+        move || doors::check(door, scheme, scripts),
+    )
+}
+
 pub(crate) fn trials() -> Vec<Trial> {
     fn trial<F: Future<Output = Result<(), Failed>>>(
         name: &str,
@@ -136,5 +149,12 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("grants_take_effect_at_once", roles::check),
         trial("statements_about_roles_are_checked", roles::check_refused),
         trial("roles_and_users_are_kept", roles::check_kept),
+        trial_of_door("pg", "postgresql", &["permissions_postgres.py"]),
+        trial_of_door(
+            "http",
+            "http",
+            &["permissions_http.py", "permissions_grids.py"],
+        ),
+        trial_of_door("flight", "grpc", &["permissions_flight.py"]),
     ]
 }

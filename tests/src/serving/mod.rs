@@ -3,10 +3,12 @@
 mod flight;
 mod http;
 mod postgres;
+mod quota;
 mod server;
 
 use libtest_mimic::Trial;
 
+pub(crate) use quota::verifier;
 pub(crate) use server::{Server, client_script};
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -15,6 +17,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         postgres::trials,
         http::trials,
         flight::trials,
+        quota::trials,
     ];
     modules.iter().flat_map(|trials| trials()).collect()
 }
