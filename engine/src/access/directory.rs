@@ -17,7 +17,7 @@ use datafusion::common::Result;
 
 use super::roster::{Change, GrantEntry, Holder, Roster};
 use super::{PasswordVerifier, Privileges, Standing, User};
-use crate::error::{CubeError, CubeResult};
+use crate::error::CubeResult;
 use crate::script_file::ScriptFile;
 use crate::sql::parser::{Command, Statement, parse};
 

@@ -232,7 +232,7 @@ fn reads_users_roles_and_issuers() {
         ("ada", 1, true)
     );
     assert!(ada.verifier.is_some() && bob.verifier.is_none() && !bob.may_log_in);
-    assert_eq!(access.grants(&ada.roles).len(), 2);
+    assert_eq!(access.roles["a"].grants.len(), 2);
     let oidc = access.oidc.unwrap();
     assert_eq!(
         (oidc.user_claim.as_str(), oidc.roles_claim.as_str()),

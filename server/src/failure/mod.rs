@@ -38,7 +38,7 @@ pub(crate) struct Failure {
     /// Seconds after which the same may be asked for again, where it was asked for too often.
     pub(crate) retry_after: Option<u64>,
     /// The place in the statement, where known.
-    excerpt: Option<Excerpt>,
+    excerpt: Option<Box<Excerpt>>,
 }
 
 impl Failure {
@@ -87,7 +87,7 @@ impl Failure {
             message: explanation.message,
             position: excerpt.as_ref().map(|excerpt| excerpt.position(statement)),
             retry_after: None,
-            excerpt,
+            excerpt: excerpt.map(Box::new),
         }
     }
 

@@ -33,7 +33,7 @@ pub(super) struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     sqlstate: Option<&'static str>,
     #[serde(flatten)]
-    place: Option<Place>,
+    place: Option<Box<Place>>,
     /// Seconds, for the header `Retry-After`.
     #[serde(skip)]
     retry_after: Option<u64>,
@@ -75,7 +75,7 @@ impl Problem {
         let before = text.find(statement).and_then(|start| text.get(..start));
         let place = failure.position.map(|position| {
             let before = before.unwrap_or_default().chars().count();
-            Place::at(text, before + position)
+            Box::new(Place::at(text, before + position))
         });
         Self {
             place,

@@ -170,7 +170,8 @@ pub(super) async fn check_refused() -> Result<(), Failed> {
     }
     let before = lake.done("SHOW GRANTS").await?;
     for (statement, expected) in REFUSED {
-        let error = lake.operator.ask(&statement.replace("VERIFIER", VERIFIER));
+        let statement = statement.replace("VERIFIER", VERIFIER);
+        let error = lake.operator.ask(&statement);
         match error.await {
             Ok(found) => return Err(format!("{statement} is not refused:\n{found}").into()),
             Err(error) => {
