@@ -9,7 +9,7 @@ import json
 import pathlib
 import sys
 
-# In values of cells that only the operator may see.
+# In values of cells that only the boss may see.
 SECRET = "66613"
 
 STATEMENTS = pathlib.Path(__file__).with_name("statements_of_a_table.txt").read_text().splitlines()
@@ -40,19 +40,19 @@ def given():
 
 
 def check_lists(name, connect, lists=LISTS, telling=TELLING):
-    """Nothing hidden is in what lists say to `name`; the operator, who may see it, finds it there."""
-    operator, user = connect("operator"), connect(name)
+    """Nothing hidden is in what lists say to `name`; the boss, who may see it, finds it there."""
+    boss, user = connect("boss"), connect(name)
     for text in lists:
-        operator("SELECT max(hush) AS hush FROM lake.hidden_a")
+        boss("SELECT max(hush) AS hush FROM lake.hidden_a")
         said = user(text)
         assert "hidden" not in said and SECRET not in said, (name, text, said)
         if text in telling:
-            assert "hidden" in operator(text), text
+            assert "hidden" in boss(text), text
 
 
 def check_statements(name, connect, folder):
     """Each statement says the same of the table that is hidden and of one that is not there."""
-    operator, user = connect("operator"), connect(name)
+    boss, user = connect("boss"), connect(name)
     refused = 0
     for text in STATEMENTS:
         answers = []
@@ -66,4 +66,4 @@ def check_statements(name, connect, folder):
         refused += "does not exist" in answers[0] or "there is no" in answers[0] or "not allowed" in answers[0]
     # Else nothing was compared but mistakes of this script.
     assert refused > len(STATEMENTS) / 2, (name, refused)
-    assert "512" in operator("SELECT count(*) AS cells FROM lake.hidden_a"), name
+    assert "512" in boss("SELECT count(*) AS cells FROM lake.hidden_a"), name

@@ -48,8 +48,8 @@ def connect(name):
     return asker(opened[name])
 
 
-connect("operator")
-assert "hidden" in objects(opened["operator"])
+connect("boss")
+assert "hidden" in objects(opened["boss"])
 for name in about["strangers"]:
     check_lists(name, connect)
     check_statements(name, connect, about["folder"])

@@ -37,15 +37,15 @@ def connect(which):
     return of
 
 
-# A job of the operator about the hidden table: it is nobody else's business.
-operator = proofs("operator")[0]
-status, headers, body = post(operator, "SELECT max(hush) AS hush FROM lake.hidden_a", Prefer="respond-async")
+# A job of the boss about the hidden table: it is nobody else's business.
+boss = proofs("boss")[0]
+status, headers, body = post(boss, "SELECT max(hush) AS hush FROM lake.hidden_a", Prefer="respond-async")
 assert status == 202, body
 job = headers["Location"]
-until(lambda: json.loads(ask(f"{plain}{job}", **operator)[2])["state"] not in ("queued", "running"), "the job ends")
-assert b"hidden" in ask(f"{plain}/jobs", **operator)[2]
-assert b"hidden" in ask(f"{plain}/tables", **operator)[2]
-assert ask(f"{plain}/tables/lake/hidden_a", **operator)[0] == 200
+until(lambda: json.loads(ask(f"{plain}{job}", **boss)[2])["state"] not in ("queued", "running"), "the job ends")
+assert b"hidden" in ask(f"{plain}/jobs", **boss)[2]
+assert b"hidden" in ask(f"{plain}/tables", **boss)[2]
+assert ask(f"{plain}/tables/lake/hidden_a", **boss)[0] == 200
 
 
 def check_pages(name, proof):

@@ -15,7 +15,7 @@ pg, http, grpc = sys.argv[1:4]
 passwords = json.loads(sys.argv[4])
 # Much to sort, and nothing to read.
 LONG = "SELECT count(*) FROM generate_series(1, 100000000000)"
-HUNGRY = "SELECT count(*) FROM (SELECT DISTINCT repeat(CAST(value AS TEXT), 20) AS t FROM generate_series(1, 2000000)) s"
+HUNGRY = "SELECT count(*) FROM (SELECT DISTINCT repeat(CAST(value AS TEXT), 20) AS t FROM generate_series(1, 300000)) s"
 
 
 def proof(name):
@@ -67,16 +67,11 @@ with login("free") as connection:
 refused("57014", lambda: login("quick").execute(LONG))
 with login("quick") as connection:
     assert connection.execute("SHOW statement_timeout").fetchone()[0] == "400ms"
-    for raised in ("0", "'1h'", "'401ms'"):
-        refused("42501", lambda: connection.execute(f"SET statement_timeout = {raised}"))
-    connection.execute("SET statement_timeout = '100ms'")
-    assert connection.execute("SHOW statement_timeout").fetchone()[0] == "100ms"
+    for other in ("0", "'1h'", "'401ms'", "'100ms'"):
+        connection.execute(f"SET statement_timeout = {other}")
+        refused("57014", lambda: connection.execute(LONG))
+with login("quick", options="-c statement_timeout=0") as connection:
     refused("57014", lambda: connection.execute(LONG))
-try:
-    login("quick", options="-c statement_timeout=0")
-    raise AssertionError("the timeout was raised at the start")
-except psycopg.OperationalError as error:
-    assert "statement_timeout" in str(error), error
 body = json.dumps({"sql": LONG, "timeout": "1h"})
 problem(ask(f"{http}/sql", body, Content_Type="application/json", **proof("quick")), 504)
 

@@ -100,7 +100,7 @@ impl Directory {
         self.roster().verifier(name).cloned()
     }
 
-    /// Does what a statement says, and writes the file.
+    /// Does what a statement says, whole or not at all, and writes the file.
     ///
     /// # Errors
     /// See [`Roster::apply`]; or the file cannot be read or written.

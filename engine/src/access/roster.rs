@@ -33,10 +33,13 @@ pub(crate) enum Change {
     },
     /// `DROP ROLE [IF EXISTS] name`, `DROP USER`
     Drop { holder: Holder, if_exists: bool },
-    /// `GRANT … TO name`
-    Grant { given: Given, to: String },
-    /// `REVOKE … FROM name`
-    Revoke { given: Given, from: String },
+    /// `GRANT …, … TO name, …`
+    Grant { given: Vec<Given>, to: Vec<String> },
+    /// `REVOKE …, … FROM name, …`
+    Revoke {
+        given: Vec<Given>,
+        from: Vec<String>,
+    },
 }
 
 /// What a role or a user is given.
@@ -156,7 +159,7 @@ impl Roster {
         self.entries.insert(holder, entry);
     }
 
-    /// Does what a statement says, whole or not at all.
+    /// Does what a statement says. After an error it may have done a part of it.
     ///
     /// # Errors
     /// It names somebody who is not there, or is there already, or would change what the configuration file says.
@@ -182,8 +185,14 @@ impl Roster {
                 }
                 Ok(())
             }
-            Change::Grant { given, to } => self.grant(given, &to),
-            Change::Revoke { given, from } => self.revoke(&given, &from),
+            Change::Grant { given, to } => to.iter().try_for_each(|to| {
+                let mut given = given.iter().cloned();
+                given.try_for_each(|given| self.grant(given, to))
+            }),
+            Change::Revoke { given, from } => from.iter().try_for_each(|from| {
+                let mut given = given.iter();
+                given.try_for_each(|given| self.revoke(given, from))
+            }),
         }
     }
 

@@ -4,7 +4,7 @@
 //!  CREATE ROLE analyst                           DROP ROLE [IF EXISTS] analyst
 //!  CREATE USER ada [WITH PASSWORD 'SCRAM-…']     ALTER USER ada PASSWORD '…'     DROP USER [IF EXISTS] ada
 //!  GRANT SELECT ON lake.ocean TO analyst         REVOKE SELECT ON lake.ocean FROM analyst
-//!  GRANT analyst TO ada                          REVOKE analyst FROM ada
+//!  GRANT analyst, FILES TO ada, bob              REVOKE analyst, FILES FROM ada, bob
 //!  SHOW GRANTS [FOR analyst]
 //! ```
 //! A word that begins a privilege is one, and a name in quotes is a role: `GRANT "admin" TO ada`.
@@ -63,15 +63,17 @@ pub(super) fn parse_granting(
             Change::Drop { holder, if_exists }
         }
         ("GRANT", _) => {
-            let given = parse_given(parser)?;
+            skip_words(parser, 1);
+            let given = parse_list(parser, parse_given)?;
             parser.parser.expect_keyword(Keyword::TO)?;
-            let to = parse_name(parser)?;
+            let to = parse_list(parser, parse_name)?;
             Change::Grant { given, to }
         }
         ("REVOKE", _) => {
-            let given = parse_given(parser)?;
+            skip_words(parser, 1);
+            let given = parse_list(parser, parse_given)?;
             parser.parser.expect_keyword(Keyword::FROM)?;
-            let from = parse_name(parser)?;
+            let from = parse_list(parser, parse_name)?;
             Change::Revoke { given, from }
         }
         ("SHOW", "GRANTS") => {
@@ -87,9 +89,20 @@ pub(super) fn parse_granting(
     Ok(Some(Command::ChangeAccess(change)))
 }
 
-/// A privilege or a role, after `GRANT` or `REVOKE`.
+/// One or more, with commas between.
+fn parse_list<T>(
+    parser: &mut DFParser<'_>,
+    parse: fn(&mut DFParser<'_>) -> Result<T>,
+) -> Result<Vec<T>> {
+    let mut list = vec![parse(parser)?];
+    while parser.parser.consume_token(&Token::Comma) {
+        list.push(parse(parser)?);
+    }
+    Ok(list)
+}
+
+/// A privilege or a role.
 fn parse_given(parser: &mut DFParser<'_>) -> Result<Given> {
-    skip_words(parser, 1);
     let is_privilege = matches!(&parser.parser.peek_token_ref().token, Token::Word(word)
         if word.quote_style.is_none() && Grant::begins_with(&word.value));
     match is_privilege {

@@ -149,25 +149,19 @@ impl Reader<'_> {
         key: Key<'_>,
         value: &Spanned<DeValue<'_>>,
     ) -> Result<(), Mistake> {
-        let nothing = || {
-            let text = format!(
-                "{} is more than nothing; login = false keeps a user out",
-                key.get_ref()
-            );
-            self.mistake(value.span(), &text)
-        };
-        let amount = || {
-            let bytes = Some(self.amount(value)?).filter(|bytes| *bytes > 0);
-            bytes.ok_or_else(nothing).map(Some)
-        };
         match key.get_ref().as_ref() {
-            "memory" => quota.memory = amount()?,
-            "scan" => quota.scan = amount()?,
+            "memory" => quota.memory = Some(self.amount(value)?),
+            "scan" => quota.scan = Some(self.amount(value)?),
             "queries" => quota.queries = Some(self.count(key, value, 1 << 20)?),
             "rate" => quota.rate = Some(self.count(key, value, 1 << 30)?),
             _ => {
-                let timeout = Some(self.duration(key, value)?).filter(|timeout| !timeout.is_zero());
-                quota.statement_timeout = Some(timeout.ok_or_else(nothing)?);
+                let timeout = self.duration(key, value)?;
+                if timeout.is_zero() {
+                    let text =
+                        "statement_timeout is more than nothing; login = false keeps a user out";
+                    return Err(self.mistake(value.span(), text));
+                }
+                quota.statement_timeout = Some(timeout);
             }
         }
         Ok(())

@@ -27,7 +27,7 @@ pub(super) fn check(door: &str, scheme: &str, scripts: &[&str]) -> Result<(), Fa
         "[server]\nlog = \"json\"\n[stores.lake]\ntype = \"file\"\npath = {:?}\n",
         folder.path().join("lake").display().to_string()
     );
-    let others: [(&str, &[&str]); 2] = [("operator", &["ADMIN"]), ("former", &["ADMIN"])];
+    let others: [(&str, &[&str]); 2] = [("boss", &["ADMIN"]), ("former", &["ADMIN"])];
     for (name, grants) in STRANGERS.into_iter().chain(others) {
         let somebody = somebody(name, grants)?;
         configuration.push_str(&somebody.section);

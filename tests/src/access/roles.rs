@@ -69,6 +69,26 @@ pub(super) async fn check() -> Result<(), Failed> {
         let refused = ada.ask(&question).await;
         assert!(refused.is_err(), "{question}: {refused:?}");
     }
+    // Several at once, or none of them.
+    lake.done("CREATE ROLE other").await?;
+    let all = "FILES, SELECT ON lake.ocean WHERE lat < 4, other";
+    lake.done(&format!("GRANT {all} TO reader, ada")).await?;
+    let listed = "SELECT string_agg(grantee || ' ' || privilege, ',' ORDER BY grantee, privilege) FROM cube.grants \
+                  WHERE grantee IN ('reader', 'ada') AND coalesce(object, '') <> 'analyst'";
+    let given = lake.done(listed).await?;
+    assert!(
+        given.contains("ada FILES,ada ROLE,ada SELECT,reader FILES,reader ROLE,reader SELECT"),
+        "{given}"
+    );
+    let half = lake.operator.ask("REVOKE FILES, ADMIN FROM ada, reader");
+    assert!(half.await.is_err());
+    assert_eq!(given, lake.done(listed).await?);
+    lake.done(&format!("REVOKE {all} FROM ada, reader")).await?;
+    let given = lake.done(listed).await?;
+    assert!(
+        !given.contains("ada") && !given.contains("reader"),
+        "{given}"
+    );
     // What a role of a role gives ends with any link between.
     lake.done("GRANT SELECT ON lake.ocean TO reader").await?;
     let question = "SELECT count(*) FROM lake.ocean";

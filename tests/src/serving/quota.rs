@@ -50,8 +50,8 @@ pub(super) fn trials() -> Vec<Trial> {
         }),
         Trial::test("serving::quota_is_more_than_nothing", || {
             for (written, expected) in [
-                ("memory = 0", "memory is more than nothing"),
-                ("scan = \"0\"", "scan is more than nothing"),
+                ("memory = 0", "`0` is no amount of memory"),
+                ("scan = \"0\"", "`0` is no amount of memory"),
                 (
                     "statement_timeout = \"0s\"",
                     "statement_timeout is more than nothing",
