@@ -82,19 +82,19 @@ impl Grant {
         let mut parser = Parser::new(&GenericDialect {})
             .try_with_sql(text)
             .map_err(wrong)?;
-        let grant = read(&mut parser).map_err(wrong)?;
+        let grant = read(&mut parser, None).map_err(wrong)?;
         parser.expect_token(&Token::EOF).map_err(wrong)?;
         grant.check().map_err(refuse)?;
         Ok(grant)
     }
 
-    /// Reads a grant that stands in a statement, and leaves what comes after it.
+    /// Reads a grant that stands in a statement, and leaves what comes after it: a comma, or `end` and names.
     ///
     /// # Errors
     /// See [`Grant::parse`].
-    pub(crate) fn take(parser: &mut Parser<'_>) -> CubeResult<Self> {
-        let grant =
-            read(parser).map_err(|error| CubeError::invalid("", cause_of(&error)).remedy(FORMS))?;
+    pub(crate) fn take(parser: &mut Parser<'_>, end: Keyword) -> CubeResult<Self> {
+        let grant = read(parser, Some(end))
+            .map_err(|error| CubeError::invalid("", cause_of(&error)).remedy(FORMS))?;
         grant
             .check()
             .map_err(|cause| CubeError::invalid("", cause))?;
@@ -187,7 +187,7 @@ impl fmt::Display for Object {
     }
 }
 
-fn read(parser: &mut Parser<'_>) -> Result<Grant, ParserError> {
+fn read(parser: &mut Parser<'_>, end: Option<Keyword>) -> Result<Grant, ParserError> {
     if takes_word(parser, "ADMIN") {
         return Ok(Grant::Admin);
     }
@@ -227,14 +227,7 @@ fn read(parser: &mut Parser<'_>) -> Result<Grant, ParserError> {
         false => table(&parser.parse_object_name(false)?)?,
     };
     let condition = match parser.parse_keyword(Keyword::WHERE) {
-        true => {
-            let mut condition = parser.parse_expr()?;
-            // The same condition, whether it stands in parentheses or not.
-            while let Expr::Nested(inner) = condition {
-                condition = *inner;
-            }
-            Some(condition.to_string())
-        }
+        true => Some(condition(parser, end)?),
         false => None,
     };
     Ok(Grant::On {
@@ -245,6 +238,48 @@ fn read(parser: &mut Parser<'_>) -> Result<Grant, ParserError> {
     })
 }
 
+/// Takes a condition. To SQL what comes after it may be a part of it, as in `INTERVAL '1' YEAR TO MONTH`, so that it is
+/// the longest one before a comma, or an `end`, that is not in parentheses.
+fn condition(parser: &mut Parser<'_>, end: Option<Keyword>) -> Result<String, ParserError> {
+    let mut tokens = Vec::new();
+    let mut lengths = Vec::new();
+    let mut depth = 0_usize;
+    loop {
+        let token = parser.peek_nth_token_ref(tokens.len()).clone();
+        match &token.token {
+            Token::EOF | Token::SemiColon => break,
+            Token::Comma if depth == 0 => lengths.push(tokens.len()),
+            Token::Word(word) if depth == 0 && Some(word.keyword) == end => {
+                lengths.push(tokens.len());
+            }
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        tokens.push(token);
+    }
+    if end.is_none() {
+        lengths.push(tokens.len());
+    }
+    let parsed = |length: usize| {
+        let tokens = tokens.iter().take(length).cloned().collect();
+        let mut alone = Parser::new(&GenericDialect {}).with_tokens_with_locations(tokens);
+        let condition = alone.parse_expr()?;
+        alone.expect_token(&Token::EOF).map(|_| (length, condition))
+    };
+    let longest = lengths.iter().rev().find_map(|length| parsed(*length).ok());
+    let first = || parsed(lengths.first().copied().unwrap_or(tokens.len()));
+    let (length, mut condition) = longest.map_or_else(first, Ok)?;
+    for _ in 0..length {
+        parser.next_token();
+    }
+    // The same condition, whether it stands in parentheses or not.
+    while let Expr::Nested(inner) = condition {
+        condition = *inner;
+    }
+    Ok(condition.to_string())
+}
+
 /// Takes a word that is no name in quotes, whether SQL knows it or not.
 fn takes_word(parser: &mut Parser<'_>, expected: &str) -> bool {
     let is_next = matches!(&parser.peek_token_ref().token, Token::Word(word)
@@ -253,7 +288,7 @@ fn takes_word(parser: &mut Parser<'_>, expected: &str) -> bool {
     let is_name = expected == "STORE"
         && matches!(
             parser.peek_nth_token_ref(1).token,
-            Token::EOF | Token::Period
+            Token::EOF | Token::Period | Token::Comma
         );
     let takes = is_next && !is_name;
     if takes {

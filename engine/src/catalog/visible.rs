@@ -192,6 +192,14 @@ impl VisibleCatalog {
         }
     }
 
+    /// A statement as the cube that it makes tells it: whoever gets the cube is told nothing of the session's folder.
+    pub(crate) fn without_outlet(&self, statement: &str) -> String {
+        match self.outlet.get() {
+            Some(folder) => statement.replace(&format!("{}/", folder.display()), ""),
+            None => statement.to_string(),
+        }
+    }
+
     /// The cubes that are being made, as far as they are the user's.
     pub(crate) fn jobs(&self) -> Vec<Job> {
         let mut jobs = self.catalog.jobs.list();

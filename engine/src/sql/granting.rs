@@ -64,14 +64,14 @@ pub(super) fn parse_granting(
         }
         ("GRANT", _) => {
             skip_words(parser, 1);
-            let given = parse_list(parser, parse_given)?;
+            let given = parse_list(parser, |parser| parse_given(parser, Keyword::TO))?;
             parser.parser.expect_keyword(Keyword::TO)?;
             let to = parse_list(parser, parse_name)?;
             Change::Grant { given, to }
         }
         ("REVOKE", _) => {
             skip_words(parser, 1);
-            let given = parse_list(parser, parse_given)?;
+            let given = parse_list(parser, |parser| parse_given(parser, Keyword::FROM))?;
             parser.parser.expect_keyword(Keyword::FROM)?;
             let from = parse_list(parser, parse_name)?;
             Change::Revoke { given, from }
@@ -101,12 +101,12 @@ fn parse_list<T>(
     Ok(list)
 }
 
-/// A privilege or a role.
-fn parse_given(parser: &mut DFParser<'_>) -> Result<Given> {
+/// A privilege or a role, before a comma or `end`.
+fn parse_given(parser: &mut DFParser<'_>, end: Keyword) -> Result<Given> {
     let is_privilege = matches!(&parser.parser.peek_token_ref().token, Token::Word(word)
         if word.quote_style.is_none() && Grant::begins_with(&word.value));
     match is_privilege {
-        true => Ok(Given::Privilege(Grant::take(&mut parser.parser)?)),
+        true => Ok(Given::Privilege(Grant::take(&mut parser.parser, end)?)),
         false => Ok(Given::Role(parse_name(parser)?)),
     }
 }

@@ -84,7 +84,8 @@ async fn run_sql(
     }
     if let Some(writing) = Writing::of(&statement, session)? {
         refuse_parameters(parameters)?;
-        let planning = Box::pin(writing.plan(session, text));
+        let text = session.catalog.without_outlet(text);
+        let planning = Box::pin(writing.plan(session, &text));
         return match with_signed(signed, planning).await? {
             Some(planned) => Ok(planned.start(session)),
             None => done(),

@@ -277,7 +277,7 @@ fn tokens_of_the_issuer_let_in() {
         (json!({"sub": null}), "name its user"),
         (json!({"sub": ""}), "name its user"),
         (json!({"sub": 7}), "name its user"),
-        (json!({"sub": "ada"}), "configuration file"),
+        (json!({"sub": "ada"}), "a user of this server"),
         (json!({"sub": "operator"}), "command line"),
     ] {
         let failure = of(&access, changes.clone()).unwrap_err();

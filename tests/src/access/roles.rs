@@ -71,7 +71,7 @@ pub(super) async fn check() -> Result<(), Failed> {
     }
     // Several at once, or none of them.
     lake.done("CREATE ROLE other").await?;
-    let all = "FILES, SELECT ON lake.ocean WHERE lat < 4, other";
+    let all = "FILES, SELECT ON lake.ocean WHERE lat IN (1, 2) AND lat IS DISTINCT FROM 3, other";
     lake.done(&format!("GRANT {all} TO reader, ada")).await?;
     let listed = "SELECT string_agg(grantee || ' ' || privilege, ',' ORDER BY grantee, privilege) FROM cube.grants \
                   WHERE grantee IN ('reader', 'ada') AND coalesce(object, '') <> 'analyst'";
