@@ -80,13 +80,9 @@ impl Rows {
     ) -> Result<(u64, bool), Trouble> {
         let mut sent = 0;
         loop {
-            while self.next < self.length {
-                if limit.is_some_and(|limit| sent >= limit) {
-                    return Ok((sent, true));
-                }
-                framing.row(&self.columns, self.next, &mut wire.output);
-                self.next += 1;
-                sent += 1;
+            while self.next < self.length && limit.is_none_or(|limit| sent < limit) {
+                let left = limit.map_or(u64::MAX, |limit| limit - sent);
+                sent += self.write(wire, framing, left);
                 // A client that does not read does not keep a statement that was stopped.
                 tokio::select! {
                     biased;
@@ -104,6 +100,17 @@ impl Rows {
                 return Ok((sent, false));
             }
         }
+    }
+
+    /// Writes rows of the batch until there is something to send, at most `limit` of them; how many there were.
+    fn write(&mut self, wire: &mut Wire, framing: &mut Framing, limit: u64) -> u64 {
+        let mut written = 0;
+        while self.next < self.length && written < limit && !wire.is_full() {
+            framing.row(&self.columns, self.next, &mut wire.output);
+            self.next += 1;
+            written += 1;
+        }
+        written
     }
 
     /// Leaves rows out, at most `limit` of them; how many there were.

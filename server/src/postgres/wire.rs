@@ -120,14 +120,19 @@ impl Wire {
         encoded.map_err(|error| Trouble::Fatal(violation(error.to_string())))
     }
 
+    /// Is it worth it to send what waits?
+    pub(super) fn is_full(&self) -> bool {
+        self.output.len() >= FULL
+    }
+
     /// Sends what waits, once it is worth it.
     ///
     /// # Errors
     /// The connection broke.
     pub(super) async fn send_if_full(&mut self) -> Result<(), Trouble> {
-        match self.output.len() < FULL {
-            true => Ok(()),
-            false => self.flush().await,
+        match self.is_full() {
+            true => self.flush().await,
+            false => Ok(()),
         }
     }
 

@@ -13,7 +13,7 @@ use pgwire::api::Type;
 
 use super::plain::plain;
 use super::types::type_of;
-use super::{arrays, numeric, text};
+use super::{arrays, digits, float, numeric, text};
 
 /// From 1970 to 2000, where PostgreSQL counts from.
 const DAYS: i32 = 10_957;
@@ -87,38 +87,32 @@ fn writers(array: &ArrayRef, data_type: &Type) -> Result<(Write, Write), ArrowEr
                 Box::new(move |row, output| output.put_u8(u8::from(second.value(row)))),
             )
         }
-        DataType::Int16 => primitive::<Int16Type>(array, display, |v, output| output.put_i16(v)),
-        DataType::Int32 => primitive::<Int32Type>(array, display, |v, output| output.put_i32(v)),
-        DataType::Int64 => primitive::<Int64Type>(array, display, |v, output| output.put_i64(v)),
-        DataType::UInt64 => primitive::<UInt64Type>(array, display, |v, output| {
-            numeric::write(&v.to_string(), output);
+        DataType::Int16 => primitive::<Int16Type>(array, integer, |v, output| output.put_i16(v)),
+        DataType::Int32 => primitive::<Int32Type>(array, integer, |v, output| output.put_i32(v)),
+        DataType::Int64 => primitive::<Int64Type>(array, integer, |v, output| output.put_i64(v)),
+        DataType::UInt64 => primitive::<UInt64Type>(
+            array,
+            |v, output| digits::padded(v, 1, output),
+            |v, output| numeric::write(&v.to_string(), output),
+        ),
+        DataType::Float32 => {
+            primitive::<Float32Type>(array, float::single, |v, output| output.put_f32(v))
+        }
+        DataType::Float64 => {
+            primitive::<Float64Type>(array, float::double, |v, output| output.put_f64(v))
+        }
+        DataType::Date32 => primitive::<Date32Type>(array, text::date, |v, output| {
+            output.put_i32(v.saturating_sub(DAYS));
         }),
-        DataType::Float32 => primitive::<Float32Type>(
-            array,
-            |v, output| put(&text::float(&format!("{v:e}"), 6), output),
-            |v, output| output.put_f32(v),
-        ),
-        DataType::Float64 => primitive::<Float64Type>(
-            array,
-            |v, output| put(&text::float(&format!("{v:e}"), 15), output),
-            |v, output| output.put_f64(v),
-        ),
-        DataType::Date32 => primitive::<Date32Type>(
-            array,
-            |v, output| put(&text::date(v), output),
-            |v, output| output.put_i32(v.saturating_sub(DAYS)),
-        ),
         DataType::Timestamp(_, None) => timestamps(array, |v, output| {
-            put(&text::timestamp(v, ""), output);
+            text::timestamp(v, "", output);
         }),
         DataType::Timestamp(_, Some(_)) => timestamps(array, |v, output| {
-            put(&text::timestamp(v, "+00"), output);
+            text::timestamp(v, "+00", output);
         }),
-        DataType::Time64(_) => primitive::<Time64MicrosecondType>(
-            array,
-            |v, output| put(&text::time(v), output),
-            |v, output| output.put_i64(v),
-        ),
+        DataType::Time64(_) => {
+            primitive::<Time64MicrosecondType>(array, text::time, |v, output| output.put_i64(v))
+        }
         DataType::Duration(_) => primitive::<DurationMicrosecondType>(
             array,
             |v, output| put(&text::interval_of(0, 0, v), output),
@@ -170,8 +164,8 @@ fn writers(array: &ArrayRef, data_type: &Type) -> Result<(Write, Write), ArrowEr
 
 fn primitive<T: ArrowPrimitiveType>(
     array: &ArrayRef,
-    text: fn(T::Native, &mut BytesMut),
-    binary: fn(T::Native, &mut BytesMut),
+    text: impl Fn(T::Native, &mut BytesMut) + Send + Sync + 'static,
+    binary: impl Fn(T::Native, &mut BytesMut) + Send + Sync + 'static,
 ) -> (Write, Write) {
     let first: PrimitiveArray<T> = array.as_primitive::<T>().clone();
     let second = first.clone();
@@ -181,7 +175,10 @@ fn primitive<T: ArrowPrimitiveType>(
     )
 }
 
-fn timestamps(array: &ArrayRef, text: fn(i64, &mut BytesMut)) -> (Write, Write) {
+fn timestamps(
+    array: &ArrayRef,
+    text: impl Fn(i64, &mut BytesMut) + Send + Sync + 'static,
+) -> (Write, Write) {
     primitive::<TimestampMicrosecondType>(array, text, |v, output| {
         output.put_i64(v.saturating_sub(MICROSECONDS));
     })
@@ -197,8 +194,8 @@ fn decimals<T: DecimalType>(array: &ArrayRef, precision: u8, scale: i8) -> (Writ
     )
 }
 
-fn display<T: ToString>(value: T, output: &mut BytesMut) {
-    put(&value.to_string(), output);
+fn integer(value: impl Into<i64>, output: &mut BytesMut) {
+    digits::signed(value.into(), output);
 }
 
 fn put(text: &str, output: &mut BytesMut) {

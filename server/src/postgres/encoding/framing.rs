@@ -50,7 +50,9 @@ impl Framing {
             Self::CopyText(options) if options.has_header => message(b'd', output, |output| {
                 for (index, name) in names.enumerate() {
                     options.delimit(index, output);
-                    options.value(name.as_bytes(), output);
+                    let start = output.len();
+                    output.put_slice(name.as_bytes());
+                    options.protect(start, output);
                 }
                 output.put_u8(b'\n');
             }),
@@ -81,16 +83,15 @@ impl Framing {
                 }
             }),
             Self::CopyText(options) => message(b'd', output, |output| {
-                let mut value = BytesMut::new();
                 for (index, column) in columns.iter().enumerate() {
                     options.delimit(index, output);
                     if column.is_null(row) {
                         output.put_slice(options.null.as_bytes());
                         continue;
                     }
-                    value.clear();
-                    column.write_text(row, &mut value);
-                    options.value(&value, output);
+                    let start = output.len();
+                    column.write_text(row, output);
+                    options.protect(start, output);
                 }
                 output.put_u8(b'\n');
             }),
@@ -122,54 +123,70 @@ impl CopyText {
         }
     }
 
-    fn value(&self, value: &[u8], output: &mut BytesMut) {
+    /// Escapes or quotes the value that begins at `start`, where it would be read as something else.
+    fn protect(&self, start: usize, output: &mut BytesMut) {
+        let value = &output[start..];
+        let is_safe = match self.quote {
+            Some(quote) => !self.is_quoted(quote, value),
+            None => value.iter().all(|byte| self.letter(*byte).is_none()),
+        };
+        if is_safe {
+            return;
+        }
+        let value = value.to_vec();
+        output.truncate(start);
         match self.quote {
-            Some(quote) => self.quoted(quote, value, output),
-            None => self.escaped(value, output),
+            Some(quote) => quote.put(&value, output),
+            None => self.escaped(&value, output),
         }
     }
 
     fn escaped(&self, value: &[u8], output: &mut BytesMut) {
         for byte in value {
-            let letter = match byte {
-                b'\\' => b'\\',
-                b'\n' => b'n',
-                b'\r' => b'r',
-                b'\t' => b't',
-                0x08 => b'b',
-                0x0b => b'v',
-                0x0c => b'f',
-                byte if *byte == self.delimiter => *byte,
-                byte => {
-                    output.put_u8(*byte);
-                    continue;
-                }
-            };
-            output.put_slice(&[b'\\', letter]);
+            match self.letter(*byte) {
+                Some(letter) => output.put_slice(&[b'\\', letter]),
+                None => output.put_u8(*byte),
+            }
         }
     }
 
-    fn quoted(&self, quote: Quote, value: &[u8], output: &mut BytesMut) {
+    /// What stands behind a backslash in place of a byte that has a meaning of its own.
+    fn letter(&self, byte: u8) -> Option<u8> {
+        match byte {
+            b'\\' => Some(b'\\'),
+            b'\n' => Some(b'n'),
+            b'\r' => Some(b'r'),
+            b'\t' => Some(b't'),
+            0x08 => Some(b'b'),
+            0x0b => Some(b'v'),
+            0x0c => Some(b'f'),
+            byte => (byte == self.delimiter).then_some(byte),
+        }
+    }
+
+    fn is_quoted(&self, quote: Quote, value: &[u8]) -> bool {
         let is_special = |byte: &u8| {
             *byte == self.delimiter || *byte == quote.quote || *byte == b'\n' || *byte == b'\r'
         };
         // A value that looks like NULL, or like the end of the data, must not be taken for it.
-        let is_needed = quote.always
+        quote.always
             || value == self.null.as_bytes()
             || value == b"\\."
-            || value.iter().any(is_special);
-        if !is_needed {
-            output.put_slice(value);
-            return;
-        }
-        output.put_u8(quote.quote);
+            || value.iter().any(is_special)
+    }
+}
+
+impl Quote {
+    /// Writes a value in quotes.
+    fn put(self, value: &[u8], output: &mut BytesMut) {
+        output.put_u8(self.quote);
         for byte in value {
-            if *byte == quote.quote || *byte == quote.escape {
-                output.put_u8(quote.escape);
+            if *byte == self.quote || *byte == self.escape {
+                output.put_u8(self.escape);
             }
             output.put_u8(*byte);
         }
-        output.put_u8(quote.quote);
+        output.put_u8(self.quote);
     }
 }
 

@@ -6,6 +6,8 @@
 
 mod arrays;
 mod cells;
+mod digits;
+mod float;
 mod framing;
 mod numeric;
 mod plain;
