@@ -4,10 +4,10 @@ SHELL := bash
 .ONESHELL:
 .SILENT:
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bless setup deny
+.PHONY: help demo test test-clients check bench bless setup deny
 
 help:                    ## this list
-	sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
+	sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 22
 
 demo:                    ## ask real climate data five questions: seconds (first: release build)
 	tools/setup
@@ -26,6 +26,12 @@ test: check              ## make check, then every test, unit to end-to-end: min
 	cargo test --quiet --workspace --doc
 	cargo build --quiet --workspace --bins
 	GRATICULE_BINARY="$$CARGO_TARGET_DIR/debug/graticule" cargo nextest run --workspace
+
+test-clients:            ## heavy clients of PostgreSQL, as a table: minutes (first: 1 GB of downloads)
+	tools/setup
+	. tools/environment
+	cargo build --quiet --workspace --bins
+	tests/clients/heavy/run
 
 bench:                   ## rooflines and comparisons, see benches/README.md: minutes (first: release build)
 	tools/setup

@@ -8,7 +8,9 @@ Engines that it gains:
   graticule         one long-running `graticule sql` at the other end of a pipe, cube.cache off
   graticule_cached  the same with a cache for the whole cube, filled by an untimed run of each question
 
-Both know what ANALYZE tells of the chunks, which is not in their times, as converting is not in others'.
+  graticule_pg      `graticule serve`, cube.cache off, through PostgreSQL's protocol with psycopg
+
+All know what ANALYZE tells of the chunks, which is not in their times, as converting is not in others'.
 
 A time is from writing the statement until its result is a pandas DataFrame. The program is
 GRATICULE_BINARY, or that of the last release build. Ends with 1 when an answer of Graticule differs
@@ -19,6 +21,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -35,7 +38,7 @@ import peers as yardstick  # noqa: E402
 # The yardstick starts a process per engine, which has to know ours.
 yardstick.__file__ = __file__
 
-OURS = ("graticule", "graticule_cached")
+OURS = ("graticule", "graticule_cached", "graticule_pg")
 # Questions about all cells, of which the time to read them is a large part.
 FULL_CUBE = ["Q05", "Q06", "Q07", *(f"Q{number}" for number in range(12, 20)), "Q23", "Q24"]
 GROUP_BYS = ["Q12", "Q13", "Q14", "Q15", "Q16", "Q17", "Q18", "Q20", "Q23"]
@@ -135,6 +138,46 @@ class GraticuleCached(Graticule):
         return super().run(q)
 
 
+class GraticulePg(Graticule):
+    """One `graticule serve` for all questions, asked as a client of PostgreSQL."""
+
+    def start(self):
+        import psycopg
+
+        self.errors = open(f"{self.tmp}/server.log", "w+b")
+        self.process = subprocess.Popen(
+            [
+                program(), "serve", "--pg", "127.0.0.1:0", "--config", f"{self.tmp}/graticule.toml",
+                "--threads", str(self.args.threads), "--memory", self.args.memory,
+            ],
+            stderr=self.errors,
+        )  # fmt: skip
+        while not (found := re.search(r"listening: (postgresql://\S+)\n", Path(self.errors.name).read_text())):
+            if self.process.poll() is not None:
+                raise RuntimeError(Path(self.errors.name).read_text())
+            time.sleep(0.05)
+        self.connection = psycopg.connect(found[1], autocommit=True)
+        self.ask(f"{self.tables}{self.setup}\nSELECT 1")
+        self.ask("ANALYZE cube")
+        yardstick.resource = Peak(self.process.pid)
+
+    def ask(self, sql):
+        import pandas as pd
+
+        cursor = self.connection.execute(sql)
+        while cursor.nextset():
+            pass
+        if cursor.description is None:
+            return pd.DataFrame()
+        return pd.DataFrame(cursor.fetchall(), columns=[column.name for column in cursor.description])
+
+    def close(self):
+        self.connection.close()
+        self.process.terminate()
+        self.process.wait()
+        yardstick.SqlEngine.close(self)
+
+
 class Peak:
     """What the yardstick wants of the module `resource`, for another process."""
 
@@ -148,7 +191,7 @@ class Peak:
         return self
 
 
-yardstick.ENGINES.update(graticule=Graticule, graticule_cached=GraticuleCached)
+yardstick.ENGINES.update(graticule=Graticule, graticule_cached=GraticuleCached, graticule_pg=GraticulePg)
 
 
 def median(result):

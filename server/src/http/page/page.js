@@ -3,8 +3,8 @@
 
 const ROWS = 1000;
 const by = (id) => document.getElementById(id);
-const [sql, key, format, status, problem, result, run, cancel] =
-  ["sql", "key", "format", "status", "problem", "result", "run", "cancel"].map(by);
+const [sql, key, format, status, problem, message, place, result, run, cancel] =
+  ["sql", "key", "format", "status", "problem", "message", "place", "result", "run", "cancel"].map(by);
 let running = null;
 
 function request(type, signal) {
@@ -18,7 +18,7 @@ function excerpt(told) {
   if (!told.line) return "";
   const line = sql.value.split("\n")[told.line - 1] ?? "";
   const label = `line ${told.line}: `;
-  return `\n${label}${line.replaceAll("\t", " ")}\n${" ".repeat(label.length + told.column - 1)}^`;
+  return `${label}${line.replaceAll("\t", " ")}\n${" ".repeat(label.length + told.column - 1)}^`;
 }
 
 async function refuse(response) {
@@ -37,7 +37,8 @@ function tell(error) {
     return;
   }
   status.textContent = "";
-  problem.textContent = error.told ? `${error.message}${excerpt(error.told)}` : `the result broke off: ${error.message}`;
+  message.textContent = error.told ? error.message : `the result broke off: ${error.message}`;
+  place.textContent = error.told ? excerpt(error.told) : "";
   problem.hidden = false;
 }
 
