@@ -1,8 +1,9 @@
-"""A grid of datum shifts, and what PROJ makes of it: a file of NTv2 over a part of Germany.
+"""Grids of datum shifts, and what PROJ makes of them: a file of NTv2 over a part of Germany, and those that the program carries.
 
     python datum_grids.py FOLDER
 
-expected.json has places and where pyproj finds them with grids/shifts.gsb.
+expected.json has places and where pyproj finds them with grids/shifts.gsb, and under "carried" with the files in
+functions/datum_grids, and how many metres away it finds them without.
 """
 
 import json
@@ -51,4 +52,24 @@ moved = pyproj.Transformer.from_crs(system, "EPSG:4326", always_xy=True)
 places = [(8.1, 51.2), (5.01, 47.02), (11.9, 54.9), (9.25, 48.0)]
 cases = [{"from": place, "to": moved.transform(*place)} for place in places]
 assert all(abs(case["from"][1] - case["to"][1]) > 1e-4 for case in cases)
-(folder / "expected.json").write_text(json.dumps({"system": system, "cases": cases}))
+
+carried = []
+systems = [
+    ("EPSG:31467", "EPSG:25832", [(3500000, 5600000), (3395000, 5930000), (3560000, 5290000)]),
+    ("EPSG:27572", "EPSG:2154", [(600000, 2200000), (150000, 2400000), (970000, 1850000)]),
+    ("EPSG:27200", "EPSG:2193", [(2660000, 5990000), (2480000, 5740000)]),
+]
+without = {}
+for source, target, places in systems:
+    moved = pyproj.Transformer.from_crs(source, target, always_xy=True)
+    without[source] = [moved.transform(*place) for place in places]
+pyproj.datadir.append_data_dir(str(Path(__file__).parents[2] / "functions" / "datum_grids"))
+for source, target, places in systems:
+    moved = pyproj.Transformer.from_crs(source, target, always_xy=True)
+    for place, before in zip(places, without[source]):
+        to = moved.transform(*place)
+        off = ((to[0] - before[0]) ** 2 + (to[1] - before[1]) ** 2) ** 0.5
+        assert 0.05 < off < 30, (source, place, off)
+        carried.append({"from": place, "to": to, "source": source, "target": target})
+expected = {"system": system, "cases": cases, "carried": carried}
+(folder / "expected.json").write_text(json.dumps(expected))

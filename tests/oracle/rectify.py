@@ -10,6 +10,7 @@ import os
 import sys
 
 import numpy as np
+import shapely
 import xarray as xr
 from rasterio.warp import transform
 
@@ -218,6 +219,45 @@ def brute(name, source, variable, lon, lat, values, crs, bbox, step, tolerance, 
         expect(f"{name}_{method}", source, arguments, *axes, made, crs, tolerance, own=variable, **limits, **extra)
 
 
+def crossings(values):
+    """Where cells meet: in the middle of four centres, at the edges on the lines half a cell beyond."""
+
+    def met(values):
+        return np.concatenate([values[:1], (values[1:-2] + values[2:-1]) / 2, values[-1:]])
+
+    return met(met(with_edges(values)).T).T
+
+
+def conservative(name, source, lon, lat, values, crs, bbox, step, tolerance):
+    """Means weighed with the areas of the parts of cells in each new one, which shapely cuts out."""
+
+    def by_area(y):
+        return np.degrees(np.sin(np.radians(y))) if crs == "EPSG:4326" else y
+
+    if crs != "EPSG:4326":
+        lon, lat = moved("EPSG:4326", crs, lon, lat)
+    x, y = centres(bbox, step)
+    across, down = crossings(lon), by_area(crossings(lat))
+    corners = [np.stack([across[part], down[part]], -1) for part in (np.s_[:-1, :-1], np.s_[:-1, 1:], np.s_[1:, 1:], np.s_[1:, :-1])]
+    cells = shapely.polygons(np.stack(corners, 2).reshape(-1, 4, 2))
+    # Those that a projection tears apart lie elsewhere.
+    west, _, east, _ = shapely.bounds(cells).T
+    cells = cells[east - west < 20 * step]
+    values = values.ravel()[east - west < 20 * step]
+    left, low = (a.ravel() for a in np.meshgrid(x - step / 2, y - step / 2))
+    boxes = shapely.box(left, by_area(low), left + step, by_area(low + step))
+    box, cell = shapely.STRtree(cells).query(boxes)
+    kept = np.isfinite(values[cell])
+    box, cell = box[kept], cell[kept]
+    areas = shapely.area(shapely.intersection(boxes[box], cells[cell]))
+    weights = np.bincount(box, areas, minlength=boxes.size)
+    sums = np.bincount(box, areas * values[cell], minlength=boxes.size)
+    with np.errstate(all="ignore"):
+        made = np.where(weights > 1e-9 * shapely.area(boxes), sums / weights, np.nan).reshape(y.size, x.size)
+    arguments = f"crs => '{crs}', resolution => {step}, bbox => {list(bbox)}, method => 'conservative'"
+    expect(name, source, arguments, x, y, made, crs, tolerance, missing=10)
+
+
 # An ocean model's grid: geographic in the south, two poles on land in the north, between which the last rows are
 # folded; the first and the last two columns are the same, and so are the rows on both sides of the fold.
 
@@ -337,6 +377,15 @@ analytic("dateline_both", "dateline", "EPSG:4326", (176, -20, 184, -10), 0.05, 2
 analytic("dateline_6933", "dateline", "EPSG:6933", (-17_360_000, -2_000_000, -17_000_000, -1_000_000), 5000, 2e-5, missing=0)
 unrolled = np.where(lon < 0, lon + 360, lon)
 brute("dateline", place("dateline"), "v", unrolled, lat, field(lon, lat), "EPSG:4326", (176, -20, 184, -10), 0.1, 1e-6, missing=3, off=3)
+
+gaps = field(lon, lat)
+gaps[np.indices(gaps.shape).sum(axis=0) % 7 == 0] = np.nan
+write("dateline_gaps", lon, lat, gaps)
+conservative("dateline_conservative", place("dateline_gaps"), unrolled, lat, gaps, "EPSG:4326", (172, -28, 186, -3.5), 0.35, 1e-6)
+conservative("dateline_conservative_fine", place("dateline"), unrolled, lat, field(lon, lat), "EPSG:4326", (176, -20, 180, -16), 0.05, 1e-6)
+conservative("dateline_conservative_6933", place("dateline"), lon, lat, field(lon, lat), "EPSG:6933", (-17_300_000, -2_000_000, -17_000_000, -1_000_000), 20_000, 1e-6)
+pole_lon, pole_lat = swath(30, 88, 15)
+conservative("pole_conservative", place("pole"), pole_lon, pole_lat, field(pole_lon, pole_lat), "EPSG:3413", (-100_000, -100_000, 100_000, 100_000), 20_000, 1e-6)
 
 # A rotated grid, with coordinates of its cells in one file, and the grid mapping in the other.
 rotated_lon, rotated_lat = -8 + 0.2 * np.arange(90), -6 + 0.2 * np.arange(70)

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  PROJ's own folders ─┐
-//!  proj_database ──────┼─▶ search paths of the default context ─▶ every context that is made, in any thread
+//!  proj_files ─────────┼─▶ search paths of the default context ─▶ every context that is made, in any thread
 //!  [engine] proj_data ─┘
 //! ```
 
@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 
 use proj_sys as sys;
 
-use super::{datum_grids, proj_database};
+use super::{datum_grids, proj_files};
 
 /// Tells PROJ, unless it has been told. Every context must be made after this.
 ///
@@ -22,9 +22,9 @@ use super::{datum_grids, proj_database};
 pub(super) fn set() -> Result<(), String> {
     static SET: OnceLock<Result<(), String>> = OnceLock::new();
     SET.get_or_init(|| {
-        let database = proj_database::folder()?;
+        let carried = proj_files::folder()?;
         let grids = datum_grids::folders().iter().map(PathBuf::as_path);
-        let folders = std::iter::once(database).chain(grids).map(as_proj_takes_it);
+        let folders = std::iter::once(carried).chain(grids).map(as_proj_takes_it);
         tell(folders.collect::<Result<Vec<CString>, String>>()?);
         Ok(())
     })

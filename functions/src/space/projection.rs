@@ -19,7 +19,7 @@ use geo_types::{Coord, Geometry};
 use proj::{Proj, ProjBuilder, ProjCreateError};
 use thiserror::Error;
 
-use super::datum_grids::missing;
+use super::datum_grids::{MissingGrids, missing};
 use super::grid_paths::path_in;
 use super::proj_defaults;
 use super::zones::crs_name;
@@ -151,7 +151,7 @@ impl Transformation {
 
     /// The grids of datums that would make it more exact, and are nowhere to be found.
     #[must_use]
-    pub fn missing_grids(&self) -> Vec<String> {
+    pub fn missing_grids(&self) -> MissingGrids {
         missing(&self.from, &self.to)
     }
 
@@ -181,12 +181,12 @@ impl Transformation {
         let mut grids: Vec<String> = stated
             .filter_map(|word| Some(word.strip_prefix("+nadgrids=")?.to_string()))
             .collect();
-        grids.extend(self.missing_grids());
+        grids.extend(self.missing_grids().sources);
         grids.dedup();
         match grids.is_empty() {
             true => said,
             false => format!(
-                "{said}; it needs the grid {}: name its folder in proj_data of the configuration's section engine, or in PROJ_DATA",
+                "{said}; it needs the grid {}: put it into a folder, and name that in proj_data of the configuration's section engine, or in PROJ_DATA",
                 grids.join(", ")
             ),
         }

@@ -27,7 +27,7 @@ pub struct Overlaps {
     starts: Vec<u32>,
     /// Cells of the window.
     cells: Vec<u32>,
-    /// How much of each is covered, 0 to 1.
+    /// How much of each is covered, 0 to 1, or the area of that.
     covered: Vec<f32>,
     /// How large the cells of each row of the window are.
     sizes: Vec<f64>,
@@ -88,6 +88,32 @@ impl Overlaps {
             overlaps.starts.push(overlaps.cells.len() as u32);
         }
         Some(overlaps)
+    }
+
+    /// For cells of the target whose weights begin at `starts`: areas of parts of the `cells` of a window.
+    pub(super) fn of_areas(
+        window: Window,
+        starts: Vec<u32>,
+        cells: Vec<u32>,
+        areas: Vec<f32>,
+    ) -> Self {
+        Self {
+            starts,
+            cells,
+            covered: areas,
+            sizes: vec![1.0; window.height()],
+            window,
+        }
+    }
+
+    /// How much of each cell of the target is covered, where the cells of the source have the size 1.
+    #[cfg(test)]
+    pub(super) fn covered(&self) -> Vec<f64> {
+        let of = |ends: &[u32]| {
+            let parts = &self.covered[ends[0] as usize..ends[1] as usize];
+            parts.iter().map(|part| f64::from(*part)).sum()
+        };
+        self.starts.windows(2).map(of).collect()
     }
 
     /// The cells of the source that are needed.
@@ -193,8 +219,8 @@ fn clipped([left, right, top, bottom]: [f64; 4], x: &CellAxis, rows: f64) -> [f6
     [left, right, top.max(0.0), bottom.min(rows)]
 }
 
-/// The part of a convex polygon where `inside` is not negative.
-fn cut(polygon: &[Place], part: &mut Vec<Place>, inside: impl Fn(Place) -> f64) {
+/// The part of a polygon where `inside` is not negative; of one that is not convex its parts, joined by lines without an area.
+pub(super) fn cut(polygon: &[Place], part: &mut Vec<Place>, inside: impl Fn(Place) -> f64) {
     part.clear();
     let Some(mut before) = polygon.last().copied() else {
         return;
@@ -216,7 +242,7 @@ fn cut(polygon: &[Place], part: &mut Vec<Place>, inside: impl Fn(Place) -> f64) 
 }
 
 /// The area of a polygon.
-fn area(polygon: &[Place]) -> f64 {
+pub(super) fn area(polygon: &[Place]) -> f64 {
     let next = polygon.iter().skip(1).chain(polygon.first());
     let twice: f64 = polygon
         .iter()

@@ -71,7 +71,7 @@ impl GridFunction for Rectify {
             ),
             (
                 "method",
-                "How values are made: bilinear where it is left out; average, min, max, median, mode, q1, q3, sum, rms, first and last take the cells whose centres lie in the new one, or the nearest; flags are always taken from the nearest cell",
+                "How values are made: bilinear where it is left out; average, min, max, median, mode, q1, q3, sum, rms, first and last take the cells whose centres lie in the new one, or the nearest; conservative weighs cells with the areas of their parts in it, between edges in the middle of centres; flags are always taken from the nearest cell",
             ),
             (
                 "methods",
@@ -102,13 +102,6 @@ impl GridFunction for Rectify {
 
     async fn table(&self, call: &Call) -> Result<Arc<dyn TableProvider>> {
         let (method, methods) = given_methods(call)?;
-        let mut asked = methods.iter().map(|(_, method)| method).chain(&method);
-        if asked.any(|method| *method == Method::Conservative) {
-            let cause = "conservative needs cells with edges, and rectify knows their centres only";
-            return Err(CubeError::unsupported("", cause)
-                .remedy("choose average for means, or sum, which keeps totals")
-                .into());
-        }
         let resampling = Resampling {
             method,
             of_flags: Method::Nearest,

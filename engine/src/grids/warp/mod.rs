@@ -196,7 +196,7 @@ fn without_grids(source: &Horizontal, target: &Target) -> Result<String> {
     let grids = way.missing_grids();
     Ok(match grids.is_empty() {
         true => String::new(),
-        false => format!(", without the datum grid {}", grids.join(" and ")),
+        false => format!(", without the datum grid {grids}"),
     })
 }
 

@@ -231,7 +231,11 @@ impl Tiles {
         missing: Missing,
     ) -> CubeResult<Arc<Tile>> {
         // What reduces an area looks at the same cells, whatever it makes of them.
-        let key = match (method.weighs_overlap(), method.reads_footprint()) {
+        let is_cut = match self.way {
+            Way::Searched { .. } => method == Method::Conservative,
+            _ => method.weighs_overlap(),
+        };
+        let key = match (is_cut, method.reads_footprint()) {
             (true, _) => (y, x, Method::Conservative, Missing::Skip),
             (false, true) => (y, x, Method::Average, Missing::Skip),
             (false, false) => (y, x, method, missing),
@@ -275,6 +279,9 @@ impl Tiles {
                 y: &y_places.edges[with_end(&rows)],
             };
             if let Way::Searched { mesh, .. } = &self.way {
+                if method == Method::Conservative {
+                    return Ok(mesh.overlaps(lattice).map_or(Tile::Outside, Tile::Parts));
+                }
                 let members = mesh.members(lattice, centres)?;
                 return Ok(members.map_or(Tile::Outside, Tile::Centres));
             }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::chart::{Chart, POLAR, short_way};
 use super::{CIRCLE, Mesh};
 
-/// Quadrilaterals along a side of a block.
+/// Quadrilaterals, or cells, along a side of a block.
 const SIDE: usize = 32;
 
 /// What lies between these.
@@ -51,28 +51,42 @@ impl Bounds {
 pub(super) struct Blocks {
     bounds: Vec<Bounds>,
     across: usize,
+    /// Columns and rows of what is in them.
+    size: (usize, usize),
 }
 
 impl Blocks {
+    /// Those of the quadrilaterals of a mesh.
     pub(super) fn of(mesh: &Mesh) -> Self {
-        let (columns, rows) = mesh.quadrilaterals();
+        Self::new(mesh.quadrilaterals(), |columns, rows| {
+            bounds_of(mesh, columns, rows)
+        })
+    }
+
+    /// Those of so many columns and rows, with `bounds_of` some of them.
+    pub(super) fn new(
+        size: (usize, usize),
+        bounds_of: impl Fn(Range<usize>, Range<usize>) -> Bounds,
+    ) -> Self {
+        let (columns, rows) = size;
         let across = columns.div_ceil(SIDE);
         let mut bounds = Vec::with_capacity(across * rows.div_ceil(SIDE));
         for down in 0..rows.div_ceil(SIDE) {
             for block in 0..across {
                 let columns = range(block, columns);
-                bounds.push(bounds_of(mesh, columns, range(down, rows)));
+                bounds.push(bounds_of(columns, range(down, rows)));
             }
         }
-        Self { bounds, across }
+        Self {
+            bounds,
+            across,
+            size,
+        }
     }
 
-    /// Bounds of all blocks, and the columns and rows of their quadrilaterals.
-    pub(super) fn each(
-        &self,
-        mesh: &Mesh,
-    ) -> impl Iterator<Item = (Bounds, Range<usize>, Range<usize>)> {
-        let (columns, rows) = mesh.quadrilaterals();
+    /// Bounds of all blocks, and the columns and rows of what is in them.
+    pub(super) fn each(&self) -> impl Iterator<Item = (Bounds, Range<usize>, Range<usize>)> {
+        let (columns, rows) = self.size;
         self.bounds.iter().enumerate().map(move |(at, bounds)| {
             let (down, across) = (at / self.across, at % self.across);
             (*bounds, range(across, columns), range(down, rows))

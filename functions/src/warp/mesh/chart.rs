@@ -35,6 +35,16 @@ impl Chart {
         }
     }
 
+    /// The place on the globe of one in a polar plane.
+    pub(super) fn back(self, (x, y): Place) -> Place {
+        let radius = x.hypot(y);
+        let latitude = match self {
+            Self::South => radius - 90.0,
+            _ => 90.0 - radius,
+        };
+        (y.atan2(x).to_degrees(), latitude)
+    }
+
     /// A place in the plane; longitudes near `near`.
     pub(super) fn place(self, (x, y): Place, near: f64) -> Place {
         match self {

@@ -14,6 +14,7 @@ use super::super::positions::{Lattice, Positions};
 use super::super::window::Window;
 use super::Mesh;
 use super::blocks::Bounds;
+use super::gathered::Pair;
 use super::line::Line;
 use super::search::turns;
 use crate::space::ProjectionError;
@@ -43,10 +44,9 @@ impl Mesh {
     ) -> Result<Option<Members>, ProjectionError> {
         let width = edges.x.len().saturating_sub(1);
         let count = width * edges.y.len().saturating_sub(1);
-        // Cells of the target, with the column and row of the source.
-        let mut found: Vec<(u32, i64, i64)> = Vec::new();
+        let mut found: Vec<Pair<()>> = Vec::new();
         self.each_centre(edges, |cell, column, row| {
-            found.push((cell as u32, column as i64, row as i64));
+            found.push((cell as u32, column as i64, row as i64, ()));
         });
         let mut is_near = vec![true; count];
         for (cell, ..) in &found {
@@ -55,44 +55,11 @@ impl Mesh {
         if is_near.iter().any(|is_near| *is_near) {
             self.add_nearest(&self.positions(centres)?, &is_near, &mut found);
         }
-        let Some((_, near, first_row)) = found.first().copied() else {
-            return Ok(None);
-        };
-        if self.is_closed {
-            let cells = self.centres.width as i64;
-            for (_, column, _) in &mut found {
-                // The short way round.
-                *column = near + (*column - near + cells / 2).rem_euclid(cells) - cells / 2;
-            }
-        }
-        let mut window = Window {
-            x: near..near + 1,
-            y: first_row..first_row + 1,
-        };
-        for (_, column, row) in &found {
-            window.x = window.x.start.min(*column)..window.x.end.max(column + 1);
-            window.y = window.y.start.min(*row)..window.y.end.max(row + 1);
-        }
-        let mut starts = vec![0_u32; count + 1];
-        for (cell, ..) in &found {
-            starts[*cell as usize + 1] += 1;
-        }
-        for cell in 0..count {
-            starts[cell + 1] += starts[cell];
-        }
-        let mut next = starts.clone();
-        let mut cells = vec![0_u32; found.len()];
-        let across = window.width() as i64;
-        for (cell, column, row) in &found {
-            let at = &mut next[*cell as usize];
-            cells[*at as usize] =
-                ((row - window.y.start) * across + column - window.x.start) as u32;
-            *at += 1;
-        }
-        Ok(Some(Members {
-            window,
-            starts,
-            cells,
+        let gathered = self.gathered(count, found);
+        Ok(gathered.map(|gathered| Members {
+            window: gathered.window,
+            starts: gathered.starts,
+            cells: gathered.cells,
             is_near,
         }))
     }
@@ -106,7 +73,7 @@ impl Mesh {
         };
         let width = edges.x.len().saturating_sub(1);
         let (across, down) = (self.centres.width, self.centres.height());
-        for (block, own_columns, own_rows) in self.blocks.each(self) {
+        for (block, own_columns, own_rows) in self.blocks.each() {
             if !self.may_meet(&block, &bounds) {
                 continue;
             }
@@ -139,12 +106,7 @@ impl Mesh {
     }
 
     /// Adds the cell in which the centre of a target's cell lies, where nothing else does.
-    fn add_nearest(
-        &self,
-        positions: &Positions,
-        is_near: &[bool],
-        found: &mut Vec<(u32, i64, i64)>,
-    ) {
+    fn add_nearest(&self, positions: &Positions, is_near: &[bool], found: &mut Vec<Pair<()>>) {
         let Some((x_axis, y_axis)) = self.axes() else {
             return;
         };
@@ -160,7 +122,7 @@ impl Mesh {
                 true => column.rem_euclid(columns),
                 false => column.clamp(0, columns - 1),
             };
-            found.push((cell as u32, column, row.clamp(0, rows - 1)));
+            found.push((cell as u32, column, row.clamp(0, rows - 1), ()));
         }
     }
 }

@@ -16,12 +16,17 @@
 mod blocks;
 mod chart;
 mod gaps;
+mod gathered;
 mod line;
 mod measure;
 mod members;
+mod outline;
+mod parts;
 mod quadrilateral;
 mod search;
 mod torn;
+
+use std::sync::OnceLock;
 
 use arrow::buffer::{BooleanBuffer, ScalarBuffer};
 
@@ -111,6 +116,8 @@ pub struct Mesh {
     left_out: BooleanBuffer,
     torn: Vec<Torn>,
     blocks: Blocks,
+    /// Bounds of the cells themselves, found out when they are first asked for.
+    outlines: OnceLock<Blocks>,
 }
 
 impl Mesh {
@@ -141,6 +148,7 @@ impl Mesh {
             left_out,
             torn,
             blocks: Blocks::default(),
+            outlines: OnceLock::new(),
         };
         mesh.blocks = Blocks::of(&mesh);
         Ok(mesh)

@@ -50,7 +50,7 @@ impl Mesh {
     pub fn positions(&self, lattice: Lattice<'_>) -> Result<Positions, ProjectionError> {
         let mut search = Search::new(lattice, self.is_globe());
         let bounds = search.bounds();
-        for (block, columns, rows) in self.blocks.each(self) {
+        for (block, columns, rows) in self.blocks.each() {
             if !self.may_meet(&block, &bounds) {
                 continue;
             }
