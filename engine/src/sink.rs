@@ -156,6 +156,10 @@ pub trait OverviewKeeper: Send + Sync {
     /// The folder for the overviews of the cube at `location`, in the cube's own.
     fn folder(&self, location: &Location) -> Location;
 
+    /// The codec of the arrays of levels, as users write it, that takes the fewest bytes: of those whose cells `repeat` few
+    /// values, and of others.
+    fn codec(&self, repeat: bool) -> String;
+
     /// What was said of the levels in `folder` when they were made visible, under [`MADE_OF`] what they were made of; `None`
     /// where there are none.
     ///

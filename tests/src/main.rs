@@ -47,6 +47,7 @@ mod netcdf_cubes;
 mod netcdf_faults;
 mod netcdf_writing;
 mod oracle;
+mod overview_bytes;
 mod parts;
 mod places;
 mod pruning;
@@ -105,6 +106,7 @@ const MODULES: &[fn() -> Vec<Trial>] = &[
     netcdf_faults::trials,
     netcdf_writing::trials,
     oracle::trials,
+    overview_bytes::trials,
     places::trials,
     parts::trials,
     pruning::trials,

@@ -8,13 +8,14 @@
 //! | `reproject`: nearest | first or last | are at most half as large |
 //! | `reproject`: average, rms, sum, mode | the same method | are at most an eighth as large |
 //!
-//! So what `coarsen` gives does not depend on overviews, but for modes, which are made of those of the level below; and
-//! what `reproject` gives is what a method makes of cells that are smaller than the new ones: pictures need two of them along a side,
-//! numbers eight. In means a cell of a level weighs as much as the cells with values that it stands for, so a mean is
-//! that of the cube but for the cells of the level that lie across an edge of a new cell, each of which has one value for
-//! both sides; sums are shared between both, and none gets lost. At the edges of a cube whose sides are no multiples
-//! values may reach as much further. `conservative` weighs areas, which a level does not know of what is missing, and
-//! medians or extremes of cells across edges would be others: they are made of the cube.
+//! So what `coarsen` gives does not depend on overviews, but for modes, which are made of those of the level below, and
+//! for the bits to which means are rounded ([`Precision`](super::precision::Precision)); and what `reproject` gives is
+//! what a method makes of cells that are smaller than the new ones: pictures need two of them along a side, numbers
+//! eight. In means a cell of a level weighs as much as the cells with values that it stands for, so a mean is that of the
+//! cube but for the cells of the level that lie across an edge of a new cell, each of which has one value for both sides;
+//! sums are shared between both, and none gets lost. At the edges of a cube whose sides are no multiples values may reach
+//! as much further. `conservative` weighs areas, which a level does not know of what is missing, and medians or extremes
+//! of cells across edges would be others: they are made of the cube.
 
 use arrow::array::AsArray;
 use arrow::compute::cast;

@@ -17,6 +17,9 @@ use crate::sql::secrets::without_secrets;
 /// Levels, at most: counts of cells fit into 32 bits.
 pub(crate) const MOST_LEVELS: u32 = 15;
 
+/// What says how many bits variables keep that do not keep all of theirs. Those of former times do.
+const BITS: &str = "bits";
+
 /// What says where the counts of variables are. Levels of former times have none.
 const COUNTS: &str = "counts";
 
@@ -70,6 +73,8 @@ pub(crate) struct Level {
     pub(crate) methods: BTreeMap<String, Method>,
     /// Of how many cells of the cube their cells are made, as far as that is known.
     pub(crate) counts: BTreeMap<String, Counts>,
+    /// The bits that variables keep which do not keep all, see [`Precision`](super::precision::Precision).
+    pub(crate) bits: BTreeMap<String, u8>,
 }
 
 /// How many cells of the cube with a value there are under those of a variable.
@@ -163,8 +168,13 @@ impl Folder {
             Some((name.clone(), method.as_str()?.parse().ok()?))
         };
         let methods: BTreeMap<String, Method> = methods.iter().filter_map(method).collect();
-        let no_counts = Map::new();
-        let named = made_of[COUNTS].as_object().unwrap_or(&no_counts);
+        let nothing = Map::new();
+        let named = made_of[COUNTS].as_object().unwrap_or(&nothing);
+        let bits = made_of[BITS].as_object().unwrap_or(&nothing).iter();
+        let of = |(name, bits): (&String, &Value)| {
+            Some((name.clone(), u8::try_from(bits.as_u64()?).ok()?))
+        };
+        let bits: BTreeMap<String, u8> = bits.filter_map(of).collect();
         let groups = self.format.open(&self.location, &Options::new()).await?;
         let mut levels = Vec::new();
         for group in &groups {
@@ -181,6 +191,7 @@ impl Folder {
                 counts: counts(&cube, named),
                 cube: Arc::new(cube),
                 methods: methods.clone(),
+                bits: bits.clone(),
             });
         }
         levels.sort_by_key(|level| level.number);
@@ -210,11 +221,12 @@ fn counts(level: &Cube, named: &Map<String, Value>) -> BTreeMap<String, Counts> 
 }
 
 /// The attributes of the folder of levels of a cube with this version. Each of the `counts` has the variable that it
-/// counts, and the name of the array, where not all are the same.
+/// counts, and the name of the array, where not all are the same; each of the `bits` a variable that keeps so many.
 pub(crate) fn made_of(
     version: &str,
     methods: &[(String, Method)],
     counts: Vec<(String, Option<String>)>,
+    bits: Map<String, Value>,
     statement: &str,
 ) -> Attributes {
     let methods: Map<String, Value> = methods
@@ -232,6 +244,7 @@ pub(crate) fn made_of(
             "version": version,
             "methods": methods,
             COUNTS: counts,
+            BITS: bits,
             "statement": without_secrets(statement),
         }),
     );

@@ -14,6 +14,7 @@ mod counting;
 mod kept;
 mod methods;
 mod of_query;
+pub(crate) mod precision;
 
 /// The option of a store or table that says where its overviews are.
 pub(crate) const OPTION: (&str, &str) = (

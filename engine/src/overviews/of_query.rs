@@ -77,6 +77,7 @@ impl OfQuery {
                 number: level.number,
                 counts: self.counts(level, &cube, &methods).await?,
                 cube: Arc::new(cube),
+                bits: self.bits(level, &methods),
                 methods,
             });
         }
@@ -93,6 +94,15 @@ impl OfQuery {
             (made.is_plain || method == Method::Average).then(|| (name.clone(), method))
         };
         self.columns.iter().filter_map(of).collect()
+    }
+
+    /// The bits that columns are made of where these are not all.
+    fn bits(&self, level: &Level, methods: &BTreeMap<String, Method>) -> BTreeMap<String, u8> {
+        let of = |column: &String| {
+            let bits = level.bits.get(&self.columns.get(column)?.of)?;
+            Some((column.clone(), *bits))
+        };
+        methods.keys().filter_map(of).collect()
     }
 
     /// The counts of the columns of `cube`, the query over a level: those of the variables that they are made of, in the

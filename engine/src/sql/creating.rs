@@ -119,7 +119,7 @@ impl Creation {
         };
         let overviews = options.overviews.clone().map(|methods| OverviewRequest {
             methods,
-            levels: None,
+            ..OverviewRequest::default()
         });
         if overviews.is_some() && target.sink.overviews().is_none() {
             let cause = format!(

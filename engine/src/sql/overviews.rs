@@ -1,4 +1,4 @@
-//! `[EXPLAIN] CREATE OVERVIEWS ON t [WITH (method = 'mean, flags=mode', levels = 3)]`, `DROP OVERVIEWS ON t`.
+//! `[EXPLAIN] CREATE OVERVIEWS ON t [WITH (method = 'mean, flags=mode', levels = 3, precision = 20)]`, `DROP OVERVIEWS ON t`.
 
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use super::planned::{Planned, Work};
 use super::suggestions::with_nearest;
 use crate::error::{CubeError, CubeResult};
 use crate::overviews::OverviewMethods;
+use crate::overviews::precision::Precision;
 use crate::runtime::io_handle;
 use crate::scan::CubeTable;
 use crate::session::Session;
@@ -103,12 +104,13 @@ fn request(options: &Options) -> CubeResult<OverviewRequest> {
                 };
                 request.levels = Some(levels.ok_or_else(wrong)?);
             }
+            "precision" => request.precision = Precision::parse(value)?,
             other => {
                 let error = CubeError::invalid("", format!("overviews have no option {other}"));
                 return Err(with_nearest(
                     error,
                     other,
-                    ["method", "levels"],
+                    ["method", "levels", "precision"],
                     "there are",
                 ));
             }

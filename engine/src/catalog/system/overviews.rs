@@ -59,6 +59,14 @@ impl SystemRows for OverviewList {
                 let (level, _) = row.level.as_ref()?;
                 Some(level.methods.get(&row.name()?)?.to_string())
             }),
+            Column::whole(
+                "bits",
+                "Bits of the significand that its values are rounded to; NULL where they keep all",
+                |row| {
+                    let (level, _) = row.level.as_ref()?;
+                    level.bits.get(&row.name()?).copied().map(u64::from)
+                },
+            ),
             Column::wholes("shape", "Cells along each of its dimensions", |row| {
                 let (level, at) = row.level.as_ref()?;
                 let variable = level.cube.variables.get(*at)?;

@@ -7,10 +7,11 @@ use serde_json::Value;
 
 use crate::cube::decoding::{Decoding, DecodingRules};
 use crate::cube::metadata::{CALENDAR, CRS, UNITS};
+use crate::overviews::precision::ATTRIBUTE as ROUNDED_TO;
 use crate::source::Attributes;
 
 /// Attributes that describe how values are stored: decoding has used them up.
-const OF_STORAGE: [&str; 9] = [
+const OF_STORAGE: [&str; 10] = [
     "_FillValue",
     "missing_value",
     "scale_factor",
@@ -20,6 +21,7 @@ const OF_STORAGE: [&str; 9] = [
     "valid_max",
     "valid_range",
     "dtype",
+    ROUNDED_TO,
 ];
 
 /// Attributes that tie arrays together: the cube's model says the same.

@@ -29,6 +29,8 @@ pub(super) struct Coarser<'a> {
     pub(super) known: Vec<(u32, Arc<Tiles>)>,
     /// The levels of variables.
     pub(super) read: BTreeMap<String, u32>,
+    /// The bits that the variables of levels which are read are rounded to, where some are.
+    pub(super) bits: Option<u8>,
 }
 
 impl Coarser<'_> {
@@ -66,6 +68,7 @@ impl Coarser<'_> {
         let source = (SourceChunks::new(self.base, stored), counts);
         let made = Warped::variable(source, &tiles, how, &place, others.len())?;
         self.read.insert(name.clone(), level.number);
+        self.bits = self.bits.max(level.bits.get(name).copied());
         let field = variable.field.as_ref().clone();
         let field = field.with_data_type(made.field.data_type().clone());
         let made = Variable {
@@ -79,13 +82,16 @@ impl Coarser<'_> {
     pub(super) fn remark(&self) -> String {
         let mut numbers: Vec<u32> = self.read.values().copied().collect();
         numbers.dedup();
+        let rounded = self
+            .bits
+            .map_or(String::new(), |bits| format!(" ({bits} bits)"));
         match numbers.as_slice() {
             [] => String::new(),
-            [number] => format!(", overview {number}"),
+            [number] => format!(", overview {number}{rounded}"),
             _ => {
                 let of = |(name, number): (&String, &u32)| format!("{number} of {name}");
                 let each: Vec<String> = self.read.iter().map(of).collect();
-                format!(", overviews {}", each.join(", "))
+                format!(", overviews {}{rounded}", each.join(", "))
             }
         }
     }

@@ -118,6 +118,7 @@ pub(crate) fn warped(
         whole: levels.whole_cells(),
         known: Vec::new(),
         read: BTreeMap::new(),
+        bits: None,
     };
     let mut variables = Vec::new();
     for variable in &cube.variables {

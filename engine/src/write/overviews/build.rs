@@ -10,6 +10,7 @@ use datafusion::common::Result;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryConsumer;
 use graticule_functions::warp::{Method, Sample};
+use serde_json::json;
 use tokio::runtime::Handle;
 
 use super::counts::number_of;
@@ -81,7 +82,12 @@ impl OverviewPlan {
         let is_one = methods.iter().all(|(_, method)| *method == methods[0].1);
         let method = methods.first().filter(|_| is_one);
         let method = method.map(|(_, method)| method.to_string());
-        let attributes = made_of(&self.version, &methods, counts, &self.statement);
+        let bits = self.variables.iter().filter_map(|reduction| {
+            let name = reduction.variable.field.name().clone();
+            Some((name, json!(reduction.bits?)))
+        });
+        let bits = bits.collect();
+        let attributes = made_of(&self.version, &methods, counts, bits, &self.statement);
         let count = self.levels.len() as u32;
         run_on(&io, async move {
             for writer in &writers {
@@ -241,6 +247,7 @@ impl Run<'_> {
             source: SourceChunks::new(&plan.table, &reduction.variable),
             grid: plan.grid.clone(),
             method: reduction.method,
+            bits: reduction.bits,
             sides: reduction.sides,
             others: self.others(reduction),
             layers: layers.collect::<CubeResult<_>>()?,

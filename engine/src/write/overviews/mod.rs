@@ -19,8 +19,9 @@ use datafusion::datasource::provider_as_source;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, ident};
 use graticule_functions::warp::{Method, Missing, halves};
+use serde_json::json;
 
-use self::counts::{add_counts, name_of_counts};
+use self::counts::{add_counts, name_of_counts, number_of};
 use self::tiling::{Sides, side};
 use super::new_cube::draft_new;
 use super::options::{Shards, WriteOptions};
@@ -28,6 +29,7 @@ use super::plan::{Draft, Target, TargetVariable};
 use crate::cube::{Cube, Variable};
 use crate::error::{CubeError, CubeResult};
 use crate::grids::{self, Horizontal, Resampling, Way, is_resampled, warped};
+use crate::overviews::precision::{ATTRIBUTE, Precision};
 use crate::overviews::{Levels, MOST_LEVELS, OverviewMethods};
 use crate::scan::CubeTable;
 use crate::sql::suggestions::with_nearest;
@@ -41,6 +43,7 @@ pub(crate) struct OverviewRequest {
     pub(crate) methods: OverviewMethods,
     /// `None` for as many as it takes until the map is small.
     pub(crate) levels: Option<u32>,
+    pub(crate) precision: Precision,
 }
 
 impl OverviewRequest {
@@ -83,12 +86,34 @@ pub(crate) struct OverviewPlan {
 struct Reduction {
     variable: Variable,
     method: Method,
+    /// The bits that its values keep where they do not keep all.
+    bits: Option<u8>,
     /// The array of levels that says of how many cells theirs are made.
     counts: Option<String>,
     /// Cells of a tile, the same on all levels.
     sides: Sides,
     /// Cells of a chunk along the other axes, and what number of axis of the cube each is.
     others: Vec<(usize, u64)>,
+}
+
+impl Reduction {
+    /// Decides how its values are stored in a level.
+    ///
+    /// # Errors
+    /// It is not there.
+    fn store(&mut self, level: &mut Draft, precision: Precision) -> CubeResult<()> {
+        let number = number_of(level, self.variable.field.name())?;
+        let keeper = level.target.sink.overviews();
+        // Of flags there are few, and neighbours have the same.
+        let codec = keeper.map(|keeper| keeper.codec(self.method == Method::Mode));
+        let array = &mut level.cube.arrays[number];
+        array.codec = codec;
+        self.bits = precision.of(self.method, &array.data_type);
+        if let Some(bits) = self.bits {
+            array.attributes.insert(ATTRIBUTE.to_string(), json!(bits));
+        }
+        Ok(())
+    }
 }
 
 impl OverviewPlan {
@@ -108,7 +133,7 @@ impl OverviewPlan {
         let folder = overviews.and_then(|overviews| overviews.folder());
         let folder = folder.ok_or_else(|| no_place(&name))?;
         let grid = Horizontal::of(cube, None)?;
-        let variables = reductions(cube, &grid, request)?;
+        let mut variables = reductions(cube, &grid, request)?;
         let count = level_count(&grid, request.levels)?;
         let target = Target {
             name,
@@ -120,6 +145,9 @@ impl OverviewPlan {
         for number in 1..=count {
             let drafts = drafts(&state, table, &grid, &variables, number, &target, statement);
             let mut level = merged(Box::pin(drafts).await?, &variables)?;
+            for reduction in &mut variables {
+                reduction.store(&mut level, request.precision)?;
+            }
             add_counts(&mut level, number, &variables)?;
             let checked = target.sink.check(&level.cube, &level.format_options);
             checked.map_err(|error| error.within(&target.name))?;
@@ -161,6 +189,9 @@ impl OverviewPlan {
             let (name, method) = (reduction.variable.field.name(), reduction.method);
             let Sides { y, x } = reduction.sides;
             text.push_str(&format!("\n  {name}: {method}, tiles of {y} × {x} cells"));
+            if let Some(bits) = reduction.bits {
+                text.push_str(&format!(", rounded to {bits} bits"));
+            }
         }
         text.push_str("\n  reads the cube once");
         vec![("cube".to_string(), text)]
@@ -214,6 +245,7 @@ fn reductions(
                 y: side(size(grid.y), depth),
                 x: side(size(grid.x), depth),
             },
+            bits: None,
             counts: name_of_counts(cube, variable.field.name(), method),
             variable: variable.clone(),
             method,

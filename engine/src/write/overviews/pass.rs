@@ -30,6 +30,7 @@ use crate::cube::encoding::Encoding;
 use crate::error::CubeResult;
 use crate::grids::planes::{Numbers, Piece, Planes, in_type, pieces};
 use crate::grids::{Horizontal, SourceChunks};
+use crate::overviews::precision::rounded;
 use crate::progress::QueryProgress;
 use crate::runtime::{run_on, yield_now};
 use crate::sink::CubeWriter;
@@ -72,6 +73,8 @@ pub(super) struct Pass<P: ArrowPrimitiveType> {
     pub(super) source: SourceChunks,
     pub(super) grid: Horizontal,
     pub(super) method: Method,
+    /// The bits that values keep where they do not keep all.
+    pub(super) bits: Option<u8>,
     pub(super) sides: Sides,
     pub(super) others: Vec<OtherAxis>,
     pub(super) layers: Vec<Layer>,
@@ -299,7 +302,12 @@ where
     /// Writes a tile, and of how many cells each of its own is made, where these are not all that there are.
     async fn write(&self, place: &Place, tile: &Reduced<P::Native>) -> Result<()> {
         let layer = &self.layers[place.level];
-        let values = tile.values();
+        let mut values = tile.values();
+        if let Some(bits) = self.bits {
+            for value in &mut values {
+                *value = P::Native::of(rounded(value.wide(), bits));
+            }
+        }
         let nulls: NullBuffer = values.iter().map(|value| !value.is_missing()).collect();
         let nulls = (nulls.null_count() > 0).then_some(nulls);
         let values: ArrayRef = Arc::new(PrimitiveArray::<P>::new(values.into(), nulls));

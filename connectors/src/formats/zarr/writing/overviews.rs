@@ -19,6 +19,7 @@ use super::super::OVERVIEWS;
 use super::super::hierarchy::{Node, discover};
 use super::super::json::parse_object;
 use super::ZarrSink;
+use super::compression::Compression;
 use super::removal::is_note;
 use super::state::bytes_of;
 use super::writer::new_state;
@@ -31,6 +32,10 @@ const ROOT: &str = "zarr.json";
 impl OverviewKeeper for ZarrSink {
     fn folder(&self, location: &Location) -> Location {
         location.child(OVERVIEWS)
+    }
+
+    fn codec(&self, repeat: bool) -> String {
+        Compression::of_levels(repeat).to_string()
     }
 
     async fn published(&self, folder: &Location) -> CubeResult<Option<Attributes>> {
