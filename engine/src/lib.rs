@@ -16,6 +16,7 @@ pub mod options;
 mod overviews;
 pub mod progress;
 mod queries;
+mod received;
 pub mod rules;
 pub mod runtime;
 pub mod scan;
@@ -29,6 +30,7 @@ mod write;
 
 pub use engine::{Engine, EngineBuilder, MemoryUse, Query, Session};
 pub use limits::{Limits, UserLimits};
+pub use received::{Received, Receiving};
 pub use sql::depth::refuse_depth;
 pub use sql::described::Described;
 pub use sql::secrets::as_listed;

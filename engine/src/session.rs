@@ -192,12 +192,21 @@ impl Session {
     /// # Errors
     /// See [`Session::run`]; a value is missing, or the statement is none that takes values.
     pub async fn run_with(&self, statement: &str, parameters: &[ScalarValue]) -> Result<Query> {
+        // On the heap: a statement's state is large, and views nest.
+        let running = Box::pin(statements::run(self, statement, parameters));
+        self.listed(statement, running).await
+    }
+
+    /// Starts a statement, which `cube.queries` lists from now until it ends.
+    pub(crate) async fn listed(
+        &self,
+        statement: &str,
+        running: impl Future<Output = Result<Query>>,
+    ) -> Result<Query> {
         let user = self.catalog.user();
         let queries = &self.engine.catalog.queries;
         let listed = queries.begin(statement, &user.name, self.door);
         self.update_functions().await;
-        // On the heap: a statement's state is large, and views nest.
-        let running = Box::pin(statements::run(self, statement, parameters));
         let query = listed.unless_cancelled(running).await?;
         let number = listed.number();
         let stream = listed.watch(query.stream, &query.progress);

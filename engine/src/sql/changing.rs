@@ -362,7 +362,12 @@ fn cube_of(query: &LogicalPlan) -> Result<Arc<Cube>> {
     }
 }
 
-async fn change_of(session: &Session, found: Found, change: Change, text: &str) -> Result<Planned> {
+pub(super) async fn change_of(
+    session: &Session,
+    found: Found,
+    change: Change,
+    text: &str,
+) -> Result<Planned> {
     let state = session.context.state();
     let plan = plan_change(state, found.before, change, found.target, text).await?;
     Ok(Planned::new(

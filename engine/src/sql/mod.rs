@@ -24,6 +24,7 @@ pub(crate) mod parser;
 mod planned;
 pub(crate) mod planning;
 mod privileges;
+pub(crate) mod receiving;
 pub(crate) mod relations;
 pub(crate) mod secrets;
 pub(crate) mod settings;

@@ -130,6 +130,16 @@ impl Access {
         self.began_open && self.has_nobody()
     }
 
+    /// Is there a user of this name, who may come in or not?
+    pub(crate) fn knows(&self, user: &str) -> bool {
+        self.users.contains_key(user) || self.directory.has_user(user)
+    }
+
+    /// Whose tokens let in, where any do.
+    pub(crate) fn issuer(&self) -> Option<&str> {
+        self.tokens.as_ref().map(Tokens::issuer)
+    }
+
     fn has_nobody(&self) -> bool {
         !self.directory.has_users() && self.tokens.is_none()
     }

@@ -45,6 +45,11 @@ impl Tokens {
         }
     }
 
+    /// Who has to have issued a token.
+    pub(super) fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
     /// Who shows the token: a name, and our roles.
     ///
     /// # Errors

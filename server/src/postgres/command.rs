@@ -2,7 +2,7 @@
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 
-use super::copy;
+use super::copy::{self, CopyFrom};
 use super::encoding::Framing;
 use super::settings::{READ_ONLY, READ_ONLY_BY_DEFAULT};
 use super::words::Words;
@@ -38,6 +38,8 @@ pub(super) enum Command {
         query: Query,
         framing: Framing,
     },
+    /// Rows come from the client.
+    CopyFrom(CopyFrom),
     Declare {
         cursor: String,
         query: Query,

@@ -104,6 +104,7 @@ impl Conversation {
                 None => self.engine(wire, text, formats, is_described).await,
             },
             Command::Copy { query, framing } => self.copy(wire, query, framing).await,
+            Command::CopyFrom(copy) => self.copy_from(wire, copy, text).await,
             Command::Declare { cursor, query } => self.declare(wire, cursor, query).await,
             Command::Fetch {
                 cursor,

@@ -45,7 +45,7 @@ pub(super) enum Transaction {
 /// The state of one client's session.
 pub(super) struct Conversation {
     pub(super) client: Client,
-    cancellable: Cancellable,
+    pub(super) cancellable: Cancellable,
     pub(super) dialect: Arc<Dialect>,
     pub(super) settings: Settings,
     pub(super) transaction: Transaction,
@@ -55,7 +55,7 @@ pub(super) struct Conversation {
     pub(super) searched: String,
     pub(super) statements: HashMap<String, Arc<Prepared>>,
     pub(super) portals: HashMap<String, Portal>,
-    stopping: CancellationToken,
+    pub(super) stopping: CancellationToken,
 }
 
 impl Conversation {
@@ -171,8 +171,12 @@ impl Conversation {
             Incoming::Execute { portal, rows } => self.execute(wire, &portal, rows).await,
             Incoming::Close(target) => self.close(wire, target),
             Incoming::Flush => wire.flush().await,
-            // Sync and Terminate have been answered before.
-            Incoming::Copy | Incoming::Sync | Incoming::Terminate => Ok(()),
+            // Sync and Terminate have been answered before, rows are what is left of a copy that has failed.
+            Incoming::CopyData(_)
+            | Incoming::CopyDone
+            | Incoming::CopyFail(_)
+            | Incoming::Sync
+            | Incoming::Terminate => Ok(()),
             Incoming::Password(_) => Err(violation("nobody asked for a password").into()),
         }
     }
@@ -335,10 +339,7 @@ impl Conversation {
         let given: Vec<_> = values.iter().map(|value| Some(value.data_type())).collect();
         match self.plan(wire, query, &given).await?.is_read {
             true => Ok(()),
-            false => Err(Trouble::Statement(Failure::with_state(
-                READ_ONLY_TRANSACTION,
-                "the transaction may read only; end it, and begin one READ WRITE",
-            ))),
+            false => Err(only_reads().into()),
         }
     }
 
@@ -355,10 +356,7 @@ impl Conversation {
             let outcome = tokio::select! {
                 biased;
                 outcome = self.client.describe_with(text.as_str(), given.to_vec()) => outcome,
-                () = stop.cancelled() => Err(Failure::with_state(
-                    SqlState::QUERY_CANCELED,
-                    "the statement was cancelled as its client asked",
-                )),
+                () = stop.cancelled() => Err(cancelled()),
                 () = wire.vanished() => return Err(Trouble::Gone),
             };
             match outcome {
@@ -397,7 +395,23 @@ pub(super) fn shifted(trouble: Trouble, characters: usize) -> Trouble {
     }
 }
 
-fn stopped() -> Failure {
+/// The transaction may read only, and the statement does more.
+pub(super) fn only_reads() -> Failure {
+    Failure::with_state(
+        READ_ONLY_TRANSACTION,
+        "the transaction may read only; end it, and begin one READ WRITE",
+    )
+}
+
+/// The client has had enough of a statement that has not begun to compute.
+pub(super) fn cancelled() -> Failure {
+    Failure::with_state(
+        SqlState::QUERY_CANCELED,
+        "the statement was cancelled as its client asked",
+    )
+}
+
+pub(super) fn stopped() -> Failure {
     Failure::with_state(
         SqlState::ADMIN_SHUTDOWN,
         "the server stops; connect again when it is back",

@@ -1,4 +1,4 @@
-//! `COPY … TO STDOUT`: what is copied, and how it is written.
+//! `COPY … TO STDOUT` and `COPY … FROM STDIN`: what is copied, and how it is written.
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 
@@ -7,16 +7,55 @@ use super::encoding::{CopyText, Framing, Quote};
 use super::words::Words;
 use crate::failure::{Failure, SqlState};
 
+/// Rows that a client sends: where they go, and how they are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct CopyFrom {
+    /// The table, as it is written in the statement.
+    pub(super) table: String,
+    /// The columns that there are values for; all of the table where none is named.
+    pub(super) columns: Vec<String>,
+    pub(super) layout: Layout,
+}
+
+/// How rows are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Layout {
+    Text(TextLayout),
+    Binary,
+}
+
+/// How rows of text are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TextLayout {
+    pub(super) text: CopyText,
+    pub(super) header: Header,
+    /// Columns that are NULL also where what stands for it is in quotes.
+    pub(super) force_null: Vec<String>,
+}
+
+/// What the first line is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Header {
+    /// A row.
+    #[default]
+    None,
+    /// Names that nobody reads.
+    Skip,
+    /// The names of the columns.
+    Match,
+}
+
 /// The options of a copy as they are said.
 #[derive(Default)]
 struct Options {
     format: Option<String>,
-    header: bool,
+    header: Header,
     delimiter: Option<String>,
     null: Option<String>,
     quote: Option<String>,
     escape: Option<String>,
     force_quote: bool,
+    force_null: Vec<String>,
 }
 
 /// Reads what comes behind `COPY`; `None` where the statement is the engine's, because it copies to or from files.
@@ -37,6 +76,16 @@ pub(super) fn parse(words: &mut Words<'_>) -> Result<Option<Command>, Failure> {
             }
             let (table, _) = words.since(mark);
             let columns = words.in_brackets();
+            if words.take_all(&["from", "stdin"]) {
+                let columns = columns.map(|(columns, _)| columns);
+                let options = Options::read(words, is_binary)?;
+                let copy = CopyFrom {
+                    table,
+                    columns: columns.map_or(Ok(vec![]), |columns| names(&columns))?,
+                    layout: options.layout()?,
+                };
+                return Ok(Some(Command::CopyFrom(copy)));
+            }
             let columns = columns.as_ref().map_or("*", |(columns, _)| columns);
             Query {
                 text: format!("SELECT {columns} FROM {table}"),
@@ -44,28 +93,50 @@ pub(super) fn parse(words: &mut Words<'_>) -> Result<Option<Command>, Failure> {
             }
         }
     };
-    if words.take_all(&["from", "stdin"]) {
-        return Err(refused(
-            "rows cannot be copied from a client; say INSERT INTO … SELECT, or CREATE TABLE … AS SELECT",
-        ));
-    }
     if !words.take_all(&["to", "stdout"]) {
         return Ok(None);
     }
-    let mut options = Options {
-        format: is_binary.then(|| "binary".to_string()),
-        ..Options::default()
-    };
-    words.take("with");
-    match words.sign(&Token::LParen) {
-        true => options.read_list(words)?,
-        false => options.read_words(words)?,
+    let options = Options::read(words, is_binary)?;
+    if options.header == Header::Match || !options.force_null.is_empty() {
+        return Err(invalid(
+            "HEADER match and FORCE_NULL are options of COPY … FROM",
+        ));
     }
     let framing = options.framing()?;
     Ok(Some(Command::Copy { query, framing }))
 }
 
+/// Names between commas.
+fn names(list: &str) -> Result<Vec<String>, Failure> {
+    let unreadable = || {
+        let text = format!("({list}) is no list of columns; name them with commas between them");
+        Failure::with_state(SqlState::SYNTAX_ERROR, text)
+    };
+    let mut words = Words::of(list).ok_or_else(unreadable)?;
+    let mut names = vec![words.name().ok_or_else(unreadable)?];
+    while words.sign(&Token::Comma) {
+        names.push(words.name().ok_or_else(unreadable)?);
+    }
+    match words.is_end() {
+        true => Ok(names),
+        false => Err(unreadable()),
+    }
+}
+
 impl Options {
+    fn read(words: &mut Words<'_>, is_binary: bool) -> Result<Self, Failure> {
+        let mut options = Self {
+            format: is_binary.then(|| "binary".to_string()),
+            ..Self::default()
+        };
+        words.take("with");
+        match words.sign(&Token::LParen) {
+            true => options.read_list(words)?,
+            false => options.read_words(words)?,
+        }
+        Ok(options)
+    }
+
     /// `(FORMAT csv, HEADER true, …)`
     fn read_list(&mut self, words: &mut Words<'_>) -> Result<(), Failure> {
         loop {
@@ -74,12 +145,13 @@ impl Options {
             };
             match name.as_str() {
                 "format" => self.format = words.value().map(|format| format.to_lowercase()),
-                "header" => self.header = truth(words)?,
+                "header" => self.header = header(words)?,
                 "delimiter" => self.delimiter = words.value(),
                 "null" => self.null = words.value(),
                 "quote" => self.quote = words.value(),
                 "escape" => self.escape = words.value(),
                 "force_quote" => self.read_force_quote(words)?,
+                "force_null" => self.read_force_null(words)?,
                 "encoding" => check_encoding(words)?,
                 _ => return Err(unknown()),
             }
@@ -101,8 +173,14 @@ impl Options {
         while let Some(name) = words.name() {
             match name.as_str() {
                 "csv" | "binary" => self.format = Some(name),
-                "header" => self.header = true,
+                "header" => self.header = Header::Skip,
                 "force" if words.take("quote") => self.read_force_quote(words)?,
+                "force" if words.take("null") => {
+                    self.force_null.extend(words.name());
+                    while words.sign(&Token::Comma) {
+                        self.force_null.extend(words.name());
+                    }
+                }
                 "delimiter" | "null" | "quote" | "escape" => {
                     words.take("as");
                     let value = words.value();
@@ -133,18 +211,42 @@ impl Options {
         }
     }
 
+    fn read_force_null(&mut self, words: &mut Words<'_>) -> Result<(), Failure> {
+        let (list, _) = words.in_brackets().ok_or_else(unknown)?;
+        self.force_null = names(&list)?;
+        Ok(())
+    }
+
+    /// How rows of a client are written.
+    fn layout(self) -> Result<Layout, Failure> {
+        if self.force_quote {
+            return Err(invalid("FORCE_QUOTE is an option of COPY … TO"));
+        }
+        let (header, force_null) = (self.header, self.force_null.clone());
+        match self.framing()? {
+            Framing::CopyText(text) => Ok(Layout::Text(TextLayout {
+                text,
+                header,
+                force_null,
+            })),
+            Framing::CopyBinary { .. } | Framing::Rows(_) => Ok(Layout::Binary),
+        }
+    }
+
     fn framing(self) -> Result<Framing, Failure> {
         let format = self.format.as_deref().unwrap_or("text");
         let of_text = [&self.delimiter, &self.null];
         let of_csv = [&self.quote, &self.escape];
         let is_csv = format == "csv";
-        if !is_csv && (of_csv.iter().any(|option| option.is_some()) || self.force_quote) {
+        let is_forced = self.force_quote || !self.force_null.is_empty();
+        if !is_csv && (of_csv.iter().any(|option| option.is_some()) || is_forced) {
             return Err(invalid(
-                "QUOTE, ESCAPE and FORCE_QUOTE are options of the format csv",
+                "QUOTE, ESCAPE, FORCE_QUOTE and FORCE_NULL are options of the format csv",
             ));
         }
+        let has_header = self.header != Header::None;
         match format {
-            "binary" if self.header || of_text.iter().any(|option| option.is_some()) => Err(
+            "binary" if has_header || of_text.iter().any(|option| option.is_some()) => Err(
                 invalid("the format binary has no HEADER, DELIMITER or NULL"),
             ),
             "binary" => Ok(Framing::CopyBinary { is_begun: false }),
@@ -175,7 +277,7 @@ impl Options {
                 Ok(Framing::CopyText(CopyText {
                     delimiter,
                     null,
-                    has_header: self.header,
+                    has_header,
                     quote: is_csv.then_some(Quote {
                         quote,
                         escape: character(self.escape, quote)?,
@@ -190,18 +292,19 @@ impl Options {
     }
 }
 
-fn truth(words: &mut Words<'_>) -> Result<bool, Failure> {
+fn header(words: &mut Words<'_>) -> Result<Header, Failure> {
     match words.value().as_deref().map(str::to_lowercase).as_deref() {
-        None | Some("true" | "on" | "1") => Ok(true),
-        Some("false" | "off" | "0") => Ok(false),
-        Some(_) => Err(invalid("HEADER is true or false")),
+        None | Some("true" | "on" | "1") => Ok(Header::Skip),
+        Some("false" | "off" | "0") => Ok(Header::None),
+        Some("match") => Ok(Header::Match),
+        Some(_) => Err(invalid("HEADER is true, false or match")),
     }
 }
 
 fn check_encoding(words: &mut Words<'_>) -> Result<(), Failure> {
     match words.value().as_deref().map(str::to_lowercase).as_deref() {
         Some("utf8" | "utf-8") => Ok(()),
-        _ => Err(invalid("rows are written in UTF8 only")),
+        _ => Err(invalid("rows are read and written in UTF8 only")),
     }
 }
 
@@ -218,7 +321,7 @@ fn character(option: Option<String>, default: u8) -> Result<u8, Failure> {
 
 fn unknown() -> Failure {
     invalid(
-        "an option of COPY is unknown; say FORMAT, HEADER, DELIMITER, NULL, QUOTE, ESCAPE, FORCE_QUOTE or ENCODING",
+        "an option of COPY is unknown; say FORMAT, HEADER, DELIMITER, NULL, QUOTE, ESCAPE, FORCE_QUOTE, FORCE_NULL or ENCODING",
     )
 }
 
@@ -233,6 +336,32 @@ fn refused(text: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn copies_from_clients_are_read() {
+        let read = |text: &str| match Command::of(text) {
+            Ok(Some(Command::CopyFrom(copy))) => copy,
+            other => panic!("{text}: {other:?}"),
+        };
+        let copy = read("COPY lake.\"Points\" (Lon, \"Lat\") FROM STDIN WITH (FORMAT binary)");
+        assert_eq!(copy.table, "lake.\"Points\"");
+        assert_eq!(copy.columns, ["lon", "Lat"]);
+        assert_eq!(copy.layout, Layout::Binary);
+        let copy =
+            read("COPY t FROM STDIN (FORMAT csv, HEADER match, FORCE_NULL (a, b), NULL 'x')");
+        let Layout::Text(layout) = copy.layout else {
+            panic!("{copy:?}");
+        };
+        assert_eq!(
+            (layout.header, layout.text.null.as_str()),
+            (Header::Match, "x")
+        );
+        assert_eq!(layout.force_null, ["a", "b"]);
+        assert_eq!(
+            read("COPY t FROM STDIN CSV HEADER FORCE NULL a, b").columns,
+            [""; 0]
+        );
+    }
 
     #[test]
     fn copies_are_read() {
@@ -266,7 +395,11 @@ mod tests {
             }
         }
         for text in [
-            "COPY t FROM STDIN",
+            "COPY t (a,) FROM STDIN",
+            "COPY t FROM STDIN (FORCE_NULL (a))",
+            "COPY t FROM STDIN (FORMAT csv, FORCE_QUOTE *)",
+            "COPY t FROM STDIN WHERE a > 1",
+            "COPY t TO STDOUT (HEADER match)",
             "COPY t TO STDOUT (FORMAT xml)",
             "COPY t TO STDOUT (DELIMITER 'ab')",
             "COPY t TO STDOUT (DELIMITER '\\')",

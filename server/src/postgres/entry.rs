@@ -36,6 +36,8 @@ pub(super) enum Entry {
     /// Somebody wants in.
     Startup {
         transport: Box<dyn Transport>,
+        /// Is it inside of TLS?
+        is_encrypted: bool,
         /// The version of the protocol: 3.0 is 196608.
         version: u32,
         parameters: Body,
@@ -67,7 +69,7 @@ pub(super) async fn enter(
         if stream.get_ref().1.alpn_protocol() != Some(PROTOCOL) {
             return Err(Trouble::Gone);
         }
-        return inside(Box::new(stream)).await;
+        return inside(Box::new(stream), true).await;
     }
     // One question about each way to encrypt.
     for _ in 0..2 {
@@ -75,25 +77,31 @@ pub(super) async fn enter(
         match (code, tls) {
             (SSL_REQUEST, Some(tls)) => {
                 stream.write_all(b"S").await?;
-                return inside(Box::new(tls.accept(stream).await?)).await;
+                return inside(Box::new(tls.accept(stream).await?), true).await;
             }
             (SSL_REQUEST | GSS_REQUEST, _) => stream.write_all(b"N").await?,
-            _ => return entry(Box::new(stream), code, rest),
+            _ => return entry(Box::new(stream), false, code, rest),
         }
     }
-    inside(Box::new(stream)).await
+    inside(Box::new(stream), false).await
 }
 
-async fn inside(mut transport: Box<dyn Transport>) -> Result<Entry, Trouble> {
+async fn inside(mut transport: Box<dyn Transport>, is_encrypted: bool) -> Result<Entry, Trouble> {
     let (code, rest) = packet(&mut transport).await?;
-    entry(transport, code, rest)
+    entry(transport, is_encrypted, code, rest)
 }
 
-fn entry(transport: Box<dyn Transport>, version: u32, rest: Bytes) -> Result<Entry, Trouble> {
+fn entry(
+    transport: Box<dyn Transport>,
+    is_encrypted: bool,
+    version: u32,
+    rest: Bytes,
+) -> Result<Entry, Trouble> {
     let mut parameters = Body(rest);
     if version != CANCEL_REQUEST {
         return Ok(Entry::Startup {
             transport,
+            is_encrypted,
             version,
             parameters,
         });

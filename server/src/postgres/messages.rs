@@ -31,8 +31,12 @@ pub(super) enum Incoming {
     Terminate,
     /// Passwords and what SCRAM exchanges.
     Password(Bytes),
-    /// What belongs to a `COPY … FROM STDIN` that was refused: it is skipped.
-    Copy,
+    /// A piece of the rows of a `COPY … FROM STDIN`, of any length.
+    CopyData(Bytes),
+    /// There are no more rows.
+    CopyDone,
+    /// There will be no more rows, and why.
+    CopyFail(String),
 }
 
 /// Values for a prepared statement.
@@ -103,7 +107,12 @@ impl Incoming {
             b'S' => Self::Sync,
             b'X' => Self::Terminate,
             b'p' => return Ok(Self::Password(body.0)),
-            b'd' | b'c' | b'f' => return Ok(Self::Copy),
+            b'd' => return Ok(Self::CopyData(body.0)),
+            b'c' => Self::CopyDone,
+            b'f' => {
+                let reason = body.0.strip_suffix(b"\0").unwrap_or(&body.0);
+                return Ok(Self::CopyFail(String::from_utf8_lossy(reason).into_owned()));
+            }
             other => {
                 let text = format!("clients send no message of the kind {other}");
                 return Err(violation(text));

@@ -2,13 +2,14 @@
 //!
 //! ```text
 //!  Connection ─▶ entry: TLS, cancel request? ─▶ startup: who is it?  ─▶ Conversation, until the client leaves
-//!                          │                      scram                    │ messages over a Wire
+//!                          │                      scram, tokens            │ messages over a Wire
 //!                          ▼                                               ▼
 //!                    Cancellations ──────────── token ──────────────▶ one statement at a time
 //!                                                                          │ command: SET, BEGIN, COPY, FETCH …
 //!                                                                          │ dialect: what only PostgreSQL says
 //!                                                                          ▼
 //!                                   Client ─▶ Execution ─▶ Rows ─▶ encoding: DataRow, COPY; text, binary
+//!                                      └◀─ on disk ◀─ batches ◀─ intake ◀─ COPY … FROM STDIN
 //! ```
 //! What the engine takes, it takes as it is: its own statements come first, and only what it does not understand, or
 //! what asks for PostgreSQL's catalogue, is rewritten.
@@ -18,10 +19,12 @@ mod command;
 mod commands;
 mod conversation;
 mod copy;
+mod copy_from;
 mod dialect;
 mod encoding;
 mod entry;
 mod extended;
+mod intake;
 mod messages;
 mod parameters;
 mod rows;
@@ -29,6 +32,7 @@ mod scram;
 mod settings;
 mod startup;
 mod statement;
+mod tokens;
 mod trouble;
 mod wire;
 mod words;
@@ -97,6 +101,9 @@ fn serve(service: Arc<Service>, listener: TcpListener) -> Serving {
 /// Attends to one connection until it ends.
 async fn attend(postgres: Arc<Postgres>, connection: Connection) {
     let Connection { stream, place, .. } = connection;
+    let is_of_here = stream
+        .peer_addr()
+        .is_ok_and(|address| address.ip().to_canonical().is_loopback());
     let patience = if place.is_some() { PATIENCE } else { HASTE };
     let entering = timeout(patience, entry::enter(stream, postgres.tls.as_ref()));
     let entered = tokio::select! {
@@ -110,15 +117,21 @@ async fn attend(postgres: Arc<Postgres>, connection: Connection) {
         Entry::Cancel { number, secret } => postgres.cancellations.cancel(number, secret),
         Entry::Startup {
             transport,
+            is_encrypted,
             version,
             parameters,
         } => {
             let mut wire = Wire::new(transport, postgres.service.stopping.clone());
-            let startup = Startup::read(version, parameters).map_err(Trouble::Fatal);
+            let is_private = is_encrypted || is_of_here;
+            let startup = match postgres.tls.is_some() && !is_encrypted {
+                true => Err(Trouble::Fatal(unencrypted())),
+                false => Startup::read(version, parameters).map_err(Trouble::Fatal),
+            };
             let admitted = match (startup, &place) {
                 (Ok(_), None) => Err(Trouble::Fatal(full())),
                 (Ok(startup), Some(_)) => {
-                    match timeout(patience, admit(&mut wire, startup, &postgres)).await {
+                    match timeout(patience, admit(&mut wire, startup, &postgres, is_private)).await
+                    {
                         Ok(admitted) => admitted,
                         Err(_) => Err(Trouble::Gone),
                     }
@@ -144,8 +157,9 @@ async fn admit(
     wire: &mut Wire,
     startup: Startup,
     postgres: &Postgres,
+    is_private: bool,
 ) -> Result<Conversation, Trouble> {
-    let identity = startup::authenticate(wire, &startup, postgres).await?;
+    let identity = startup::authenticate(wire, &startup, postgres, is_private).await?;
     let secret = i32::from_be_bytes(random_bytes()?);
     let cancellable = postgres.cancellations.register(secret);
     let client = postgres.service.connect(identity, DOOR.name)?;
@@ -154,6 +168,14 @@ async fn admit(
     startup::welcome(wire, conversation.settings(), key)?;
     wire.trust();
     Ok(conversation)
+}
+
+/// What a client sends in clear, its password left aside, others could read and change.
+fn unencrypted() -> Failure {
+    Failure::with_state(
+        SqlState::INVALID_AUTHORIZATION,
+        "the server takes encrypted connections only; connect with sslmode=require",
+    )
 }
 
 fn full() -> Failure {

@@ -1,4 +1,5 @@
-//! Rows of a statement that runs, on their way to the client: encoded batch by batch, and never more than one.
+//! Rows of a statement that runs, on their way to the client: encoded batch by batch, and never more than one. Between
+//! two portions the statement rests, and its place is that of others.
 
 use std::sync::Arc;
 
@@ -78,6 +79,20 @@ impl Rows {
         framing: &mut Framing,
         limit: Option<u64>,
     ) -> Result<(u64, bool), Trouble> {
+        self.resume(wire).await?;
+        let (sent, is_open) = self.send_some(wire, framing, limit).await?;
+        if is_open {
+            self.execution.suspend();
+        }
+        Ok((sent, is_open))
+    }
+
+    async fn send_some(
+        &mut self,
+        wire: &mut Wire,
+        framing: &mut Framing,
+        limit: Option<u64>,
+    ) -> Result<(u64, bool), Trouble> {
         let mut sent = 0;
         loop {
             while self.next < self.length && limit.is_none_or(|limit| sent < limit) {
@@ -122,6 +137,7 @@ impl Rows {
         wire: &mut Wire,
         limit: Option<u64>,
     ) -> Result<u64, Trouble> {
+        self.resume(wire).await?;
         let mut skipped = 0;
         loop {
             let left = limit.map_or(u64::MAX, |limit| limit - skipped);
@@ -129,9 +145,22 @@ impl Rows {
             let here = here.min(self.length - self.next);
             self.next += here;
             skipped += here as u64;
-            if limit == Some(skipped) || !self.advance(wire).await? {
+            if limit == Some(skipped) {
+                self.execution.suspend();
                 return Ok(skipped);
             }
+            if !self.advance(wire).await? {
+                return Ok(skipped);
+            }
+        }
+    }
+
+    /// The statement goes on, once there is a place for it. Notices that the client has gone.
+    async fn resume(&self, wire: &mut Wire) -> Result<(), Trouble> {
+        tokio::select! {
+            biased;
+            resumed = self.execution.resume() => Ok(resumed?),
+            () = wire.vanished() => Err(Trouble::Gone),
         }
     }
 

@@ -15,6 +15,7 @@ use super::Postgres;
 use super::messages::{Body, Incoming, violation};
 use super::scram::{self, Exchange};
 use super::settings::Settings;
+use super::tokens;
 use super::trouble::Trouble;
 use super::wire::Wire;
 use crate::access::{ANONYMOUS, Identity};
@@ -95,7 +96,7 @@ fn options_of(options: &str) -> Vec<(String, String)> {
     found
 }
 
-/// Finds out who the client is.
+/// Finds out who the client is. `is_private`: nobody reads along.
 ///
 /// # Errors
 /// It cannot prove it.
@@ -103,6 +104,7 @@ pub(super) async fn authenticate(
     wire: &mut Wire,
     startup: &Startup,
     postgres: &Postgres,
+    is_private: bool,
 ) -> Result<Arc<Identity>, Trouble> {
     if startup.is_newer || !startup.unknown.is_empty() {
         let newest = NegotiateProtocolVersion::new(0, startup.unknown.clone());
@@ -117,13 +119,25 @@ pub(super) async fn authenticate(
     let Some(verifier) = access.verifier(user) else {
         return Ok(access.anonymous());
     };
-    let mechanisms = Authentication::SASL(vec![scram::MECHANISM.to_string()]);
-    wire.send(Outgoing::Authentication(mechanisms))?;
+    if user == tokens::USER && !access.knows(user) {
+        return tokens::instead_of_password(wire, postgres, is_private).await;
+    }
+    let mut mechanisms = vec![scram::MECHANISM.to_string()];
+    if is_private && access.issuer().is_some() {
+        mechanisms.push(tokens::MECHANISM.to_string());
+    }
+    let offered = Authentication::SASL(mechanisms.clone());
+    wire.send(Outgoing::Authentication(offered))?;
     let mut message = Body(password(wire).await?);
-    if message.text().map_err(Trouble::Fatal)? != scram::MECHANISM {
-        return Err(Trouble::Fatal(violation("only SCRAM-SHA-256 is offered")));
+    let chosen = message.text().map_err(Trouble::Fatal)?;
+    if !mechanisms.contains(&chosen) {
+        let text = format!("{chosen} is not offered; use {}", mechanisms.join(" or "));
+        return Err(Trouble::Fatal(violation(text)));
     }
     let first = message.value().map_err(Trouble::Fatal)?.unwrap_or_default();
+    if chosen == tokens::MECHANISM {
+        return tokens::exchange(wire, postgres, user, &first).await;
+    }
     let nonce = STANDARD.encode(random_bytes::<18>().map_err(Trouble::Fatal)?);
     let exchange = Exchange::begin(&first, verifier, &nonce).map_err(Trouble::Fatal)?;
     let challenge = Bytes::from(exchange.challenge.clone());
@@ -146,7 +160,10 @@ pub(super) async fn authenticate(
 }
 
 /// Waits for a message about the password.
-async fn password(wire: &mut Wire) -> Result<Bytes, Trouble> {
+///
+/// # Errors
+/// The client sends something else, or has gone.
+pub(super) async fn password(wire: &mut Wire) -> Result<Bytes, Trouble> {
     wire.flush().await?;
     let (kind, body) = wire.receive().await?.ok_or(Trouble::Gone)?;
     match Incoming::read(kind, body).map_err(Trouble::Fatal)? {

@@ -22,7 +22,7 @@ const LONGEST_STATEMENT: usize = 16 << 20;
 const LONGEST_OF_STRANGERS: usize = 65_535;
 
 /// Something is longer than anybody needs it.
-const PROGRAM_LIMIT_EXCEEDED: SqlState = SqlState("54000");
+pub(super) const PROGRAM_LIMIT_EXCEEDED: SqlState = SqlState("54000");
 
 /// What is sent at a time.
 const FULL: usize = 64 << 10;

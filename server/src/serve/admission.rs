@@ -6,8 +6,9 @@
 //!              ▼ waits: one of the user's places, then one of all   ─ queue_timeout ─▶ the same
 //!            Place ── dropped with the query ──▶ the next one
 //! ```
+//! A [`Seat`] is a place that is given back while the client of a query wants no rows, and asked for again when it does.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -30,6 +31,63 @@ pub(super) struct Place {
     _of_all: OwnedSemaphorePermit,
     // As long as something runs its user is not forgotten.
     _share: Arc<Share>,
+}
+
+/// The place of a query whose client may let it rest.
+pub(super) struct Seat {
+    admission: Arc<Admission>,
+    share: Arc<Share>,
+    state: Mutex<State>,
+}
+
+enum State {
+    Taken(Place),
+    Left,
+    /// The query has ended, and needs none any more.
+    Ended,
+}
+
+impl Seat {
+    pub(super) fn new(admission: Arc<Admission>, share: Arc<Share>, place: Place) -> Self {
+        Self {
+            admission,
+            share,
+            state: Mutex::new(State::Taken(place)),
+        }
+    }
+
+    /// Lets others have the place.
+    pub(super) fn leave(&self) {
+        let mut state = self.lock();
+        if let State::Taken(_) = *state {
+            *state = State::Left;
+        }
+    }
+
+    /// Waits for a place again, if it was left.
+    ///
+    /// # Errors
+    /// See [`Admission::enter`].
+    pub(super) async fn take(&self, stop: &CancellationToken) -> Result<(), Failure> {
+        if !matches!(*self.lock(), State::Left) {
+            return Ok(());
+        }
+        let place = self.admission.enter(&self.share, stop).await?;
+        let mut state = self.lock();
+        if let State::Left = *state {
+            *state = State::Taken(place);
+        }
+        Ok(())
+    }
+
+    /// Gives the place on for good.
+    pub(super) fn end(&self) {
+        *self.lock() = State::Ended;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Admission {
@@ -145,6 +203,28 @@ mod tests {
         );
         drop(first);
         assert!(waits.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_place_that_is_left_is_given_on_and_asked_for_again() {
+        let admission = Arc::new(admission(1, 1));
+        let token = CancellationToken::new();
+        let [a, b] = [(); 2].map(|()| user());
+        let place = admission.enter(&a, &token).await.unwrap();
+        let seat = Seat::new(Arc::clone(&admission), a, place);
+        seat.take(&token).await.unwrap();
+        seat.leave();
+        let other = admission.enter(&b, &token).await.unwrap();
+        let full = seat.take(&token).await.unwrap_err();
+        assert_eq!(full.state, SqlState::TOO_MANY_CONNECTIONS);
+        drop(other);
+        seat.take(&token).await.unwrap();
+        assert!(state(&admission, &b).await.is_some());
+        // What has ended takes no place any more.
+        seat.leave();
+        seat.end();
+        seat.take(&token).await.unwrap();
+        assert_eq!(state(&admission, &b).await, None);
     }
 
     #[tokio::test]

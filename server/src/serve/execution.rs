@@ -5,7 +5,8 @@
 //!                 ▲ aborted by
 //!  door:    supervise: the client, the timeout, the end of the service, dropping the Execution
 //! ```
-//! A client that does not read holds two batches, and its place, until the timeout. The supervisor runs on the threads of
+//! A client that does not read holds two batches, and its place, until the timeout; one that has said that it wants no
+//! more rows for now gives its place back. The supervisor runs on the threads of
 //! the doors, so that the client is told in time even while all that compute are busy; the place is given on when the work
 //! has really ended.
 
@@ -19,15 +20,15 @@ use datafusion::common::ScalarValue;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::DataFusionError;
 use futures::StreamExt;
-use graticule_engine::Session;
 use graticule_engine::progress::QueryProgress;
+use graticule_engine::{Query, Received, Session};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::admission::Place;
+use super::admission::Seat;
 use super::tally::Tally;
 use crate::failure::{Failure, SqlState};
 
@@ -35,12 +36,32 @@ use crate::failure::{Failure, SqlState};
 pub(super) struct Work {
     pub(super) session: Arc<Session>,
     pub(super) statement: String,
-    pub(super) parameters: Vec<ScalarValue>,
+    pub(super) given: Given,
     pub(super) timeout: Option<Duration>,
     /// The client wants no more of it.
     pub(super) stop: CancellationToken,
     /// The service ends.
     pub(super) stopping: CancellationToken,
+}
+
+/// What comes with a statement.
+pub(super) enum Given {
+    /// The values of `$1`, `$2`, ….
+    Parameters(Vec<ScalarValue>),
+    /// Rows to insert into a table.
+    Rows { table: String, rows: Received },
+}
+
+impl Work {
+    async fn begin(&self) -> Result<Query, DataFusionError> {
+        match &self.given {
+            Given::Parameters(values) => self.session.run_with(&self.statement, values).await,
+            Given::Rows { table, rows } => {
+                let rows = rows.clone();
+                self.session.insert(&self.statement, table, rows).await
+            }
+        }
+    }
 }
 
 enum Message {
@@ -60,6 +81,8 @@ pub(crate) struct Execution {
     /// What it has read so far.
     pub(crate) progress: Arc<QueryProgress>,
     messages: mpsc::Receiver<Result<Message, Failure>>,
+    seat: Arc<Seat>,
+    stop: CancellationToken,
     _supervisor: SpawnedTask<()>,
 }
 
@@ -76,18 +99,22 @@ impl Execution {
     /// Starts the work, and waits until its columns are known.
     pub(super) async fn start(
         work: Work,
-        place: Place,
+        seat: Seat,
         tally: Tally,
         compute: &Handle,
     ) -> Result<Self, Failure> {
+        let (seat, stop) = (Arc::new(seat), work.stop.clone());
         let (sender, mut messages) = mpsc::channel(2);
         // Whoever stops waiting for the columns stops the work, too.
-        let supervisor = SpawnedTask::spawn(supervise(work, place, tally, compute.clone(), sender));
+        let supervising = supervise(work, Arc::clone(&seat), tally, compute.clone(), sender);
+        let supervisor = SpawnedTask::spawn(supervising);
         match messages.recv().await {
             Some(Ok(Message::Started { schema, progress })) => Ok(Self {
                 schema,
                 progress,
                 messages,
+                seat,
+                stop,
                 _supervisor: supervisor,
             }),
             Some(Err(failure)) => Err(failure),
@@ -106,12 +133,25 @@ impl Execution {
             Some(Message::Started { .. }) | None => Err(Failure::vanished()),
         }
     }
+
+    /// The client wants no rows for now: others may have the place.
+    pub(crate) fn suspend(&self) {
+        self.seat.leave();
+    }
+
+    /// The client wants more rows. Waits for a place, if it was given back.
+    ///
+    /// # Errors
+    /// Too many queries, or the statement was cancelled.
+    pub(crate) async fn resume(&self) -> Result<(), Failure> {
+        self.seat.take(&self.stop).await
+    }
 }
 
 /// Lets the work run until it ends or something stops it, and tells the client what did.
 async fn supervise(
     work: Work,
-    place: Place,
+    seat: Arc<Seat>,
     tally: Tally,
     compute: Handle,
     sender: mpsc::Sender<Result<Message, Failure>>,
@@ -124,7 +164,7 @@ async fn supervise(
             None => pending().await,
         }
     };
-    let mut task = Task(compute.spawn(produce(work, place, tally, sender.clone())));
+    let mut task = Task(compute.spawn(produce(work, seat, tally, sender.clone())));
     let failure = tokio::select! {
         biased;
         () = stop.cancelled() => Failure::with_state(
@@ -145,13 +185,23 @@ async fn supervise(
     let _ = sender.send(Err(failure)).await;
 }
 
+/// A seat that ends when the work does, however it does.
+struct Occupied(Arc<Seat>);
+
+impl Drop for Occupied {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
 /// Runs the statement, and gives its place on when it has ended.
 async fn produce(
     work: Work,
-    place: Place,
+    seat: Arc<Seat>,
     mut tally: Tally,
     sender: mpsc::Sender<Result<Message, Failure>>,
 ) {
+    let occupied = Occupied(seat);
     match send_rows(&work, &mut tally, &sender).await {
         Ok(()) => {
             let Ok(end) = sender.reserve().await else {
@@ -159,14 +209,14 @@ async fn produce(
             };
             tally.completed();
             // Who learns of the end finds it counted.
-            drop((tally, place));
+            drop((tally, occupied));
             end.send(Ok(Message::Finished));
         }
         Err(error) => {
             let failure = Failure::of_statement(&error, &work.statement);
             tally.failed(&failure);
             // Others may come in while the client, who may never read, is told.
-            drop((tally, place));
+            drop((tally, occupied));
             let _ = sender.send(Err(failure)).await;
         }
     }
@@ -178,10 +228,7 @@ async fn send_rows(
     tally: &mut Tally,
     sender: &mpsc::Sender<Result<Message, Failure>>,
 ) -> Result<(), DataFusionError> {
-    let mut query = work
-        .session
-        .run_with(&work.statement, &work.parameters)
-        .await?;
+    let mut query = work.begin().await?;
     tally.reads(&query.progress);
     let started = Message::Started {
         schema: Arc::clone(&query.schema),

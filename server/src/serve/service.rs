@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::ScalarValue;
 use datafusion::prelude::SessionContext;
-use graticule_engine::{Described, Engine, Session};
+use graticule_engine::{Described, Engine, Received, Receiving, Session};
 use http::HeaderValue;
 use rustls::ServerConfig;
 use tokio::runtime::Handle;
@@ -15,9 +15,9 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::admission::Admission;
+use super::admission::{Admission, Seat};
 use super::checks::Checks;
-use super::execution::{Execution, Task, Work};
+use super::execution::{Execution, Given, Task, Work};
 use super::metrics::Metrics;
 use super::settings::{Limits, Settings};
 use super::share::{Share, Shares};
@@ -200,11 +200,35 @@ impl Client {
         given: Vec<Option<DataType>>,
     ) -> Result<Described, Failure> {
         let (session, text) = (Arc::clone(&self.session), statement.to_string());
+        let planning = async move { session.describe_with(&text, &given).await };
+        self.plan(statement, planning).await
+    }
+
+    /// The columns of a table that rows may be inserted into, see [`Session::insertable`].
+    ///
+    /// # Errors
+    /// What `insertable` says; it takes too long, or the service stops.
+    pub(crate) async fn insertable(
+        &self,
+        table: String,
+        columns: Vec<String>,
+    ) -> Result<SchemaRef, Failure> {
+        let session = Arc::clone(&self.session);
+        let planning = async move { session.insertable(&table, &columns).await };
+        self.plan("", planning).await
+    }
+
+    /// Plans something on the threads that compute, once there is room for it.
+    async fn plan<T: Send + 'static>(
+        &self,
+        statement: &str,
+        planning: impl Future<Output = datafusion::error::Result<T>> + Send + 'static,
+    ) -> Result<T, Failure> {
         let work = async {
             let place = Arc::clone(&self.service.planning).acquire_owned().await;
             let planning = async move {
                 let _place = place;
-                session.describe_with(&text, &given).await
+                planning.await
             };
             let mut task = Task(self.service.compute.spawn(planning));
             (&mut task.0).await
@@ -216,8 +240,8 @@ impl Client {
                 "the server stops; send the statement again when it is back",
             )),
             planned = timeout(self.timeout.unwrap_or(PLANNING), work) => match planned {
-                Ok(Ok(described)) => {
-                    described.map_err(|error| Failure::of_statement(&error, statement))
+                Ok(Ok(planned)) => {
+                    planned.map_err(|error| Failure::of_statement(&error, statement))
                 }
                 Ok(Err(_)) => Err(Failure::vanished()),
                 Err(_) => Err(Failure::with_state(
@@ -226,6 +250,15 @@ impl Client {
                 )),
             },
         }
+    }
+
+    /// Begins to take rows in that are to be inserted.
+    ///
+    /// # Errors
+    /// There is no room on the disk.
+    pub(crate) fn receive(&self, columns: SchemaRef) -> Result<Receiving, Failure> {
+        let receiving = self.session.receive(columns);
+        receiving.map_err(|error| Failure::of_statement(&error, ""))
     }
 
     /// Runs a statement once there is room for it, and waits until its columns are known. `stop` cancels it, whatever
@@ -239,6 +272,31 @@ impl Client {
         parameters: Vec<ScalarValue>,
         stop: CancellationToken,
     ) -> Result<Execution, Failure> {
+        let given = Given::Parameters(parameters);
+        self.execute(statement, given, stop).await
+    }
+
+    /// Inserts rows that have come in into a table; `statement` is what lists call it.
+    ///
+    /// # Errors
+    /// As for [`Client::run`].
+    pub(crate) async fn insert(
+        &self,
+        statement: &str,
+        table: String,
+        rows: Received,
+        stop: CancellationToken,
+    ) -> Result<Execution, Failure> {
+        let given = Given::Rows { table, rows };
+        self.execute(statement, given, stop).await
+    }
+
+    async fn execute(
+        &self,
+        statement: &str,
+        given: Given,
+        stop: CancellationToken,
+    ) -> Result<Execution, Failure> {
         let admission = Arc::clone(&self.service.admission);
         let user = &self.identity.name;
         let mut tally = Tally::new(&self.service.metrics, self.door, user, statement);
@@ -247,15 +305,16 @@ impl Client {
         let work = Work {
             session: Arc::clone(&self.session),
             statement: statement.to_string(),
-            parameters,
+            given,
             timeout: self.timeout,
             stop,
             stopping: self.service.stopping.clone(),
         };
         let place = admission.enter(&self.share, &work.stop).await;
         let place = place.inspect_err(|failure| tally.failed(failure))?;
+        let seat = Seat::new(admission, Arc::clone(&self.share), place);
         tally.runs();
-        Execution::start(work, place, tally, &self.service.compute).await
+        Execution::start(work, seat, tally, &self.service.compute).await
     }
 }
 

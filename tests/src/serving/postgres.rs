@@ -7,9 +7,13 @@ mod wire;
 use std::process::Command;
 
 use libtest_mimic::{Failed, Trial};
+use tempfile::TempDir;
 
 use super::{Server, client_script};
 use crate::places;
+
+/// The hash of the API key that `postgres_tokens.py` shows.
+const KEY_HASH: &str = "sha256:afe594794b739149a7a61d95feaf69d6bf27d4ec1753071a48567965f09376cb";
 
 /// A configuration with the samples as a store.
 fn configuration() -> String {
@@ -46,6 +50,81 @@ fn script(name: &'static str, extra: fn() -> Vec<String>) -> Trial {
     })
 }
 
+/// A server whose store `lake` may be written to.
+fn writable() -> Result<Server, Failed> {
+    let folder = TempDir::new()?;
+    std::fs::create_dir(folder.path().join("lake"))?;
+    let text = "[stores.lake]\ntype = \"file\"\npath = \"lake\"\n";
+    std::fs::write(folder.path().join("graticule.toml"), text)?;
+    Server::start_in(folder, &["pg"], &[])
+}
+
+/// Rows that clients copy in; `name` is a script of `tests/clients/`.
+fn copying(name: &'static str, is_absent: bool) -> Trial {
+    let trial = name.trim_end_matches(".py").replace("postgres_", "");
+    Trial::test(format!("serving::postgres::{trial}"), move || {
+        let server = writable()?;
+        let said = client_script(name, &[server.url("postgresql")])?;
+        assert!(!said.is_empty());
+        Ok(())
+    })
+    .with_ignored_flag(is_absent)
+}
+
+/// Tokens and API keys over TLS, and without it on this machine.
+fn tokens() -> Trial {
+    Trial::test("serving::postgres::tokens", || {
+        for is_encrypted in [false, true] {
+            let folder = TempDir::new()?;
+            let path = folder.path().display().to_string();
+            client_script("postgres_tokens.py", &["prepare", &path])?;
+            psql::certificate(folder.path())?;
+            let tls = match is_encrypted {
+                true => "[server]\ncertificate = \"server.pem\"\nprivate_key = \"server.key\"\n",
+                false => "",
+            };
+            let text = format!(
+                "{tls}[oidc]\nissuer = \"https://login.example.org\"\naudience = \"graticule\"\n\
+                 jwks_file = \"keys.json\"\n[oidc.roles]\nstaff = \"analyst\"\n[roles.analyst]\ngrants = []\n\
+                 [users.ada]\npassword = \"{}\"\napi_keys = [\"{}\"]\n",
+                psql::VERIFIER,
+                KEY_HASH
+            );
+            std::fs::write(folder.path().join("graticule.toml"), text)?;
+            let server = Server::start_in(folder, &["pg"], &[])?;
+            let certificate = server.folder.path().join("server.pem");
+            let mut arguments = vec!["check", server.url("postgresql"), &path];
+            let certificate = certificate.display().to_string();
+            if is_encrypted {
+                arguments.push(&certificate);
+            }
+            client_script("postgres_tokens.py", &arguments)?;
+        }
+        Ok(())
+    })
+    .with_ignored_flag(!has("openssl", "version"))
+}
+
+/// Many connections that all work at once.
+fn busy() -> Trial {
+    Trial::test("serving::postgres::busy_connections", || {
+        let text = format!(
+            "{}[engine]\nmemory = \"512MB\"\n[server]\nqueue = 100\nqueue_timeout = \"10min\"\n",
+            configuration()
+        );
+        let server = Server::start(&text, &["pg", "http"], &[])?;
+        let file = places::samples().join("ostia_monthly.nc");
+        let (file, process) = (file.display().to_string(), server.process().to_string());
+        let (pg, http) = (server.url("postgresql"), server.url("http"));
+        let said = client_script("postgres_busy.py", &[pg, http, &file, &process])?;
+        assert!(said.contains("got their own answers"), "{said}");
+        let (code, said) = server.stop()?;
+        assert_eq!(code, Some(0), "{said}");
+        assert!(!said.contains("panicked"), "{said}");
+        Ok(())
+    })
+}
+
 fn jdbc() -> Trial {
     let driver = places::clients().join("debian/usr/share/java/postgresql.jar");
     let is_absent = !has("java", "--version") || !driver.exists();
@@ -76,6 +155,13 @@ pub(super) fn trials() -> Vec<Trial> {
         script("postgres_asyncpg.py", Vec::new),
         script("postgres_sqlalchemy.py", Vec::new),
         script("postgres_adbc.py", Vec::new),
+        copying("postgres_copy.py", false),
+        copying(
+            "postgres_copy_twin.py",
+            !has("initdb", "--version") && !has("/usr/lib/postgresql/15/bin/initdb", "--version"),
+        ),
+        tokens(),
+        busy(),
         jdbc(),
     ];
     trials.extend(psql::trials());

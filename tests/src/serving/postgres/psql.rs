@@ -10,7 +10,7 @@ use super::{configuration, has, server};
 use crate::serving::Server;
 
 /// A verifier of the password "pencil", made by PostgreSQL 15.
-const VERIFIER: &str = "SCRAM-SHA-256$4096:kzF6aNNWSc6Cmlg18DvzxQ==$GtbH85yOTqVjR70QTuCjcATUDjOxuOLajYk59Qx1jB4=:1vrGU192VwckSvemrHA+4q17qbvvieolfppo4f/FDZw=";
+pub(super) const VERIFIER: &str = "SCRAM-SHA-256$4096:kzF6aNNWSc6Cmlg18DvzxQ==$GtbH85yOTqVjR70QTuCjcATUDjOxuOLajYk59Qx1jB4=:1vrGU192VwckSvemrHA+4q17qbvvieolfppo4f/FDZw=";
 
 /// Runs psql with a connection and statements; rows without decoration.
 fn psql(server: &Server, connection: &str, statements: &[&str]) -> Result<Output, Failed> {
@@ -141,10 +141,7 @@ fn mistakes() -> Result<(), Failed> {
             "SELECT * FROM samples.nothing",
             &["ERROR:  42P01:", "samples.nothing"],
         ),
-        (
-            "COPY t FROM STDIN",
-            &["ERROR:  0A000:", "HINT:  say INSERT"],
-        ),
+        ("COPY t FROM STDIN", &["ERROR:  42P01:"]),
         ("BEGIN; SELECT 1/0; SELECT 2", &["ERROR:  22012:"]),
         ("SET client_encoding TO 'LATIN1'", &["ERROR:  22023:"]),
         (
@@ -221,9 +218,68 @@ fn encrypted() -> Result<(), Failed> {
     assert_eq!(answers(&server, &verified, &["SELECT 1"])?, "1\n");
     let said = answers(&server, &verified, &["\\conninfo"])?;
     assert!(said.contains("TLSv1.3"), "{said}");
-    // Who does not ask for TLS may still come in with a password, which SCRAM does not tell.
-    let plain = "user=ada password=pencil sslmode=disable";
-    assert_eq!(answers(&server, plain, &["SELECT 1"])?, "1\n");
+    // Clients take TLS where it is offered; who refuses it is told, whoever it is.
+    let preferring = "user=ada password=pencil sslmode=prefer";
+    assert_eq!(answers(&server, preferring, &["SELECT 1"])?, "1\n");
+    for user in ["ada", "nobody", "anonymous", "token"] {
+        let plain = format!("user={user} password=pencil sslmode=disable");
+        let output = psql(&server, &plain, &["SELECT 1"])?;
+        let said = errors(&output);
+        assert!(!output.status.success(), "{said}");
+        for part in [
+            "FATAL:  the server takes encrypted",
+            "HINT:  connect with sslmode=require",
+        ] {
+            assert!(said.contains(part), "{user} without {part}:\n{said}");
+        }
+    }
+    Ok(())
+}
+
+/// `\copy` from a file, by somebody who may insert, and by others.
+fn copied() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    std::fs::create_dir(folder.path().join("lake"))?;
+    std::fs::write(folder.path().join("points.csv"), "a,id\n1.5,7\n,8\n")?;
+    std::fs::write(folder.path().join("wrong.csv"), "a,id\n1.5,9\nx,10\n")?;
+    let users =
+        |name: &str| format!("[users.{name}]\npassword = \"{VERIFIER}\"\nroles = [\"{name}\"]\n");
+    let text = format!(
+        "[stores.lake]\ntype = \"file\"\npath = \"lake\"\n{}{}{}\
+         [roles.writer]\ngrants = [\"ALL ON STORE lake\"]\n\
+         [roles.reader]\ngrants = [\"SELECT ON STORE lake\"]\n\
+         [roles.stranger]\ngrants = []\n",
+        users("writer"),
+        users("reader"),
+        users("stranger")
+    );
+    std::fs::write(folder.path().join("graticule.toml"), text)?;
+    let server = Server::start_in(folder, &["pg"], &[])?;
+    let copy = |file: &str| {
+        let path = server.folder.path().join(file);
+        let path = path.display();
+        format!("\\copy lake.points (a, id) from '{path}' with (format csv, header match)")
+    };
+    let make = "CREATE TABLE lake.points WITH (dims = 'id') AS \
+                SELECT value AS id, CAST(value AS double) AS a FROM generate_series(0, 1)";
+    let writer = "user=writer password=pencil";
+    let said = answers(&server, writer, &[make, &copy("points.csv")])?;
+    assert!(said.ends_with("COPY 2\n"), "{said}");
+    for (user, file, expected) in [
+        (
+            "writer",
+            "wrong.csv",
+            "22P02: COPY lake.points, line 3, column a: \"x\"",
+        ),
+        ("reader", "points.csv", "42501:"),
+        ("stranger", "points.csv", "42P01:"),
+    ] {
+        let connection = format!("user={user} password=pencil");
+        let said = errors(&psql(&server, &connection, &[&copy(file)])?);
+        assert!(said.contains(expected), "{user}: {said}");
+    }
+    let asked = ["SELECT id, a FROM lake.points ORDER BY id"];
+    assert_eq!(answers(&server, writer, &asked)?, "0|0\n1|1\n7|1.5\n8|\n");
     Ok(())
 }
 
@@ -237,6 +293,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("commands", commands),
         trial("mistakes", mistakes),
         trial("passwords", passwords),
+        trial("copied", copied),
         trial("encrypted", encrypted).with_ignored_flag(is_absent || !has("openssl", "version")),
     ]
 }

@@ -5,6 +5,7 @@ use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
+use tempfile::TempDir;
 
 use super::{configuration, server};
 use crate::serving::Server;
@@ -253,6 +254,125 @@ fn vanished() -> Result<(), Failed> {
     serves(&server)
 }
 
+/// A statement whose rows are taken in portions leaves its place to others in between.
+fn suspended() -> Result<(), Failed> {
+    let text = format!(
+        "{}[server]\nqueries = 1\nqueue_timeout = \"3s\"\n",
+        configuration()
+    );
+    let server = Server::start(&text, &["pg"], &[])?;
+    let rows = b"SELECT value FROM generate_series(1, 1000000000000)\0";
+    let (mut raw, key) = Raw::ready(&server)?;
+    raw.query("BEGIN; DECLARE c CURSOR FOR SELECT value FROM generate_series(1, 1000000000000); FETCH 2 FROM c")?;
+    assert_eq!(raw.until(b'Z')?.0, "CCTDDCZ");
+    raw.send(b'P', &[b"\0".as_slice(), rows, b"\0\0"].concat())?;
+    raw.send(b'B', b"p\0\0\0\0\0\0\0\0")?;
+    let portion = b"p\0\0\0\0\x03";
+    for beginning in ["12", ""] {
+        raw.send(b'E', portion)?;
+        raw.send(b'S', b"")?;
+        let (kinds, error) = raw.until(b'Z')?;
+        assert_eq!(kinds, format!("{beginning}DDDsZ"), "{error}");
+        serves(&server)?;
+        raw.query("FETCH 1 FROM c; MOVE 5 IN c")?;
+        assert_eq!(raw.until(b'Z')?.0, "TDCCZ");
+        serves(&server)?;
+    }
+    // Whoever wants more rows waits as others do.
+    let (mut other, other_key) = Raw::ready(&server)?;
+    other.query(&format!("SELECT 1; {ENDLESS}"))?;
+    assert_eq!(other.until(b'C')?.0, "TDC");
+    raw.send(b'E', portion)?;
+    raw.send(b'S', b"")?;
+    let (kinds, error) = raw.until(b'Z')?;
+    assert!(kinds == "EZ" && error.contains("53300"), "{kinds} {error}");
+    let request = |key: [u8; 8]| [&[0, 0, 0, 16, 4, 210, 22, 46][..], &key].concat();
+    Raw::open(&server)?.0.write_all(&request(other_key))?;
+    assert!(other.until(b'Z')?.1.contains("57014"));
+    // One that waits can be cancelled, and what was suspended ends with its connection.
+    raw.query("ROLLBACK")?;
+    raw.until(b'Z')?;
+    Raw::open(&server)?.0.write_all(&request(key))?;
+    drop(raw);
+    serves(&server)
+}
+
+/// What `COPY … FROM STDIN` is not told, told twice, or told to somebody else.
+fn copies() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    std::fs::create_dir(folder.path().join("lake"))?;
+    let text = "[stores.lake]\ntype = \"file\"\npath = \"lake\"\n";
+    std::fs::write(folder.path().join("graticule.toml"), text)?;
+    let server = Server::start_in(folder, &["pg"], &[])?;
+    let (mut raw, _) = Raw::ready(&server)?;
+    raw.query(
+        "CREATE TABLE lake.points WITH (dims = 'id') AS \
+         SELECT value AS id, CAST(value AS double) AS a FROM generate_series(0, 1)",
+    )?;
+    assert!(raw.until(b'Z')?.1.is_empty());
+    let statement = "COPY lake.points (id, a) FROM STDIN";
+    // What comes before, between and behind rows.
+    raw.query(&format!("SELECT 1; {statement}; SELECT 2"))?;
+    assert_eq!(raw.until(b'G')?.0, "TDCG");
+    for (kind, body) in [
+        (b'H', b"".as_slice()),
+        (b'd', b"5\t"),
+        (b'S', b""),
+        (b'd', b"1\n6\t2"),
+    ] {
+        raw.send(kind, body)?;
+    }
+    raw.send(b'c', b"")?;
+    assert_eq!(raw.until(b'Z')?, ("CTDCZ".to_string(), String::new()));
+    // In the extended protocol, where the client has said Sync before it is asked for rows.
+    let extended = |raw: &mut Raw| -> Result<(), Failed> {
+        raw.send(b'P', &[b"\0", statement.as_bytes(), b"\0\0\0"].concat())?;
+        raw.send(b'B', b"\0\0\0\0\0\0\0\0")?;
+        raw.send(b'D', b"P\0")?;
+        raw.send(b'E', b"\0\0\0\0\0")?;
+        raw.send(b'S', b"")?;
+        assert_eq!(raw.until(b'G')?.0, "12nG");
+        Ok(())
+    };
+    extended(&mut raw)?;
+    raw.send(b'd', b"7\t3\n")?;
+    raw.send(b'c', b"")?;
+    raw.send(b'S', b"")?;
+    assert_eq!(raw.until(b'Z')?, ("CZ".to_string(), String::new()));
+    // Mistakes end it, and what still comes is left out up to the next Sync.
+    for (kind, body, state) in [
+        (b'd', b"8\tx\n".as_slice(), "22P02"),
+        (b'f', b"no more\0", "57014"),
+        (b'Q', b"SELECT 1\0", "08P01"),
+    ] {
+        extended(&mut raw)?;
+        raw.send(kind, body)?;
+        raw.send(b'c', b"")?;
+        raw.send(b'd', b"9\t9\n")?;
+        raw.send(b'c', b"")?;
+        raw.send(b'S', b"")?;
+        let (kinds, error) = raw.until(b'Z')?;
+        assert!(kinds == "EZ" && error.contains(state), "{kinds} {error}");
+        raw.query(statement)?;
+        assert_eq!(raw.until(b'G')?.0, "G");
+        raw.send(kind, body)?;
+        raw.send(b'c', b"")?;
+        let (kinds, error) = raw.until(b'Z')?;
+        assert!(kinds == "EZ" && error.contains(state), "{kinds} {error}");
+    }
+    for end in [b"".as_slice(), b"X\0\0\0\x04"] {
+        let (mut gone, _) = Raw::ready(&server)?;
+        gone.query(statement)?;
+        gone.until(b'G')?;
+        gone.send(b'd', b"10\t1\n11\t")?;
+        gone.0.write_all(end)?;
+        drop(gone);
+    }
+    raw.query("SELECT id FROM lake.points ORDER BY id; SELECT 1 WHERE false")?;
+    assert_eq!(raw.until(b'Z')?.0, "TDDDDDCTCZ");
+    Ok(())
+}
+
 fn too_many() -> Result<(), Failed> {
     let text = format!("{}[server]\nconnections = 3\n", configuration());
     let server = Server::start(&text, &["pg"], &[])?;
@@ -333,6 +453,9 @@ fn conversation() -> Vec<u8> {
             b"BEGIN; DECLARE c CURSOR FOR SELECT 1; FETCH 1 FROM c; COMMIT\0",
         ),
         message(b'Q', b"COPY (SELECT 1) TO STDOUT (FORMAT csv)\0"),
+        message(b'Q', b"COPY lake.points FROM STDIN\0"),
+        message(b'd', b"1\t2\n"),
+        message(b'c', b""),
         message(b'X', b""),
     ]
     .concat()
@@ -385,6 +508,8 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("limits", limited),
         trial("cancel_requests", cancelled),
         trial("clients_that_vanish", vanished),
+        trial("suspended_portals", suspended),
+        trial("copies_of_clients", copies),
         trial("too_many_connections", too_many),
         trial("idle_connections", idle),
         trial("mutated_sessions", mutated),
