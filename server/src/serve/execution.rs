@@ -19,28 +19,49 @@ use datafusion::common::ScalarValue;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::DataFusionError;
 use futures::StreamExt;
-use graticule_engine::Session;
 use graticule_engine::progress::QueryProgress;
+use graticule_engine::{Parts, Query, Session, stoppable};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::admission::Place;
-use super::tally::Tally;
+use super::turn::Turn;
 use crate::failure::{Failure, SqlState};
 
 /// A statement and what may stop it.
 pub(super) struct Work {
-    pub(super) session: Arc<Session>,
+    pub(super) source: Source,
     pub(super) statement: String,
-    pub(super) parameters: Vec<ScalarValue>,
     pub(super) timeout: Option<Duration>,
     /// The client wants no more of it.
     pub(super) stop: CancellationToken,
     /// The service ends.
     pub(super) stopping: CancellationToken,
+}
+
+/// Where its rows come from.
+pub(super) enum Source {
+    /// It is planned now.
+    Session {
+        session: Arc<Session>,
+        parameters: Vec<ScalarValue>,
+    },
+    /// It was planned, and this is a part of it.
+    Part { parts: Arc<Parts>, number: usize },
+}
+
+impl Work {
+    async fn query(&self) -> Result<Query, DataFusionError> {
+        match &self.source {
+            Source::Session {
+                session,
+                parameters,
+            } => session.run_with(&self.statement, parameters).await,
+            Source::Part { parts, number } => parts.start(*number),
+        }
+    }
 }
 
 enum Message {
@@ -63,12 +84,27 @@ pub(crate) struct Execution {
     _supervisor: SpawnedTask<()>,
 }
 
-/// A task of the threads that compute. It ends when nobody wants its result any more.
-pub(super) struct Task<T>(pub(super) JoinHandle<T>);
+/// A task of the threads that compute. It ends when nobody wants its result any more, though it may be planning, which
+/// waits for nothing.
+pub(super) struct Task<T> {
+    pub(super) handle: JoinHandle<T>,
+    _planning: DropGuard,
+}
+
+impl<T: Send + 'static> Task<T> {
+    /// Starts it.
+    pub(super) fn spawn(compute: &Handle, work: impl Future<Output = T> + Send + 'static) -> Self {
+        let stop = CancellationToken::new();
+        Self {
+            handle: compute.spawn(stoppable(stop.clone(), work)),
+            _planning: stop.drop_guard(),
+        }
+    }
+}
 
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
-        self.0.abort();
+        self.handle.abort();
     }
 }
 
@@ -76,13 +112,12 @@ impl Execution {
     /// Starts the work, and waits until its columns are known.
     pub(super) async fn start(
         work: Work,
-        place: Place,
-        tally: Tally,
+        turn: Arc<Turn>,
         compute: &Handle,
     ) -> Result<Self, Failure> {
         let (sender, mut messages) = mpsc::channel(2);
         // Whoever stops waiting for the columns stops the work, too.
-        let supervisor = SpawnedTask::spawn(supervise(work, place, tally, compute.clone(), sender));
+        let supervisor = SpawnedTask::spawn(supervise(work, turn, compute.clone(), sender));
         match messages.recv().await {
             Some(Ok(Message::Started { schema, progress })) => Ok(Self {
                 schema,
@@ -111,8 +146,7 @@ impl Execution {
 /// Lets the work run until it ends or something stops it, and tells the client what did.
 async fn supervise(
     work: Work,
-    place: Place,
-    tally: Tally,
+    turn: Arc<Turn>,
     compute: Handle,
     sender: mpsc::Sender<Result<Message, Failure>>,
 ) {
@@ -124,7 +158,7 @@ async fn supervise(
             None => pending().await,
         }
     };
-    let mut task = Task(compute.spawn(produce(work, place, tally, sender.clone())));
+    let mut task = Task::spawn(&compute, produce(work, turn, sender.clone()));
     let failure = tokio::select! {
         biased;
         () = stop.cancelled() => Failure::with_state(
@@ -139,34 +173,29 @@ async fn supervise(
             SqlState::QUERY_CANCELED,
             "the statement took longer than statement_timeout allows; select less, or allow more",
         ),
-        _ = &mut task.0 => return,
+        _ = &mut task.handle => return,
     };
     drop(task);
     let _ = sender.send(Err(failure)).await;
 }
 
 /// Runs the statement, and gives its place on when it has ended.
-async fn produce(
-    work: Work,
-    place: Place,
-    mut tally: Tally,
-    sender: mpsc::Sender<Result<Message, Failure>>,
-) {
-    match send_rows(&work, &mut tally, &sender).await {
+async fn produce(work: Work, turn: Arc<Turn>, sender: mpsc::Sender<Result<Message, Failure>>) {
+    match send_rows(&work, &turn, &sender).await {
         Ok(()) => {
             let Ok(end) = sender.reserve().await else {
                 return;
             };
-            tally.completed();
+            turn.tally().completed();
             // Who learns of the end finds it counted.
-            drop((tally, place));
+            drop(turn);
             end.send(Ok(Message::Finished));
         }
         Err(error) => {
             let failure = Failure::of_statement(&error, &work.statement);
-            tally.failed(&failure);
+            turn.tally().failed(&failure);
             // Others may come in while the client, who may never read, is told.
-            drop((tally, place));
+            drop(turn);
             let _ = sender.send(Err(failure)).await;
         }
     }
@@ -175,14 +204,11 @@ async fn produce(
 /// Sends the columns, then all rows; none any more when nobody takes them.
 async fn send_rows(
     work: &Work,
-    tally: &mut Tally,
+    turn: &Turn,
     sender: &mpsc::Sender<Result<Message, Failure>>,
 ) -> Result<(), DataFusionError> {
-    let mut query = work
-        .session
-        .run_with(&work.statement, &work.parameters)
-        .await?;
-    tally.reads(&query.progress);
+    let mut query = work.query().await?;
+    turn.tally().reads(&query.progress);
     let started = Message::Started {
         schema: Arc::clone(&query.schema),
         progress: Arc::clone(&query.progress),
@@ -195,7 +221,7 @@ async fn send_rows(
             return Ok(());
         };
         let batch = batch?;
-        tally.gave(&batch);
+        turn.tally().gave(&batch);
         place.send(Ok(Message::Batch(batch)));
     }
     Ok(())
