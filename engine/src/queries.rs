@@ -347,8 +347,10 @@ mod tests {
             drop(queries.begin(&format!("SELECT {number}"), owner("bob"), "local"));
         }
         let listed = queries.list();
-        let of_user = |user: &str| listed.iter().filter(|entry| entry.owner.user == user);
-        let of = |user: &str| of_user(user).count();
+        let of = |user: &str| {
+            let of_user = listed.iter().filter(|entry| entry.owner.user == user);
+            of_user.count()
+        };
         assert_eq!((of("ada"), of("bob")), (1, KEPT_OF_USER));
         // The oldest ones went.
         assert!(listed.iter().all(|entry| entry.statement != "SELECT 4"));
