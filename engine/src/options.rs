@@ -32,6 +32,8 @@ extensions_options! {
         pub grid_write: bool, default = true
         /// Read overviews of a cube where a coarse grid is asked for; off to read the cube itself.
         pub overviews: bool, default = true
+        /// A client that can read several streams at a time takes the rows of a scan in parts of about so many bytes or more, at most one per thread; 0 means in one.
+        pub part_bytes: u64, default = 64 << 20
         /// Keep the statistics of whole chunks that a query reads, as ANALYZE does of all.
         pub collect_statistics: bool, default = false
         /// Skip chunks and answer aggregates by the statistics that ANALYZE has made; off only to test that the answer stays the same.

@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -19,7 +20,8 @@ use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
 use futures::{FutureExt, Stream, StreamExt};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use crate::error::{CubeError, CubeResult, ErrorKind};
+use crate::error::{CubeError, CubeResult};
+use crate::interruption::{cancelled, of_task, stoppable};
 use crate::progress::QueryProgress;
 use crate::sql::secrets::{as_listed, without_secrets};
 use crate::write::new_cube::now;
@@ -46,12 +48,20 @@ pub(crate) enum Stage {
     Failed(String),
 }
 
+/// Whose a statement is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Owner {
+    /// The name of the user.
+    pub(crate) user: String,
+    /// The session, where several people come in as this user, who are to know nothing of each other.
+    pub(crate) session: Option<u64>,
+}
+
 /// One statement.
 #[derive(Debug, Clone)]
 pub(crate) struct QueryEntry {
     pub(crate) number: u64,
-    /// Whose it is.
-    pub(crate) user: String,
+    pub(crate) owner: Owner,
     /// The door that it came in through, such as `http`.
     pub(crate) door: &'static str,
     /// The SQL text, without secrets.
@@ -76,6 +86,7 @@ impl QueryEntry {
 #[derive(Debug, Default)]
 struct Lists {
     last: u64,
+    last_session: u64,
     running: BTreeMap<u64, QueryEntry>,
     recent: VecDeque<QueryEntry>,
 }
@@ -90,14 +101,14 @@ impl Queries {
     }
 
     /// Lists a statement as running until what is returned is told of its end, or dropped.
-    pub(crate) fn begin(&self, statement: &str, user: &str, door: &'static str) -> Listed {
+    pub(crate) fn begin(&self, statement: &str, owner: Owner, door: &'static str) -> Listed {
         let mut lists = self.lock();
         lists.last += 1;
         let number = lists.last;
-        let cancelled = CancellationToken::new();
+        let cancelled = of_task();
         let entry = QueryEntry {
             number,
-            user: user.to_string(),
+            owner,
             door,
             statement: shortened(as_listed(statement)),
             since: now(),
@@ -113,7 +124,15 @@ impl Queries {
             queries: self.clone(),
             number,
             cancelled,
+            parts: AtomicUsize::new(1),
         }
+    }
+
+    /// A number that no other session has.
+    pub(crate) fn new_session(&self) -> u64 {
+        let mut lists = self.lock();
+        lists.last_session += 1;
+        lists.last_session
     }
 
     /// Those that run, then those that ended, the last one first.
@@ -157,7 +176,7 @@ impl Queries {
         entry.took = Some(entry.begun.elapsed());
         entry.stage = stage;
         let of_user = lists.recent.iter().enumerate();
-        let mut of_user = of_user.filter(|(_, ended)| ended.user == entry.user);
+        let mut of_user = of_user.filter(|(_, ended)| ended.owner.user == entry.owner.user);
         if let Some((oldest, _)) = of_user.nth(KEPT_OF_USER - 1) {
             lists.recent.remove(oldest);
         }
@@ -172,6 +191,8 @@ pub(crate) struct Listed {
     queries: Queries,
     number: u64,
     cancelled: CancellationToken,
+    /// Streams whose rows are not all taken yet.
+    parts: AtomicUsize,
 }
 
 impl Drop for Listed {
@@ -194,7 +215,7 @@ impl Listed {
         let outcome = tokio::select! {
             biased;
             () = self.cancelled.cancelled() => Err(cancelled()),
-            outcome = work => outcome,
+            outcome = stoppable(self.cancelled.clone(), work) => outcome,
         };
         if let Err(error) = &outcome {
             self.failed(error);
@@ -202,7 +223,21 @@ impl Listed {
         outcome
     }
 
-    fn failed(&self, error: &DataFusionError) {
+    /// The same, which has ended when the rows of so many streams are taken.
+    pub(crate) fn in_parts(self, count: usize) -> Self {
+        self.parts.store(count, Ordering::Relaxed);
+        self
+    }
+
+    /// The rows of one stream are taken.
+    fn finished(&self) {
+        if self.parts.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.queries.end(self.number, Stage::Done);
+        }
+    }
+
+    /// The statement ends with an error.
+    pub(crate) fn failed(&self, error: &DataFusionError) {
         let stage = match self.cancelled.is_cancelled() {
             true => Stage::Cancelled,
             false => Stage::Failed(shortened(without_secrets(&error.find_root().message()))),
@@ -212,7 +247,7 @@ impl Listed {
 
     /// The same stream, which ends when the statement is cancelled.
     pub(crate) fn watch(
-        self,
+        self: Arc<Self>,
         stream: SendableRecordBatchStream,
         progress: &Arc<QueryProgress>,
     ) -> SendableRecordBatchStream {
@@ -234,7 +269,7 @@ struct Watched {
     /// Gone when the statement has ended.
     stream: Option<SendableRecordBatchStream>,
     is_cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
-    listed: Listed,
+    listed: Arc<Listed>,
 }
 
 impl Watched {
@@ -271,7 +306,7 @@ impl Stream for Watched {
             }
             Poll::Ready(None) => {
                 self.stream = None;
-                self.listed.queries.end(self.listed.number, Stage::Done);
+                self.listed.finished();
             }
             Poll::Pending => {}
         }
@@ -283,11 +318,6 @@ impl RecordBatchStream for Watched {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
-}
-
-fn cancelled() -> DataFusionError {
-    let cause = "the query was cancelled";
-    CubeError::new(ErrorKind::Cancelled, "", cause).into()
 }
 
 /// The text, or its beginning.
@@ -308,18 +338,25 @@ mod tests {
     #[test]
     fn nobody_crowds_out_others() {
         let queries = Queries::default();
-        drop(queries.begin("SELECT 'quiet'", "ada", "local"));
+        let owner = |user: &str| Owner {
+            user: user.to_string(),
+            session: None,
+        };
+        drop(queries.begin("SELECT 'quiet'", owner("ada"), "local"));
         for number in 0..KEPT_OF_USER + 5 {
-            drop(queries.begin(&format!("SELECT {number}"), "bob", "local"));
+            drop(queries.begin(&format!("SELECT {number}"), owner("bob"), "local"));
         }
         let listed = queries.list();
-        let of = |user: &str| listed.iter().filter(|entry| entry.user == user).count();
+        let of = |user: &str| {
+            let of_user = listed.iter().filter(|entry| entry.owner.user == user);
+            of_user.count()
+        };
         assert_eq!((of("ada"), of("bob")), (1, KEPT_OF_USER));
         // The oldest ones went.
         assert!(listed.iter().all(|entry| entry.statement != "SELECT 4"));
         assert!(listed.iter().any(|entry| entry.statement == "SELECT 5"));
         for number in 0..KEPT {
-            drop(queries.begin("SELECT 1", &format!("user {number}"), "local"));
+            drop(queries.begin("SELECT 1", owner(&format!("user {number}")), "local"));
         }
         assert_eq!(queries.list().len(), KEPT);
     }

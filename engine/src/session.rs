@@ -24,6 +24,7 @@ use crate::catalog::visible::VisibleCatalog;
 use crate::engine::{Query, Shared};
 use crate::limits::{Limits, UserLimits};
 use crate::options::CubeOptions;
+use crate::parts::Parts;
 use crate::sql::described::{self, Described};
 use crate::sql::names::{CATALOG, PUBLIC_SCHEMA, qualified, quoted};
 use crate::sql::relations::CubeRelations;
@@ -66,6 +67,7 @@ pub(crate) fn new_state_in(
         // Ours come before the stock planners, which drop TABLESAMPLE without a word.
         .with_relation_planners(vec![Arc::new(CubeRelations)])
         .with_analyzer_rules(engine.rules.analyzer.clone())
+        .with_optimizer_rules(engine.rules.logical.clone())
         .with_physical_optimizer_rules(engine.rules.physical.clone())
         // Ours come before the stock planner of EXTRACT, which knows no model's calendar.
         .with_expr_planners(registry::expr_planners())
@@ -125,6 +127,14 @@ impl Session {
     #[must_use]
     pub fn through(mut self, door: &'static str) -> Self {
         self.door = door;
+        self
+    }
+
+    /// The same session of a user that several people come in as: it sees and stops what it runs itself, and nothing that
+    /// others run.
+    #[must_use]
+    pub fn alone(self) -> Self {
+        self.catalog.keep_alone();
         self
     }
 
@@ -203,13 +213,12 @@ impl Session {
         statement: &str,
         running: impl Future<Output = Result<Query>>,
     ) -> Result<Query> {
-        let user = self.catalog.user();
         let queries = &self.engine.catalog.queries;
-        let listed = queries.begin(statement, &user.name, self.door);
+        let listed = queries.begin(statement, self.catalog.owner(), self.door);
         self.update_functions().await;
         let query = listed.unless_cancelled(running).await?;
         let number = listed.number();
-        let stream = listed.watch(query.stream, &query.progress);
+        let stream = Arc::new(listed).watch(query.stream, &query.progress);
         Ok(Query {
             stream,
             number,
@@ -235,7 +244,31 @@ impl Session {
         given: &[Option<DataType>],
     ) -> Result<Described> {
         self.update_functions().await;
-        Box::pin(described::describe_statement(self, statement, given)).await
+        let (described, _) = Box::pin(described::describe(self, statement, given)).await?;
+        Ok(described)
+    }
+
+    /// Says what a query takes and gives, and prepares to run it in parts that can be taken at the same time: where it has
+    /// many rows, each of them is made by itself, and their order is left open. Nothing is run.
+    ///
+    /// # Errors
+    /// See [`Session::describe`].
+    pub async fn divide(&self, statement: &str) -> Result<(Described, Option<Parts>)> {
+        self.update_functions().await;
+        let state = self.context.state();
+        let catalog = &self.catalog;
+        let dividing = async {
+            let (described, plan) = described::describe(self, statement, &[]).await?;
+            let plan = plan.filter(|_| described.is_read && described.parameters.is_empty());
+            let parts = match plan {
+                Some(plan) => {
+                    Parts::of(state, &plan, statement, Arc::clone(catalog), self.door).await?
+                }
+                None => None,
+            };
+            Ok((described, parts))
+        };
+        Box::pin(dividing).await
     }
 
     async fn update_functions(&self) {

@@ -5,6 +5,7 @@ import socket
 import sys
 import threading
 
+from flight_sql import processor_seconds
 from http_door import ask, metric, post, problem, until
 
 url, process = sys.argv[1:]
@@ -94,3 +95,56 @@ until(lambda: running() == 0, "the query ends")
 cross = "SELECT sum(a.value * b.value) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b"
 told = problem(post(url, sql=cross, timeout="200ms"), 504)
 assert "statement_timeout" in told["detail"], told
+
+# Planning is cancelled, too: of a statement that is planned for long and makes no row.
+LEVELS = 9
+columns = ", ".join(f"x.b{number} + y.b{number} AS b{number}" for number in range(8))
+deep = "WITH a0 AS (SELECT value AS v, " + ", ".join(f"value + {number} AS b{number}" for number in range(8))
+deep += " FROM generate_series(1, 0)), " + ", ".join(
+    f"a{level} AS (SELECT x.v, {columns} FROM a{level - 1} x JOIN a{level - 1} y ON x.v = y.v)" for level in range(1, LEVELS + 1)
+)
+deep += f" SELECT * FROM a{LEVELS}"
+used = lambda: processor_seconds(process)
+
+
+def rests():
+    before = used()
+    threading.Event().wait(0.3)
+    return used() - before < 0.05
+
+
+def cancelled(end):
+    """Processor seconds of the statement when `end` ends it while it is planned."""
+    until(rests, "nothing runs")
+    begun = used()
+    end(lambda: until(lambda: used() - begun > whole / 10, "planning has begun"))
+    until(lambda: running() == 0, "the place is given back")
+    until(rests, "planning ends")
+    return used() - begun
+
+
+def by_request(when):
+    waiting = threading.Thread(target=lambda: answers.append(ask(f"{url}/sql", deep, X_Query_Id="deep-1")))
+    waiting.start()
+    when()
+    assert ask(f"{url}/sql/deep-1", method="DELETE")[0] == 204
+    waiting.join()
+    assert problem(answers.pop(), 504)["sqlstate"] == "57014"
+
+
+def by_going_away(when):
+    connection = connect(deep)
+    when()
+    connection.close()
+
+
+answers.clear()
+until(rests, "nothing runs")
+begun = used()
+status, _, body = ask(f"{url}/sql?format=csv", deep)
+assert status == 200, body
+until(rests, "all is done")
+whole = used() - begun
+for way in (by_request, by_going_away):
+    spent = cancelled(way)
+    assert spent < whole * 0.7, (way.__name__, spent, whole)

@@ -27,7 +27,7 @@ use crate::access::partial::{Partial, partial};
 use crate::access::{Action, CurrentUser, GrantEntry, Holder, Part, Reading, User};
 use crate::error::{CubeError, CubeResult, ErrorKind};
 use crate::grids::{GRID_SCHEMA, GridSchema, planning_session};
-use crate::queries::QueryEntry;
+use crate::queries::{Owner, Queries, QueryEntry};
 use crate::scan::CubeTable;
 use crate::sql::names::{PUBLIC_SCHEMA, qualified, quoted};
 use crate::sql::suggestions::nearest;
@@ -45,6 +45,8 @@ pub(crate) struct VisibleCatalog {
     grids: Arc<GridSchema>,
     /// Below this folder it may write files, whatever the user may.
     outlet: OnceLock<PathBuf>,
+    /// The number of its session, where its user is several people.
+    alone: OnceLock<u64>,
     this: Weak<Self>,
 }
 
@@ -58,6 +60,7 @@ impl VisibleCatalog {
             system: Arc::new(SystemSchema::new(this.clone())),
             grids: Arc::new(GridSchema::new(this.clone())),
             outlet: OnceLock::new(),
+            alone: OnceLock::new(),
             this: this.clone(),
         })
     }
@@ -203,7 +206,7 @@ impl VisibleCatalog {
     /// The cubes that are being made, as far as they are the user's.
     pub(crate) fn jobs(&self) -> Vec<Job> {
         let mut jobs = self.catalog.jobs.list();
-        jobs.retain(|job| self.is_of(&job.user));
+        jobs.retain(|job| self.is_of(&job.owner));
         jobs
     }
 
@@ -214,14 +217,19 @@ impl VisibleCatalog {
     pub(crate) fn cancel_job(&self, number: u64) -> CubeResult<()> {
         self.catalog
             .jobs
-            .cancel(number, |job| self.is_of(&job.user))
+            .cancel(number, |job| self.is_of(&job.owner))
     }
 
     /// The statements that run, or ended lately, as far as they are the user's.
     pub(crate) fn queries(&self) -> Vec<QueryEntry> {
         let mut queries = self.catalog.queries.list();
-        queries.retain(|query| self.is_of(&query.user));
+        queries.retain(|query| self.is_of(&query.owner));
         queries
+    }
+
+    /// Where statements are listed.
+    pub(crate) fn all_queries(&self) -> &Queries {
+        &self.catalog.queries
     }
 
     /// Stops a statement of the user.
@@ -230,12 +238,26 @@ impl VisibleCatalog {
     /// No such statement of this number runs.
     pub(crate) fn cancel_query(&self, number: u64) -> CubeResult<()> {
         let queries = &self.catalog.queries;
-        queries.cancel(number, |query| self.is_of(&query.user))
+        queries.cancel(number, |query| self.is_of(&query.owner))
     }
 
-    /// Is what `user` runs the business of this one?
-    fn is_of(&self, user: &str) -> bool {
-        self.user().privileges.is_admin() || user == self.user().name
+    /// Whose the statements of its session are.
+    pub(crate) fn owner(&self) -> Owner {
+        Owner {
+            user: self.user().name.clone(),
+            session: self.alone.get().copied(),
+        }
+    }
+
+    /// Tells its session from others of the same user.
+    pub(crate) fn keep_alone(&self) {
+        self.alone
+            .get_or_init(|| self.catalog.queries.new_session());
+    }
+
+    /// Is what somebody runs the business of this one?
+    fn is_of(&self, owner: &Owner) -> bool {
+        self.user().privileges.is_admin() || *owner == self.owner()
     }
 
     /// Everything there is, in one schema or in all. Opens what is not yet open, store by store,

@@ -7,12 +7,13 @@ pub mod grid_aggregate;
 pub mod grid_window;
 pub mod grid_zip;
 pub mod region_join;
+mod stops;
 pub mod yielding_joins;
 
 use std::sync::Arc;
 
 use datafusion::common::{Result, internal_datafusion_err};
-use datafusion::optimizer::{Analyzer, AnalyzerRule};
+use datafusion::optimizer::{Analyzer, AnalyzerRule, Optimizer, OptimizerRule};
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
@@ -27,6 +28,7 @@ use self::grid_aggregate::GridAggregate;
 use self::grid_window::GridWindow;
 use self::grid_zip::GridZip;
 use self::region_join::RegionJoins;
+use self::stops::Stop;
 use self::yielding_joins::YieldingJoins;
 use crate::scan::CubeScan;
 
@@ -35,6 +37,8 @@ use crate::scan::CubeScan;
 pub struct Rules {
     /// Rules that give a plan its meaning.
     pub analyzer: Vec<Arc<dyn AnalyzerRule + Send + Sync>>,
+    /// Rules that make a plan cheaper.
+    pub logical: Vec<Arc<dyn OptimizerRule + Send + Sync>>,
     /// Rules that choose operators.
     pub physical: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>,
 }
@@ -65,7 +69,11 @@ impl Rules {
         // Beside the rule that does the same for scans; no other looks at joins after it.
         let at = position(&physical, |rule| rule.name(), "EnsureCooperative")?;
         physical.insert(at + 1, Arc::new(YieldingJoins));
-        Ok(Self { analyzer, physical })
+        Ok(Self {
+            analyzer: Stop::before_each(analyzer, || Arc::new(Stop)),
+            logical: Stop::before_each(Optimizer::new().rules, || Arc::new(Stop)),
+            physical: Stop::before_each(physical, || Arc::new(Stop)),
+        })
     }
 }
 

@@ -25,6 +25,7 @@ mod knowledge;
 pub(crate) mod matching;
 mod metrics;
 mod order;
+mod part;
 pub(crate) mod predicate;
 pub(crate) mod queue;
 pub(crate) mod rows;

@@ -74,11 +74,6 @@ impl Claims {
         }
     }
 
-    /// Claims of a partition that shares its units with nobody: every `partitions`-th one.
-    pub(crate) fn alone(partition: usize, partitions: usize) -> Self {
-        Self::new(partition as u64, partitions as u64)
-    }
-
     /// The number of the next unit; the caller checks it against the number of units.
     pub(crate) fn next_unit(&self) -> u64 {
         self.first

@@ -35,8 +35,9 @@ use crate::cube::{AxisOrder, Cube};
 use crate::options::CubeOptions;
 use crate::scan::grid::{ScanGrid, scan_chunks, touched_count};
 use crate::scan::order::SLAB_BYTES;
+use crate::scan::part::ScanPart;
 use crate::scan::predicate::ScanPredicate;
-use crate::scan::queue::{Claims, UnitQueue};
+use crate::scan::queue::UnitQueue;
 use crate::scan::sample::Sample;
 use crate::scan::skipping::Skipping;
 use crate::scan::stream::open_stream;
@@ -52,6 +53,8 @@ pub struct CubeScan {
     pub(crate) sample: Option<Sample>,
     pub(crate) limit: Option<usize>,
     pub(super) partitions: usize,
+    /// Which units it reads.
+    pub(super) part: ScanPart,
     /// Set when the rows come in the order of the grid: per axis, from its last cell to its first?
     pub(super) grid_order: Option<Vec<bool>>,
     pub(crate) blocks: Arc<BlockCache>,
@@ -84,6 +87,7 @@ impl CubeScan {
             sample: None,
             limit: None,
             partitions,
+            part: ScanPart::default(),
             grid_order: None,
             blocks,
             alignment: None,
@@ -330,8 +334,8 @@ impl DataSource for CubeScan {
             .sibling_state
             .and_then(|state| state.downcast::<UnitQueue>().ok());
         let claims = match shared {
-            Some(queue) => queue.claims(args.partition, &args.context),
-            None => Arc::new(Claims::alone(args.partition, self.partitions)),
+            Some(queue) => queue.join(args.partition, &args.context, || self.part.claims()),
+            None => Arc::new(self.part.claims_of(args.partition, self.partitions)),
         };
         open_stream(
             Arc::new(self.clone()),

@@ -137,7 +137,9 @@ impl UnitReader {
         if partition == 0 {
             scan_metrics.chunks_total.add(total as usize);
             scan_metrics.chunks_pruned.add((total - selected) as usize);
-            scan_metrics.progress.expect_chunks(selected);
+            if scan.part.is_first() {
+                scan_metrics.progress.expect_chunks(selected);
+            }
         }
         let grid = scan.grid();
         let knowledge = claims.knowledge(&scan);

@@ -47,17 +47,19 @@ impl Described {
     }
 }
 
-/// Plans a statement, and says what it takes and gives.
+/// Plans a statement, and says what it takes and gives; with its plan, if the stock planner has made it.
 ///
 /// # Errors
 /// See [`Session::describe`].
-pub(crate) async fn describe_statement(
+pub(crate) async fn describe(
     session: &Session,
     text: &str,
     given: &[Option<DataType>],
-) -> Result<Described> {
+) -> Result<(Described, Option<LogicalPlan>)> {
     let outcome = match parse(text) {
-        Ok(Statement::Command(command)) => describe_command(session, command, text).await,
+        Ok(Statement::Command(command)) => describe_command(session, command, text)
+            .await
+            .map(|described| (described, None)),
         Ok(Statement::Sql(statement)) => describe_sql(session, *statement, text, given).await,
         Err(error) => Err(error),
     };
@@ -107,25 +109,21 @@ async fn describe_sql(
     mut statement: SqlStatement,
     text: &str,
     given: &[Option<DataType>],
-) -> Result<Described> {
+) -> Result<(Described, Option<LogicalPlan>)> {
     refuse_ignored_clauses(&statement)?;
     let signed = take_queries(&mut statement)?;
     if Definition::of(statement.clone(), text)?.is_some() {
-        return Ok(Described::nothing());
+        return Ok((Described::nothing(), None));
     }
     if Writing::of(&statement, session)?.is_some() {
-        return Ok(Described::without_parameters(
-            planned::schema_of(false),
-            false,
-        ));
+        let described = Described::without_parameters(planned::schema_of(false), false);
+        return Ok((described, None));
     }
     let is_without_result = match &statement {
         SqlStatement::Explain(explain) => {
             if !explain.options.analyze && Writing::of(&explain.statement, session)?.is_some() {
-                return Ok(Described::without_parameters(
-                    planned::schema_of(true),
-                    true,
-                ));
+                let described = Described::without_parameters(planned::schema_of(true), true);
+                return Ok((described, None));
             }
             false
         }
@@ -137,7 +135,7 @@ async fn describe_sql(
         _ => false,
     };
     if is_without_result {
-        return Ok(Described::nothing());
+        return Ok((Described::nothing(), None));
     }
     let state = session.context.state();
     let _ = GeometryCopy::take(&mut statement, &session.engine.opener)?;
@@ -149,11 +147,12 @@ async fn describe_sql(
         plan => columns_of(plan, &parameters, given)?,
     };
     let is_read = !plan.exists(|node| Ok(changes(node)))?;
-    Ok(Described {
+    let described = Described {
         parameters,
         columns,
         is_read,
-    })
+    };
+    Ok((described, Some(plan)))
 }
 
 /// Does this part of a plan do more than read?

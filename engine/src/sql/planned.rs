@@ -119,8 +119,7 @@ impl Planned {
         let work = async move {
             let target = self.work.target().clone();
             let jobs = &engine.catalog.jobs;
-            let user = seen.user();
-            let job = jobs.begin(&target.name, self.work.statement(), &user.name, &watched);
+            let job = jobs.begin(&target.name, self.work.statement(), seen.owner(), &watched);
             let statement = self.work.statement().to_string();
             let is_cube = !matches!(self.work, Work::Overviews(_));
             let work = async {

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use super::new_cube::now;
 use crate::error::{CubeError, CubeResult, ErrorKind};
 use crate::progress::QueryProgress;
+use crate::queries::Owner;
 use crate::sql::secrets::as_listed;
 
 /// All that run in this process.
@@ -33,7 +34,7 @@ pub(crate) struct Job {
     /// The SQL text, without secrets.
     pub(crate) statement: String,
     /// Whose job it is.
-    pub(crate) user: String,
+    pub(crate) owner: Owner,
     /// Microseconds since 1970.
     pub(crate) since: i64,
     pub(crate) begun: Instant,
@@ -70,7 +71,7 @@ impl Jobs {
         &self,
         cube: &str,
         statement: &str,
-        user: &str,
+        owner: Owner,
         progress: &Arc<QueryProgress>,
     ) -> Listed {
         let mut running = self.lock();
@@ -80,7 +81,7 @@ impl Jobs {
             number,
             cube: cube.to_string(),
             statement: as_listed(statement),
-            user: user.to_string(),
+            owner,
             since: now(),
             begun: Instant::now(),
             progress: Arc::clone(progress),

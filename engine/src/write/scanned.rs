@@ -116,7 +116,7 @@ impl BlockScan {
             read,
             0,
             context,
-            Arc::new(Claims::alone(0, 1)),
+            Arc::new(Claims::new(0, 1)),
             &ExecutionPlanMetricsSet::new(),
         )?;
         Ok(ScannedBlocks {

@@ -23,6 +23,7 @@ mod tokens;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use graticule_engine::access::{Directory, Grant, OPERATOR, Privileges, User};
 use graticule_engine::source::StoreConnector;
@@ -35,7 +36,7 @@ use quota::Quotas;
 use scram::Strangers;
 pub(crate) use scram::Verifier;
 use section::AccessSection;
-use tokens::Tokens;
+use tokens::{Bearer, Tokens};
 
 /// The user that stands for everybody who does not say who they are.
 pub(crate) const ANONYMOUS: &str = "anonymous";
@@ -49,15 +50,28 @@ pub(crate) struct Identity {
     pub(crate) user: Arc<User>,
     /// What the user may use.
     pub(crate) quota: Quota,
+    /// When it has to be proved anew; `None`: at no time.
+    pub(crate) until: Option<Instant>,
 }
 
 impl Identity {
-    fn new(user: User, quota: Quota) -> Arc<Self> {
+    fn new(user: User, quota: Quota, until: Option<Instant>) -> Arc<Self> {
         Arc::new(Self {
             name: user.name.clone(),
             user: Arc::new(user),
             quota,
+            until,
         })
+    }
+
+    /// Is its time over?
+    pub(crate) fn has_expired(&self) -> bool {
+        self.until.is_some_and(|until| Instant::now() >= until)
+    }
+
+    /// May several people be behind it, who are to know nothing of each other?
+    pub(crate) fn is_several(&self) -> bool {
+        self.name == ANONYMOUS && !self.user.privileges.is_admin()
     }
 
     /// Somebody whom nobody knows by name.
@@ -67,7 +81,7 @@ impl Identity {
             privileges: Privileges::new(grants),
             ..User::default()
         };
-        Self::new(user, Quota::default())
+        Self::new(user, Quota::default(), None)
     }
 }
 
@@ -164,12 +178,12 @@ impl Access {
         let known = self.users.get(user);
         let may_log_in = known.is_none_or(|known| known.may_log_in);
         let user = self.directory.user(user).filter(|_| may_log_in)?;
-        Some(self.identified(user))
+        Some(self.identified(user, None))
     }
 
-    fn identified(&self, user: User) -> Arc<Identity> {
+    fn identified(&self, user: User, until: Option<Instant>) -> Arc<Identity> {
         let quota = self.quotas.of(&user, &self.directory);
-        Identity::new(user, quota)
+        Identity::new(user, quota, until)
     }
 
     /// What a password is checked with, by SCRAM. Of users that are not there, or have no password, it is one that no
@@ -217,7 +231,7 @@ impl Access {
         let Some(tokens) = self.tokens.as_ref().filter(|_| token.contains('.')) else {
             return Err(refused("there is no such API key"));
         };
-        let (name, roles) = tokens.check(token).map_err(|cause| refused(&cause))?;
+        let Bearer { name, roles, until } = tokens.check(token).map_err(|cause| refused(&cause))?;
         // Names in tokens may be of the user's choice.
         if name == OPERATOR {
             return Err(refused(
@@ -225,7 +239,10 @@ impl Access {
             ));
         }
         match self.directory.has_user(&name) {
-            false => Ok(self.identified(self.directory.user_with_roles(&name, roles))),
+            false => {
+                let user = self.directory.user_with_roles(&name, roles);
+                Ok(self.identified(user, until))
+            }
             true => Err(refused("the token has the name of a user of this server")),
         }
     }

@@ -25,12 +25,14 @@
 //! jwks_url = "https://login.example.org/keys"    # or jwks_file
 //! user_claim = "sub"
 //! roles_claim = "roles"                # "realm_access.roles" for one inside of another
+//! leeway = "30s"                       # by how much clocks may differ
 //! [oidc.roles]
 //! staff = "analyst"                    # what the issuer calls staff is the role analyst
 //! ```
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use graticule_engine::access::Roster;
 
@@ -111,6 +113,8 @@ pub(crate) struct OidcSection {
     pub(crate) roles_claim: String,
     /// The roles by what the issuer calls them.
     pub(crate) roles: BTreeMap<String, String>,
+    /// By how much clocks may differ.
+    pub(crate) leeway: Duration,
 }
 
 /// Where keys are read.

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -190,6 +190,7 @@ impl Issuer {
             user_claim: "sub".to_string(),
             roles_claim: roles_claim.to_string(),
             roles: BTreeMap::from([("staff".to_string(), "analyst".to_string())]),
+            leeway: Duration::from_secs(30),
         });
         access(&section)
     }
@@ -283,6 +284,26 @@ fn tokens_of_the_issuer_let_in() {
         let failure = of(&access, changes.clone()).unwrap_err();
         assert!(failure.message.contains(cause), "{changes}: {failure}");
     }
+}
+
+#[test]
+fn who_shows_a_token_has_to_prove_it_again() {
+    let issuer = Issuer::new();
+    let access = issuer.access("roles");
+    let until = |changes: Value| {
+        let token = encode(
+            &header(Algorithm::EdDSA, "edwards"),
+            &claims(changes),
+            &issuer.edwards,
+        );
+        access.bearer(&token.unwrap()).unwrap().until
+    };
+    let left = until(json!({})).unwrap() - Instant::now();
+    assert!(left <= Duration::from_secs(630), "{left:?}");
+    assert!(left > Duration::from_secs(600), "{left:?}");
+    // Times that no clock here can show.
+    assert_eq!(until(json!({"exp": u64::MAX})), None);
+    assert_eq!(access.identity("ada").unwrap().until, None);
 }
 
 #[test]

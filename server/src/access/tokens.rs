@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use graticule_engine::source::StoreConnector;
 use jsonwebtoken::errors::{Error, ErrorKind};
@@ -16,9 +17,6 @@ use serde_json::{Map, Value};
 
 use super::key_set::KeySet;
 use super::section::OidcSection;
-
-/// Seconds by which clocks may differ.
-const LEEWAY: u64 = 30;
 
 /// Checks tokens.
 #[derive(Debug)]
@@ -29,7 +27,18 @@ pub(super) struct Tokens {
     roles_claim: String,
     /// Our roles by what the issuer calls them.
     roles: BTreeMap<String, String>,
+    /// By how much clocks may differ.
+    leeway: Duration,
     keys: KeySet,
+}
+
+/// Who shows a token.
+pub(super) struct Bearer {
+    pub(super) name: String,
+    /// Our roles.
+    pub(super) roles: Vec<String>,
+    /// When the token is of no use any more; `None`: in the far future.
+    pub(super) until: Option<Instant>,
 }
 
 impl Tokens {
@@ -41,6 +50,7 @@ impl Tokens {
             user_claim: oidc.user_claim.clone(),
             roles_claim: oidc.roles_claim.clone(),
             roles: oidc.roles.clone(),
+            leeway: oidc.leeway,
             keys: KeySet::new(oidc.keys.clone(), connectors),
         }
     }
@@ -50,18 +60,18 @@ impl Tokens {
         &self.issuer
     }
 
-    /// Who shows the token: a name, and our roles.
+    /// Who shows the token.
     ///
     /// # Errors
     /// Why it is not accepted; nothing of its content is said.
-    pub(super) fn check(&self, token: &str) -> Result<(String, Vec<String>), String> {
+    pub(super) fn check(&self, token: &str) -> Result<Bearer, String> {
         let header = decode_header(token).map_err(|_| "this is no token".to_string())?;
         let Some(kid) = header.kid else {
             return Err("the token does not name its key: kid is missing".to_string());
         };
         let key = self.keys.find(&kid)?;
         let mut validation = Validation::new(key.algorithm);
-        validation.leeway = LEEWAY;
+        validation.leeway = self.leeway.as_secs();
         validation.validate_nbf = true;
         validation.set_issuer(&[&self.issuer]);
         validation.set_audience(&[&self.audience]);
@@ -77,7 +87,20 @@ impl Tokens {
         })?;
         let roles = self.roles_in(&claims);
         let roles = roles.filter_map(|role| self.roles.get(role)).cloned();
-        Ok((name.to_string(), roles.collect()))
+        Ok(Bearer {
+            name: name.to_string(),
+            roles: roles.collect(),
+            until: self.end_of(&claims),
+        })
+    }
+
+    /// When the token with these claims is accepted no more.
+    fn end_of(&self, claims: &Map<String, Value>) -> Option<Instant> {
+        let expires = claims.get("exp").and_then(Value::as_f64)?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+        let left = expires + self.leeway.as_secs_f64() - now.as_secs_f64();
+        let left = Duration::try_from_secs_f64(left.max(0.0)).ok()?;
+        Instant::now().checked_add(left)
     }
 
     /// The texts of the claim, which is one or a list of them.

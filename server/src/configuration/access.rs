@@ -1,6 +1,7 @@
 //! The sections `[users]`, `[roles]` and `[oidc]`, see `access/section.rs`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use graticule_engine::access::{Grant, OPERATOR};
 use toml::Spanned;
@@ -14,7 +15,7 @@ const USER: [&str; 4] = ["password", "roles", "api_keys", "login"];
 const ROLE: [&str; 2] = ["grants", "roles"];
 /// What users and roles may use.
 const QUOTA: [&str; 5] = ["memory", "scan", "queries", "statement_timeout", "rate"];
-const OIDC: [&str; 7] = [
+const OIDC: [&str; 8] = [
     "issuer",
     "audience",
     "jwks_file",
@@ -22,7 +23,10 @@ const OIDC: [&str; 7] = [
     "user_claim",
     "roles_claim",
     "roles",
+    "leeway",
 ];
+/// By how much clocks may differ unless it is said.
+const LEEWAY: Duration = Duration::from_secs(30);
 
 /// A name of a role, and where it stands.
 type Named = (String, std::ops::Range<usize>);
@@ -177,6 +181,7 @@ impl Reader<'_> {
         let mut user_claim = "sub".to_string();
         let mut roles_claim = "roles".to_string();
         let mut roles = BTreeMap::new();
+        let mut leeway = LEEWAY;
         for (key, value) in table {
             let text = || self.text_of(key, value);
             match key.get_ref().as_ref() {
@@ -190,6 +195,7 @@ impl Reader<'_> {
                 "jwks_url" => keys = Some(KeysAt::Url(self.address_of_keys(value, text()?)?)),
                 "user_claim" => user_claim = text()?,
                 "roles_claim" => roles_claim = text()?,
+                "leeway" => leeway = self.duration(key, value)?,
                 "roles" => {
                     for (theirs, ours) in self.table(key, value)? {
                         let role = self.text_of(theirs, ours)?;
@@ -208,6 +214,7 @@ impl Reader<'_> {
             user_claim,
             roles_claim,
             roles,
+            leeway,
         })
     }
 

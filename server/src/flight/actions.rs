@@ -11,6 +11,7 @@ use arrow_flight::{Action, ActionType, CancelStatus};
 use bytes::Bytes;
 use tonic::Status;
 
+use super::divisions::Divisions;
 use super::sessions::Session;
 use super::statements::Prepared;
 use super::{envelope, messages};
@@ -56,7 +57,11 @@ pub(super) fn list() -> impl Iterator<Item = ActionType> + Send {
 ///
 /// # Errors
 /// An unknown action, a request that cannot be read, or what the engine says about the statement.
-pub(super) async fn act(session: &Arc<Session>, action: &Action) -> Result<Option<Bytes>, Status> {
+pub(super) async fn act(
+    session: &Arc<Session>,
+    divisions: &Divisions,
+    action: &Action,
+) -> Result<Option<Bytes>, Status> {
     match action.r#type.as_str() {
         PREPARE => {
             let Command::ActionCreatePreparedStatementRequest(request) = command(action)? else {
@@ -75,12 +80,12 @@ pub(super) async fn act(session: &Arc<Session>, action: &Action) -> Result<Optio
             let Command::ActionCancelQueryRequest(request) = command(action)? else {
                 return Err(misplaced::<ActionCancelQueryRequest>());
             };
-            let result = cancel(session, &request.info).into();
+            let result = cancel(session, divisions, &request.info).into();
             let result = ActionCancelQueryResult { result };
             Ok(Some(envelope::close(&result.as_any())))
         }
         CANCEL_FLIGHT_INFO => {
-            let status = cancel(session, &action.body) as u8;
+            let status = cancel(session, divisions, &action.body) as u8;
             Ok(Some(Bytes::copy_from_slice(&[FIRST_FIELD, status])))
         }
         "BeginTransaction" | "EndTransaction" | "BeginSavepoint" | "EndSavepoint" => {
@@ -107,8 +112,9 @@ async fn prepare(session: &Session, text: String) -> Result<Bytes, Status> {
 }
 
 /// Cancels what a request names. The statuses of both kinds of requests are the same numbers.
-fn cancel(session: &Session, request: &[u8]) -> CancelStatus {
-    match session.cancel(request) {
+fn cancel(session: &Session, divisions: &Divisions, request: &[u8]) -> CancelStatus {
+    let user = &session.client.identity.name;
+    match session.cancel(request) || divisions.cancel(request, user) {
         true => CancelStatus::Cancelled,
         false => CancelStatus::NotCancellable,
     }

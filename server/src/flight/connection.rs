@@ -13,8 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::Shared;
 use super::door::FlightDoor;
-use super::sessions::Sessions;
 use crate::serve::{Connection, Service};
 
 /// How long a client may take to say something, or to read that there is no place for it.
@@ -33,7 +33,7 @@ const MESSAGE: usize = 16 << 20;
 const CALLS: u32 = 128;
 
 /// Serves a client as long as it stays.
-pub(super) async fn serve(service: Arc<Service>, tokens: Arc<Sessions>, connection: Connection) {
+pub(super) async fn serve(service: Arc<Service>, shared: Arc<Shared>, connection: Connection) {
     let has_place = connection.place.is_some();
     let talk = async {
         let said = timeout(PATIENCE, connection.stream.peek(&mut [0])).await;
@@ -41,7 +41,7 @@ pub(super) async fn serve(service: Arc<Service>, tokens: Arc<Sessions>, connecti
             return;
         }
         if let Some(secured) = connection.secured(service.tls.as_ref()).await {
-            let door = FlightDoor::new(Arc::clone(&service), tokens, has_place);
+            let door = FlightDoor::new(Arc::clone(&service), shared, has_place);
             talk(secured.stream, door, &service.stopping).await;
         }
     };

@@ -21,8 +21,8 @@ use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use super::messages::{self, Messages};
 use super::sessions::{Session, Sessions, new_token};
-use super::statements::{self, Ticketed};
-use super::{DOOR, actions, browsing, envelope, parameters};
+use super::statements::{self, Fetched, Ticketed};
+use super::{DOOR, Shared, actions, browsing, envelope, parameters};
 use crate::failure::{Failure, SqlState};
 use crate::random::random_bytes;
 use crate::serve::{Credentials, Service};
@@ -38,8 +38,7 @@ const AUTHORIZATION: &str = "authorization";
 /// The door as one connection sees it.
 pub(super) struct FlightDoor {
     service: Arc<Service>,
-    /// Sessions that began with a handshake, on whatever connection.
-    tokens: Arc<Sessions>,
+    shared: Arc<Shared>,
     /// The other sessions of this connection.
     sessions: Sessions,
     /// Has the connection a place? Without one every call is refused.
@@ -49,10 +48,10 @@ pub(super) struct FlightDoor {
 }
 
 impl FlightDoor {
-    pub(super) fn new(service: Arc<Service>, tokens: Arc<Sessions>, has_place: bool) -> Self {
+    pub(super) fn new(service: Arc<Service>, shared: Arc<Shared>, has_place: bool) -> Self {
         Self {
             service,
-            tokens,
+            shared,
             sessions: Sessions::new(SESSIONS),
             has_place,
             known: CancellationToken::new(),
@@ -64,7 +63,7 @@ impl FlightDoor {
         self.has_place()?;
         let credentials = credentials(metadata)?;
         if let Credentials::Bearer(token) = &credentials
-            && let Some(session) = self.tokens.find(token)
+            && let Some(session) = self.shared.tokens.find(token)
         {
             self.known.cancel();
             return Ok(session);
@@ -96,22 +95,41 @@ impl FlightDoor {
     pub(super) fn close(&self, metadata: &MetadataMap) -> Result<(), Failure> {
         let credentials = credentials(metadata)?;
         if let Credentials::Bearer(token) = &credentials {
-            self.tokens.close(token);
+            self.shared.tokens.close(token);
         }
         self.sessions.close(&credentials.secret());
         Ok(())
     }
 
-    /// What answers a command. Nothing is run.
-    async fn plan(&self, request: &Request<FlightDescriptor>) -> Result<Plan, Status> {
+    /// What answers a command. Nothing is run, and nothing is kept unless its tickets are wanted.
+    async fn plan(
+        &self,
+        request: &Request<FlightDescriptor>,
+        has_tickets: bool,
+    ) -> Result<Plan, Status> {
         let session = self.session(request.metadata()).await?;
         Ok(match envelope::open(&request.get_ref().cmd)? {
             Command::CommandStatementQuery(query) => {
-                let described = session.client.describe(&query.query).await?;
-                let statement_handle = Ticketed::new(query.query)?.to_bytes().into();
+                let client = &session.client;
+                let (described, divided) = match has_tickets {
+                    true => client.divide(&query.query).await?,
+                    false => (client.describe(&query.query).await?, None),
+                };
+                let handle = random_bytes()?;
+                let user = &client.identity.name;
+                let divisions = &self.shared.divisions;
+                let count = divided.and_then(|divided| divisions.keep(handle, user, divided));
+                let fetched = match count {
+                    Some(count) => (0..count).map(Fetched::Part).collect(),
+                    None => vec![Fetched::Statement(query.query)],
+                };
+                let tickets = fetched.into_iter().map(|fetched| {
+                    let statement_handle = Ticketed { handle, fetched }.to_bytes().into();
+                    TicketStatementQuery { statement_handle }.as_any()
+                });
                 Plan {
                     columns: described.columns,
-                    ticket: TicketStatementQuery { statement_handle }.as_any(),
+                    tickets: tickets.collect(),
                     hangs_on_values: false,
                 }
             }
@@ -119,14 +137,14 @@ impl FlightDoor {
                 let prepared = session.prepared(&query.prepared_statement_handle)?;
                 Plan {
                     columns: Arc::clone(&prepared.described.columns),
-                    ticket: query.as_any(),
+                    tickets: vec![query.as_any()],
                     hangs_on_values: !prepared.described.parameters.is_empty(),
                 }
             }
             command => match browsing::columns(&command) {
                 Some(columns) => Plan {
                     columns,
-                    ticket: command.into_any(),
+                    tickets: vec![command.into_any()],
                     hangs_on_values: false,
                 },
                 None => return Err(unknown(&command)),
@@ -138,8 +156,8 @@ impl FlightDoor {
 /// What answers a command.
 struct Plan {
     columns: SchemaRef,
-    /// What fetches the rows, without its envelope.
-    ticket: Any,
+    /// What fetches the rows, without envelopes: one ticket all of them, several a part each.
+    tickets: Vec<Any>,
     /// Are the types of columns certain only when `$1`, `$2`, … have values?
     hangs_on_values: bool,
 }
@@ -164,7 +182,7 @@ impl FlightService for FlightDoor {
         self.known.cancel();
         let token = new_token()?;
         let client = self.service.connect(identity, DOOR.name)?;
-        self.tokens.add(&token, client)?;
+        self.shared.tokens.add(&token, client)?;
         let header = AsciiMetadataValue::try_from(format!("Bearer {token}"))
             .map_err(|error| Status::internal(error.to_string()))?;
         let answer = HandshakeResponse {
@@ -180,13 +198,14 @@ impl FlightService for FlightDoor {
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
-        let plan = self.plan(&request).await?;
-        let ticket = envelope::close(&plan.ticket);
-        let endpoint = FlightEndpoint::new().with_ticket(Ticket { ticket });
+        let plan = self.plan(&request, true).await?;
         let mut info = FlightInfo::new()
-            .with_endpoint(endpoint)
-            .with_ordered(true)
+            .with_ordered(plan.tickets.len() == 1)
             .with_descriptor(request.into_inner());
+        for ticket in &plan.tickets {
+            let ticket = envelope::close(ticket);
+            info = info.with_endpoint(FlightEndpoint::new().with_ticket(Ticket { ticket }));
+        }
         if !plan.hangs_on_values {
             info.schema = messages::schema_message(&plan.columns)?;
         }
@@ -197,7 +216,7 @@ impl FlightService for FlightDoor {
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<SchemaResult>, Status> {
-        let plan = self.plan(&request).await?;
+        let plan = self.plan(&request, false).await?;
         let schema = messages::schema_message(&plan.columns)?;
         Ok(Response::new(SchemaResult { schema }))
     }
@@ -207,8 +226,16 @@ impl FlightService for FlightDoor {
         let options = messages::options(request.metadata())?;
         let (handle, text, values) = match envelope::open(&request.get_ref().ticket)? {
             Command::TicketStatementQuery(ticket) => {
-                let Ticketed { handle, text } = Ticketed::from_bytes(&ticket.statement_handle)?;
-                (handle, text, vec![])
+                let Ticketed { handle, fetched } = Ticketed::from_bytes(&ticket.statement_handle)?;
+                match fetched {
+                    Fetched::Statement(text) => (handle, text, vec![]),
+                    Fetched::Part(number) => {
+                        let user = &session.client.identity.name;
+                        let taking = self.shared.divisions.take(&handle, user)?;
+                        let (schema, batches) = statements::part(session, taking, number).await?;
+                        return Ok(Response::new(messages::encode(&schema, batches, options)));
+                    }
+                }
             }
             Command::CommandPreparedStatementQuery(query) => {
                 let handle = query.prepared_statement_handle.as_ref();
@@ -287,7 +314,7 @@ impl FlightService for FlightDoor {
                 self.close(request.metadata())?;
                 Some(actions::SESSION_CLOSED.into())
             }
-            _ => actions::act(&session, request.get_ref()).await?,
+            _ => actions::act(&session, &self.shared.divisions, request.get_ref()).await?,
         };
         let results = body.map(|body| arrow_flight::Result { body });
         Ok(Response::new(answers(results)))

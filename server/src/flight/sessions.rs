@@ -1,7 +1,8 @@
 //! Sessions: what a client has set and prepared, and what it runs. They are found by the secret that it shows.
 //!
 //! A handshake's token finds its session on every connection. A client without one, and one that shows a key of its
-//! own with every call, has its session on its connection alone.
+//! own with every call, has its session on its connection alone. A session that began with a token of an issuer ends with
+//! that token.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -60,7 +61,7 @@ impl Session {
     /// Its time is over.
     fn has_expired(self: &Arc<Self>) -> bool {
         let is_idle = is_at_rest(self) && lock(&self.used).elapsed() > IDLE;
-        is_idle || self.begun.elapsed() > LONGEST
+        is_idle || self.begun.elapsed() > LONGEST || self.client.identity.has_expired()
     }
 
     /// Keeps a prepared statement; its name.
@@ -115,11 +116,7 @@ impl Session {
     /// the request, which holds the ticket that holds the name, need not be taken apart.
     pub(super) fn cancel(&self, request: &[u8]) -> bool {
         let running = lock(&self.running);
-        let mut named = running.iter().filter(|(handle, _)| {
-            request
-                .windows(handle.len())
-                .any(|window| window == handle.as_slice())
-        });
+        let mut named = running.iter().filter(|(handle, _)| names(request, handle));
         let first = named.next();
         if let Some((_, stop)) = first {
             stop.cancel();
@@ -205,6 +202,12 @@ impl Sessions {
     pub(super) fn close(&self, secret: &str) {
         lock(&self.open).remove(&digested(secret));
     }
+}
+
+/// Does a request hold this name?
+pub(super) fn names(request: &[u8], handle: &Handle) -> bool {
+    let mut windows = request.windows(handle.len());
+    windows.any(|window| window == handle)
 }
 
 /// It runs nothing, and no call is about to use it.

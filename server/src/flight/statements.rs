@@ -10,9 +10,9 @@ use futures::{Stream, TryStreamExt, stream};
 use graticule_engine::Described;
 use tonic::Status;
 
-use super::sessions::{Handle, Running, lock};
+use super::divisions::Taking;
+use super::sessions::{Handle, Running, Session, lock};
 use crate::failure::Failure;
-use crate::random::random_bytes;
 use crate::serve::Execution;
 
 /// The column of a result that says how many rows a statement has changed.
@@ -59,20 +59,35 @@ impl Prepared {
     }
 }
 
-/// A statement in a ticket: the name that it can be cancelled by, and its text.
+/// Stands in a ticket before the number of a part: no text has such a byte.
+const PART: u8 = 0xff;
+
+/// What a ticket is for: the name that the statement can be cancelled by, and what is fetched.
 pub(super) struct Ticketed {
     pub(super) handle: Handle,
-    pub(super) text: String,
+    pub(super) fetched: Fetched,
+}
+
+/// What is fetched with a ticket.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Fetched {
+    /// All rows of this statement.
+    Statement(String),
+    /// A part of the rows of a query that is kept.
+    Part(usize),
 }
 
 impl Ticketed {
-    pub(super) fn new(text: String) -> Result<Self, Failure> {
-        let handle = random_bytes()?;
-        Ok(Self { handle, text })
-    }
-
     pub(super) fn to_bytes(&self) -> Vec<u8> {
-        [self.handle.as_slice(), self.text.as_bytes()].concat()
+        let mut bytes = self.handle.to_vec();
+        match &self.fetched {
+            Fetched::Statement(text) => bytes.extend_from_slice(text.as_bytes()),
+            Fetched::Part(number) => {
+                bytes.push(PART);
+                bytes.extend_from_slice(&(*number as u64).to_be_bytes());
+            }
+        }
+        bytes
     }
 
     /// Reads a ticket.
@@ -81,11 +96,17 @@ impl Ticketed {
     /// It is none of ours.
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, Status> {
         let read = || {
-            let (handle, text) = bytes.split_first_chunk()?;
-            let text = String::from_utf8(text.to_vec()).ok()?;
+            let (handle, fetched) = bytes.split_first_chunk()?;
+            let fetched = match fetched.split_first() {
+                Some((&PART, number)) => {
+                    let number = u64::from_be_bytes(number.try_into().ok()?);
+                    Fetched::Part(usize::try_from(number).ok()?)
+                }
+                _ => Fetched::Statement(String::from_utf8(fetched.to_vec()).ok()?),
+            };
             Some(Self {
                 handle: *handle,
-                text,
+                fetched,
             })
         };
         read().ok_or_else(|| Status::invalid_argument("the ticket is none of this server"))
@@ -120,6 +141,32 @@ pub(super) async fn run(
     let batches = stream::try_unfold(series, |mut series| async move {
         let batch = series.next().await?;
         Ok::<_, Failure>(batch.map(|batch| (batch, series)))
+    });
+    Ok((schema, batches.map_err(Status::from)))
+}
+
+/// Starts a part of a query, and gives its columns and rows.
+///
+/// # Errors
+/// What [`crate::serve::Client::run_part`] says.
+pub(super) async fn part(
+    session: Arc<Session>,
+    taking: Taking,
+    number: usize,
+) -> Result<
+    (
+        SchemaRef,
+        impl Stream<Item = Result<RecordBatch, Status>> + Send,
+    ),
+    Failure,
+> {
+    let execution = session.client.run_part(&taking.query, number).await?;
+    let schema = Arc::clone(&execution.schema);
+    // The session is in use, and the query is kept, as long as the rows are taken.
+    let part = (execution, taking, session);
+    let batches = stream::try_unfold(part, |mut part| async move {
+        let batch = part.0.next().await?;
+        Ok::<_, Failure>(batch.map(|batch| (batch, part)))
     });
     Ok((schema, batches.map_err(Status::from)))
 }

@@ -33,7 +33,8 @@ pub(super) async fn body(prepared: &Prepared, grid: Grid, listed: Listed) -> Res
     let statement = &prepared.statement;
     let problem = |failure| prepared.problem(failure);
     // What is wrong with the statement itself is told in its own words, and what is not one cannot end up in ours.
-    let described = prepared.client.describe(statement).await.map_err(problem)?;
+    let describing = async { prepared.client.describe(statement).await.map_err(problem) };
+    let described = listed.unless_cancelled(describing).await?;
     if !described.is_read || described.columns.fields().is_empty() {
         return Err(Problem::bad_request(
             "only the result of a query is sent as a grid; send the statement without a format",

@@ -31,6 +31,8 @@ const STATEMENT_BYTES: usize = 4096;
 pub(super) struct Job {
     /// Its number.
     pub(super) number: u64,
+    /// Stands behind the number in its address, where several people come in as its user.
+    key: Option<String>,
     /// Whose it is.
     pub(super) user: String,
     /// Cancels it.
@@ -57,7 +59,7 @@ struct Ended {
 /// A job as its user sees it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Report {
-    /// Its number, which is in its address: `/jobs/{number}`.
+    /// Its number, with which its address begins: `/jobs/{number}`.
     job: u64,
     state: State,
     /// The statement, without secrets; a long one is cut.
@@ -106,15 +108,29 @@ struct Progress {
 }
 
 impl Job {
-    pub(super) fn new(number: u64, prepared: &Prepared) -> Self {
+    pub(super) fn new(number: u64, key: Option<String>, prepared: &Prepared) -> Self {
         Self {
             number,
+            key,
             user: prepared.client.identity.name.clone(),
             stop: CancellationToken::new(),
             statement: shortened(as_listed(&prepared.statement)),
             begun: Instant::now(),
             course: Mutex::default(),
         }
+    }
+
+    /// What it is called in its address.
+    pub(super) fn name(&self) -> String {
+        match &self.key {
+            Some(key) => format!("{}-{key}", self.number),
+            None => self.number.to_string(),
+        }
+    }
+
+    /// Is it shown only to who knows its name?
+    pub(super) fn is_hidden(&self) -> bool {
+        self.key.is_some()
     }
 
     /// Runs it to its end.

@@ -1,6 +1,7 @@
 //! Statements that nobody waits for: `POST /sql` with `Prefer: respond-async` (RFC 7240), then `/jobs/{number}`.
 //!
-//! They are those of who started them, and are forgotten an hour after their end, or when the server stops.
+//! They are those of who started them, and are forgotten an hour after their end, or when the server stops. Where several
+//! people come in as one user, a job is of who knows its address, in which there is a key behind the number.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,6 +17,7 @@ use super::authentication::Caller;
 use super::job::{Job, Report};
 use super::problem::Problem;
 use super::router::Shared;
+use super::running::new_key;
 use super::statements::Prepared;
 use crate::failure::{Failure, SqlState};
 
@@ -51,8 +53,9 @@ impl Jobs {
     pub(super) fn start(&self, prepared: Prepared) -> Result<impl IntoResponse, Problem> {
         let mut book = self.book();
         book.make_room(&prepared.client.identity.name)?;
+        let key = prepared.client.identity.is_several().then(new_key);
         book.last += 1;
-        let job = Arc::new(Job::new(book.last, &prepared));
+        let job = Arc::new(Job::new(book.last, key.transpose()?, &prepared));
         let running = Arc::clone(&job);
         let entry = Entry {
             job: Arc::clone(&job),
@@ -61,26 +64,26 @@ impl Jobs {
         book.jobs.insert(job.number, entry);
         drop(book);
         let headers = [
-            ("location", format!("/jobs/{}", job.number)),
+            ("location", format!("/jobs/{}", job.name())),
             ("preference-applied", "respond-async".to_string()),
         ];
         Ok((StatusCode::ACCEPTED, headers, Json(job.report(false))))
     }
 
-    fn find(&self, number: &str, user: &str) -> Result<Arc<Job>, Problem> {
+    fn find(&self, name: &str, user: &str) -> Result<Arc<Job>, Problem> {
         let mut book = self.book();
         book.forget();
-        let entry = number
-            .parse()
-            .ok()
-            .and_then(|number: u64| book.jobs.get(&number));
+        let number = name
+            .split('-')
+            .next()
+            .and_then(|number| number.parse().ok());
+        let entry = number.and_then(|number: u64| book.jobs.get(&number));
         let found = entry.map(|entry| &entry.job);
         found
-            .filter(|job| job.user == user)
+            .filter(|job| job.user == user && job.name() == name)
             .cloned()
             .ok_or_else(|| {
-                let detail =
-                    format!("you have no job {number}; /jobs lists those of the last hour");
+                let detail = format!("you have no job {name}; /jobs lists those of the last hour");
                 Problem::new(StatusCode::NOT_FOUND, detail)
             })
     }
@@ -89,7 +92,8 @@ impl Jobs {
         let mut book = self.book();
         book.forget();
         let jobs = book.jobs.values().map(|entry| &entry.job);
-        jobs.filter(|job| job.user == user).cloned().collect()
+        let listed = jobs.filter(|job| job.user == user && !job.is_hidden());
+        listed.cloned().collect()
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -129,7 +133,7 @@ impl Book {
     }
 }
 
-/// Lists the jobs of the user.
+/// Lists the jobs of the user; none of who does not say who they are.
 #[utoipa::path(get, path = "/jobs", tag = "jobs", operation_id = "list_jobs", responses((status = 200, description = "The jobs, without results", body = Vec<Report>)))]
 pub(super) async fn list(
     State(http): State<Shared>,
@@ -141,7 +145,7 @@ pub(super) async fn list(
 
 /// Says how far a job is.
 #[utoipa::path(
-    get, path = "/jobs/{number}", tag = "jobs", operation_id = "show_job", params(("number" = u64, Path, description = "The number of the job")),
+    get, path = "/jobs/{number}", tag = "jobs", operation_id = "show_job", params(("number" = String, Path, description = "The number of the job, as Location says it")),
     responses(
         (status = 200, description = "The job; its rows or its problem, when it has ended", body = Report),
         (status = 404, description = "The user has no such job", body = Problem, content_type = "application/problem+json"),
@@ -158,7 +162,7 @@ pub(super) async fn show(
 
 /// Cancels a job.
 #[utoipa::path(
-    delete, path = "/jobs/{number}", tag = "jobs", operation_id = "cancel_job", params(("number" = u64, Path, description = "The number of the job")),
+    delete, path = "/jobs/{number}", tag = "jobs", operation_id = "cancel_job", params(("number" = String, Path, description = "The number of the job, as Location says it")),
     responses(
         (status = 204, description = "It will end soon, or has ended"),
         (status = 404, description = "The user has no such job", body = Problem, content_type = "application/problem+json"),

@@ -20,6 +20,7 @@ mod formats;
 mod grids;
 mod job;
 mod jobs;
+mod open_requests;
 mod operations;
 mod origins;
 mod page;

@@ -8,10 +8,15 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::http::StatusCode;
-use ring::rand::{SecureRandom, SystemRandom};
 use tokio_util::sync::CancellationToken;
 
 use super::problem::Problem;
+use crate::access::Identity;
+use crate::failure::{Failure, SqlState};
+use crate::random::random_bytes;
+
+/// Characters of a number that people of the same user do not find by trying.
+const HARD_TO_GUESS: usize = 20;
 
 /// What runs.
 #[derive(Debug, Default)]
@@ -36,23 +41,30 @@ pub(super) struct Listed {
 }
 
 impl Running {
-    /// Lists a statement of `user` under the number that its client chose, or one that nobody guesses.
+    /// Lists a statement under the number that its client chose, or one that nobody guesses.
     ///
     /// # Errors
-    /// The chosen number is taken, or is none.
+    /// The chosen number is taken, is none, or others who come in as the same user could guess it.
     pub(super) fn list(
         self: &Arc<Self>,
         chosen: Option<&str>,
-        user: &str,
+        identity: &Identity,
     ) -> Result<Listed, Problem> {
         let id = match chosen {
+            Some(id) if identity.is_several() && id.len() < HARD_TO_GUESS => {
+                let detail = format!(
+                    "who does not say who they are chooses an X-Query-Id that nobody guesses, of at least \
+                     {HARD_TO_GUESS} characters; or takes the one in the response"
+                );
+                return Err(Problem::bad_request(detail));
+            }
             Some(id) if is_number(id) => id.to_string(),
             Some(_) => {
                 return Err(Problem::bad_request(
                     "X-Query-Id is 1 to 64 letters, digits and hyphens",
                 ));
             }
-            None => new_number()?,
+            None => new_key()?,
         };
         let stop = CancellationToken::new();
         match self.lock().entry(id.clone()) {
@@ -61,7 +73,7 @@ impl Running {
                 return Err(Problem::new(StatusCode::CONFLICT, detail));
             }
             Entry::Vacant(vacant) => vacant.insert(Statement {
-                user: user.to_string(),
+                user: identity.name.clone(),
                 stop: stop.clone(),
             }),
         };
@@ -97,6 +109,26 @@ impl Running {
     }
 }
 
+impl Listed {
+    /// Does `work`, unless the statement is cancelled before it ends.
+    ///
+    /// # Errors
+    /// It was cancelled, or what the work says.
+    pub(super) async fn unless_cancelled<T>(
+        &self,
+        work: impl Future<Output = Result<T, Problem>>,
+    ) -> Result<T, Problem> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Problem::from(Failure::with_state(
+                SqlState::QUERY_CANCELED,
+                "the statement was cancelled as its client asked",
+            ))),
+            outcome = work => outcome,
+        }
+    }
+}
+
 impl Drop for Listed {
     fn drop(&mut self) {
         self.list.lock().remove(&self.id);
@@ -108,11 +140,7 @@ fn is_number(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.chars().all(is_plain)
 }
 
-fn new_number() -> Result<String, Problem> {
-    let mut bytes = [0_u8; 16];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| {
-        let detail = "the system gives no random numbers";
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
-    })?;
-    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+/// A text that nobody guesses.
+pub(super) fn new_key() -> Result<String, Failure> {
+    Ok(format!("{:032x}", u128::from_be_bytes(random_bytes()?)))
 }

@@ -199,8 +199,9 @@ pub(super) async fn post(
     }
     streams(version)?;
     let sent = Sent::wanted(query.format.as_deref(), &headers)?;
-    let listed = http.running.list(chosen(&headers), &identity.name)?;
-    prepared.await?.respond(sent, listed).await
+    let listed = http.running.list(chosen(&headers), &identity)?;
+    let prepared = listed.unless_cancelled(prepared).await?;
+    prepared.respond(sent, listed).await
 }
 
 /// Runs a statement that changes nothing.
@@ -235,8 +236,9 @@ pub(super) async fn get(
         };
         streams(version)?;
         let sent = Sent::wanted(query.format.as_deref(), &headers)?;
-        let listed = http.running.list(chosen(&headers), &identity.name)?;
-        let prepared = Prepared::of(http.client(&identity)?, request, true).await?;
+        let listed = http.running.list(chosen(&headers), &identity)?;
+        let prepared = Prepared::of(http.client(&identity)?, request, true);
+        let prepared = listed.unless_cancelled(prepared).await?;
         prepared.respond(sent, listed).await
     };
     let outcome: Result<Response, Problem> = outcome.await;

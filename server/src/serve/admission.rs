@@ -37,31 +37,31 @@ pub(super) struct Place {
 pub(super) struct Seat {
     admission: Arc<Admission>,
     share: Arc<Share>,
-    state: Mutex<State>,
-}
-
-enum State {
-    Taken(Place),
-    Left,
-    /// The query has ended, and needs none any more.
-    Ended,
+    /// `None` while the query rests.
+    place: Mutex<Option<Place>>,
 }
 
 impl Seat {
-    pub(super) fn new(admission: Arc<Admission>, share: Arc<Share>, place: Place) -> Self {
-        Self {
-            admission,
-            share,
-            state: Mutex::new(State::Taken(place)),
-        }
+    /// Waits for a place.
+    ///
+    /// # Errors
+    /// See [`Admission::enter`].
+    pub(super) async fn enter(
+        admission: &Arc<Admission>,
+        share: &Arc<Share>,
+        stop: &CancellationToken,
+    ) -> Result<Self, Failure> {
+        let place = admission.enter(share, stop).await?;
+        Ok(Self {
+            admission: Arc::clone(admission),
+            share: Arc::clone(share),
+            place: Mutex::new(Some(place)),
+        })
     }
 
     /// Lets others have the place.
     pub(super) fn leave(&self) {
-        let mut state = self.lock();
-        if let State::Taken(_) = *state {
-            *state = State::Left;
-        }
+        self.lock().take();
     }
 
     /// Waits for a place again, if it was left.
@@ -69,24 +69,16 @@ impl Seat {
     /// # Errors
     /// See [`Admission::enter`].
     pub(super) async fn take(&self, stop: &CancellationToken) -> Result<(), Failure> {
-        if !matches!(*self.lock(), State::Left) {
+        if self.lock().is_some() {
             return Ok(());
         }
         let place = self.admission.enter(&self.share, stop).await?;
-        let mut state = self.lock();
-        if let State::Left = *state {
-            *state = State::Taken(place);
-        }
+        *self.lock() = Some(place);
         Ok(())
     }
 
-    /// Gives the place on for good.
-    pub(super) fn end(&self) {
-        *self.lock() = State::Ended;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Option<Place>> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -210,8 +202,7 @@ mod tests {
         let admission = Arc::new(admission(1, 1));
         let token = CancellationToken::new();
         let [a, b] = [(); 2].map(|()| user());
-        let place = admission.enter(&a, &token).await.unwrap();
-        let seat = Seat::new(Arc::clone(&admission), a, place);
+        let seat = Seat::enter(&admission, &a, &token).await.unwrap();
         seat.take(&token).await.unwrap();
         seat.leave();
         let other = admission.enter(&b, &token).await.unwrap();
@@ -221,9 +212,7 @@ mod tests {
         seat.take(&token).await.unwrap();
         assert!(state(&admission, &b).await.is_some());
         // What has ended takes no place any more.
-        seat.leave();
-        seat.end();
-        seat.take(&token).await.unwrap();
+        drop(seat);
         assert_eq!(state(&admission, &b).await, None);
     }
 

@@ -11,7 +11,7 @@
 //! has really ended.
 
 use std::future::pending;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -21,22 +21,20 @@ use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::DataFusionError;
 use futures::StreamExt;
 use graticule_engine::progress::QueryProgress;
-use graticule_engine::{Query, Received, Session};
+use graticule_engine::{Parts, Query, Received, Session, stoppable};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::admission::Seat;
-use super::tally::Tally;
+use super::turn::Turn;
 use crate::failure::{Failure, SqlState};
 
 /// A statement and what may stop it.
 pub(super) struct Work {
-    pub(super) session: Arc<Session>,
+    pub(super) source: Source,
     pub(super) statement: String,
-    pub(super) given: Given,
     pub(super) timeout: Option<Duration>,
     /// The client wants no more of it.
     pub(super) stop: CancellationToken,
@@ -44,22 +42,36 @@ pub(super) struct Work {
     pub(super) stopping: CancellationToken,
 }
 
-/// What comes with a statement.
-pub(super) enum Given {
-    /// The values of `$1`, `$2`, ….
-    Parameters(Vec<ScalarValue>),
-    /// Rows to insert into a table.
-    Rows { table: String, rows: Received },
+/// Where its rows come from.
+pub(super) enum Source {
+    /// The statement, with the values of `$1`, `$2`, ….
+    Statement {
+        session: Arc<Session>,
+        parameters: Vec<ScalarValue>,
+    },
+    /// Rows of the client, which go into a table.
+    Rows {
+        session: Arc<Session>,
+        table: String,
+        rows: Received,
+    },
+    /// The query was planned, and this is a part of it.
+    Part { parts: Arc<Parts>, number: usize },
 }
 
 impl Work {
     async fn begin(&self) -> Result<Query, DataFusionError> {
-        match &self.given {
-            Given::Parameters(values) => self.session.run_with(&self.statement, values).await,
-            Given::Rows { table, rows } => {
-                let rows = rows.clone();
-                self.session.insert(&self.statement, table, rows).await
-            }
+        match &self.source {
+            Source::Statement {
+                session,
+                parameters,
+            } => session.run_with(&self.statement, parameters).await,
+            Source::Rows {
+                session,
+                table,
+                rows,
+            } => session.insert(&self.statement, table, rows.clone()).await,
+            Source::Part { parts, number } => parts.start(*number),
         }
     }
 }
@@ -81,17 +93,32 @@ pub(crate) struct Execution {
     /// What it has read so far.
     pub(crate) progress: Arc<QueryProgress>,
     messages: mpsc::Receiver<Result<Message, Failure>>,
-    seat: Arc<Seat>,
+    turn: Weak<Turn>,
     stop: CancellationToken,
     _supervisor: SpawnedTask<()>,
 }
 
-/// A task of the threads that compute. It ends when nobody wants its result any more.
-pub(super) struct Task<T>(pub(super) JoinHandle<T>);
+/// A task of the threads that compute. It ends when nobody wants its result any more, though it may be planning, which
+/// waits for nothing.
+pub(super) struct Task<T> {
+    pub(super) handle: JoinHandle<T>,
+    _planning: DropGuard,
+}
+
+impl<T: Send + 'static> Task<T> {
+    /// Starts it.
+    pub(super) fn spawn(compute: &Handle, work: impl Future<Output = T> + Send + 'static) -> Self {
+        let stop = CancellationToken::new();
+        Self {
+            handle: compute.spawn(stoppable(stop.clone(), work)),
+            _planning: stop.drop_guard(),
+        }
+    }
+}
 
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
-        self.0.abort();
+        self.handle.abort();
     }
 }
 
@@ -99,21 +126,20 @@ impl Execution {
     /// Starts the work, and waits until its columns are known.
     pub(super) async fn start(
         work: Work,
-        seat: Seat,
-        tally: Tally,
+        turn: Arc<Turn>,
         compute: &Handle,
     ) -> Result<Self, Failure> {
-        let (seat, stop) = (Arc::new(seat), work.stop.clone());
+        let (weak, stop) = (Arc::downgrade(&turn), work.stop.clone());
         let (sender, mut messages) = mpsc::channel(2);
         // Whoever stops waiting for the columns stops the work, too.
-        let supervising = supervise(work, Arc::clone(&seat), tally, compute.clone(), sender);
+        let supervising = supervise(work, turn, compute.clone(), sender);
         let supervisor = SpawnedTask::spawn(supervising);
         match messages.recv().await {
             Some(Ok(Message::Started { schema, progress })) => Ok(Self {
                 schema,
                 progress,
                 messages,
-                seat,
+                turn: weak,
                 stop,
                 _supervisor: supervisor,
             }),
@@ -136,7 +162,9 @@ impl Execution {
 
     /// The client wants no rows for now: others may have the place.
     pub(crate) fn suspend(&self) {
-        self.seat.leave();
+        if let Some(turn) = self.turn.upgrade() {
+            turn.seat.leave();
+        }
     }
 
     /// The client wants more rows. Waits for a place, if it was given back.
@@ -144,15 +172,18 @@ impl Execution {
     /// # Errors
     /// Too many queries, or the statement was cancelled.
     pub(crate) async fn resume(&self) -> Result<(), Failure> {
-        self.seat.take(&self.stop).await
+        match self.turn.upgrade() {
+            Some(turn) => turn.seat.take(&self.stop).await,
+            // It has ended, and needs no place.
+            None => Ok(()),
+        }
     }
 }
 
 /// Lets the work run until it ends or something stops it, and tells the client what did.
 async fn supervise(
     work: Work,
-    seat: Arc<Seat>,
-    tally: Tally,
+    turn: Arc<Turn>,
     compute: Handle,
     sender: mpsc::Sender<Result<Message, Failure>>,
 ) {
@@ -164,7 +195,7 @@ async fn supervise(
             None => pending().await,
         }
     };
-    let mut task = Task(compute.spawn(produce(work, seat, tally, sender.clone())));
+    let mut task = Task::spawn(&compute, produce(work, turn, sender.clone()));
     let failure = tokio::select! {
         biased;
         () = stop.cancelled() => Failure::with_state(
@@ -179,44 +210,29 @@ async fn supervise(
             SqlState::QUERY_CANCELED,
             "the statement took longer than statement_timeout allows; select less, or allow more",
         ),
-        _ = &mut task.0 => return,
+        _ = &mut task.handle => return,
     };
     drop(task);
     let _ = sender.send(Err(failure)).await;
 }
 
-/// A seat that ends when the work does, however it does.
-struct Occupied(Arc<Seat>);
-
-impl Drop for Occupied {
-    fn drop(&mut self) {
-        self.0.end();
-    }
-}
-
 /// Runs the statement, and gives its place on when it has ended.
-async fn produce(
-    work: Work,
-    seat: Arc<Seat>,
-    mut tally: Tally,
-    sender: mpsc::Sender<Result<Message, Failure>>,
-) {
-    let occupied = Occupied(seat);
-    match send_rows(&work, &mut tally, &sender).await {
+async fn produce(work: Work, turn: Arc<Turn>, sender: mpsc::Sender<Result<Message, Failure>>) {
+    match send_rows(&work, &turn, &sender).await {
         Ok(()) => {
             let Ok(end) = sender.reserve().await else {
                 return;
             };
-            tally.completed();
+            turn.tally().completed();
             // Who learns of the end finds it counted.
-            drop((tally, occupied));
+            drop(turn);
             end.send(Ok(Message::Finished));
         }
         Err(error) => {
             let failure = Failure::of_statement(&error, &work.statement);
-            tally.failed(&failure);
+            turn.tally().failed(&failure);
             // Others may come in while the client, who may never read, is told.
-            drop((tally, occupied));
+            drop(turn);
             let _ = sender.send(Err(failure)).await;
         }
     }
@@ -225,11 +241,11 @@ async fn produce(
 /// Sends the columns, then all rows; none any more when nobody takes them.
 async fn send_rows(
     work: &Work,
-    tally: &mut Tally,
+    turn: &Turn,
     sender: &mpsc::Sender<Result<Message, Failure>>,
 ) -> Result<(), DataFusionError> {
     let mut query = work.begin().await?;
-    tally.reads(&query.progress);
+    turn.tally().reads(&query.progress);
     let started = Message::Started {
         schema: Arc::clone(&query.schema),
         progress: Arc::clone(&query.progress),
@@ -242,7 +258,7 @@ async fn send_rows(
             return Ok(());
         };
         let batch = batch?;
-        tally.gave(&batch);
+        turn.tally().gave(&batch);
         place.send(Ok(Message::Batch(batch)));
     }
     Ok(())

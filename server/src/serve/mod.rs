@@ -20,6 +20,7 @@ mod admission;
 mod checks;
 mod connections;
 mod credentials;
+mod divided;
 mod doors;
 mod execution;
 pub(crate) mod log;
@@ -29,6 +30,7 @@ pub(crate) mod settings;
 mod share;
 mod tally;
 mod tls;
+mod turn;
 
 use std::sync::Arc;
 
@@ -38,6 +40,7 @@ use tokio::task::JoinSet;
 
 pub(crate) use connections::{Connection, accept};
 pub(crate) use credentials::Credentials;
+pub(crate) use divided::Divided;
 pub(crate) use doors::{Door, Serving};
 pub(crate) use execution::Execution;
 pub(crate) use service::{Client, Service};

@@ -1,11 +1,11 @@
 //! What all doors share, [`Service`], and one client of it, [`Client`].
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arrow::datatypes::{DataType, SchemaRef};
-use datafusion::common::ScalarValue;
+use datafusion::common::{DataFusionError, ScalarValue};
 use datafusion::prelude::SessionContext;
 use graticule_engine::{Described, Engine, Received, Receiving, Session};
 use http::HeaderValue;
@@ -17,12 +17,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::admission::{Admission, Seat};
 use super::checks::Checks;
-use super::execution::{Execution, Given, Task, Work};
+use super::divided::Divided;
+use super::execution::{Execution, Source, Task, Work};
 use super::metrics::Metrics;
 use super::settings::{Limits, Settings};
 use super::share::{Share, Shares};
 use super::tally::Tally;
 use super::tls;
+use super::turn::Turn;
 use crate::access::{Access, Identity};
 use crate::failure::{Failure, SqlState};
 
@@ -50,11 +52,11 @@ pub(crate) struct Service {
     pub(super) checks: Checks,
     /// Places of statements that are planned and not run.
     planning: Arc<Semaphore>,
-    admission: Arc<Admission>,
+    pub(super) admission: Arc<Admission>,
     shares: Shares,
     limits: Limits,
     /// The threads that plan and compute.
-    compute: Handle,
+    pub(super) compute: Handle,
 }
 
 impl Service {
@@ -119,7 +121,11 @@ impl Service {
     ) -> Result<Session, Failure> {
         let session = self.engine.session_as(Arc::clone(&identity.user));
         let session = session.through(door).within(&share.limits);
-        session.map_err(|error| Failure::of_statement(&error, ""))
+        let session = session.map_err(|error| Failure::of_statement(&error, ""))?;
+        Ok(match identity.is_several() {
+            true => session.alone(),
+            false => session,
+        })
     }
 
     /// What is counted, in the text format of OpenMetrics.
@@ -130,14 +136,14 @@ impl Service {
 
 /// One client: a session of the engine for one user. Settings last as long as it does.
 pub(crate) struct Client {
-    service: Arc<Service>,
+    pub(super) service: Arc<Service>,
     session: Arc<Session>,
     /// The name of the door it came in through.
-    door: &'static str,
+    pub(super) door: &'static str,
     /// Who it is.
     pub(crate) identity: Arc<Identity>,
     /// What it shares with other sessions of its user.
-    share: Arc<Share>,
+    pub(super) share: Arc<Share>,
     /// How long a statement may take, `SET statement_timeout` included; `None`: as long as it likes.
     pub(crate) timeout: Option<Duration>,
 }
@@ -218,11 +224,25 @@ impl Client {
         self.plan("", planning).await
     }
 
+    /// What a statement takes and gives, and its parts where its rows can be taken in parts. It is planned and not run.
+    ///
+    /// # Errors
+    /// As for [`Client::describe`].
+    pub(crate) async fn divide(
+        &self,
+        statement: &str,
+    ) -> Result<(Described, Option<Divided>), Failure> {
+        let (session, text) = (Arc::clone(&self.session), statement.to_string());
+        let planning = async move { session.divide(&text).await };
+        let (described, parts) = self.plan(statement, planning).await?;
+        Ok((described, parts.map(|parts| Divided::new(parts, statement))))
+    }
+
     /// Plans something on the threads that compute, once there is room for it.
     async fn plan<T: Send + 'static>(
         &self,
         statement: &str,
-        planning: impl Future<Output = datafusion::error::Result<T>> + Send + 'static,
+        planning: impl Future<Output = Result<T, DataFusionError>> + Send + 'static,
     ) -> Result<T, Failure> {
         let work = async {
             let place = Arc::clone(&self.service.planning).acquire_owned().await;
@@ -230,8 +250,8 @@ impl Client {
                 let _place = place;
                 planning.await
             };
-            let mut task = Task(self.service.compute.spawn(planning));
-            (&mut task.0).await
+            let mut task = Task::spawn(&self.service.compute, planning);
+            (&mut task.handle).await
         };
         tokio::select! {
             biased;
@@ -272,8 +292,11 @@ impl Client {
         parameters: Vec<ScalarValue>,
         stop: CancellationToken,
     ) -> Result<Execution, Failure> {
-        let given = Given::Parameters(parameters);
-        self.execute(statement, given, stop).await
+        let source = Source::Statement {
+            session: Arc::clone(&self.session),
+            parameters,
+        };
+        self.execute(statement, source, stop).await
     }
 
     /// Inserts rows that have come in into a table; `statement` is what lists call it.
@@ -287,34 +310,35 @@ impl Client {
         rows: Received,
         stop: CancellationToken,
     ) -> Result<Execution, Failure> {
-        let given = Given::Rows { table, rows };
-        self.execute(statement, given, stop).await
+        let source = Source::Rows {
+            session: Arc::clone(&self.session),
+            table,
+            rows,
+        };
+        self.execute(statement, source, stop).await
     }
 
     async fn execute(
         &self,
         statement: &str,
-        given: Given,
+        source: Source,
         stop: CancellationToken,
     ) -> Result<Execution, Failure> {
-        let admission = Arc::clone(&self.service.admission);
         let user = &self.identity.name;
         let mut tally = Tally::new(&self.service.metrics, self.door, user, statement);
         let counted = self.share.count();
         counted.inspect_err(|failure| tally.failed(failure))?;
         let work = Work {
-            session: Arc::clone(&self.session),
+            source,
             statement: statement.to_string(),
-            given,
             timeout: self.timeout,
             stop,
             stopping: self.service.stopping.clone(),
         };
-        let place = admission.enter(&self.share, &work.stop).await;
-        let place = place.inspect_err(|failure| tally.failed(failure))?;
-        let seat = Seat::new(admission, Arc::clone(&self.share), place);
-        tally.runs();
-        Execution::start(work, seat, tally, &self.service.compute).await
+        let seat = Seat::enter(&self.service.admission, &self.share, &work.stop).await;
+        let seat = seat.inspect_err(|failure| tally.failed(failure))?;
+        let turn = Turn::begin(seat, Arc::new(Mutex::new(tally)));
+        Execution::start(work, turn, &self.service.compute).await
     }
 }
 

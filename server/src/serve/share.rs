@@ -180,6 +180,7 @@ mod tests {
                 rate,
                 ..Quota::default()
             },
+            until: None,
         };
         let ada = shares.of(&somebody("ada", None), &engine);
         assert!(Arc::ptr_eq(

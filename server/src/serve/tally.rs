@@ -21,6 +21,8 @@ pub(super) struct Tally {
     begun: Instant,
     is_running: bool,
     outcome: Outcome,
+    /// Parts whose rows are not all handed over yet.
+    parts: usize,
     rows: u64,
     bytes: u64,
     progress: Option<Arc<QueryProgress>>,
@@ -43,10 +45,17 @@ impl Tally {
             begun: Instant::now(),
             is_running: false,
             outcome: Outcome::Cancelled,
+            parts: 1,
             rows: 0,
             bytes: 0,
             progress: None,
         }
+    }
+
+    /// The same, which has ended when the rows of so many parts were handed over.
+    pub(super) fn in_parts(mut self, parts: usize) -> Self {
+        self.parts = parts;
+        self
     }
 
     /// It waits no longer.
@@ -55,6 +64,14 @@ impl Tally {
         self.metrics.waiting.get_or_create(&of_door).dec();
         self.metrics.running.get_or_create(&of_door).inc();
         self.is_running = true;
+    }
+
+    /// Nothing of it runs; it ends, or waits for who takes its other parts.
+    pub(super) fn pauses(&mut self) {
+        let of_door = OfDoor { door: self.door };
+        self.metrics.running.get_or_create(&of_door).dec();
+        self.metrics.waiting.get_or_create(&of_door).inc();
+        self.is_running = false;
     }
 
     /// Its plan is made, and this is what it will have read.
@@ -73,9 +90,12 @@ impl Tally {
         self.rows += batch.num_rows() as u64;
     }
 
-    /// All rows were handed to the door.
+    /// All rows, or all of one part, were handed to the door.
     pub(super) fn completed(&mut self) {
-        self.outcome = Outcome::Completed;
+        self.parts = self.parts.saturating_sub(1);
+        if self.parts == 0 {
+            self.outcome = Outcome::Completed;
+        }
     }
 
     /// It ends because of this.

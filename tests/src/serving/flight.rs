@@ -8,7 +8,7 @@ use std::process::Command;
 use libtest_mimic::{Failed, Trial};
 use tempfile::TempDir;
 
-use super::{Server, client_script};
+use super::{Server, client_script, verifier};
 use crate::places;
 
 /// A server over the store `olci` of real data, with a view, and a store `broken` with a file that cannot be opened.
@@ -94,6 +94,29 @@ pub(super) fn trials() -> Vec<Trial> {
         places::with_data("serving::flight::limits", |data| {
             let section = "[server]\nconnections = 2\nqueries = 1\nqueue_timeout = \"200ms\"\nstatement_timeout = \"3s\"\n";
             agrees(&start(data, section)?, "flight_limits.py", &[])
+        }),
+        places::with_data("serving::flight::parts", |data| {
+            let mut section = "[engine]\nthreads = 4\n\
+                [server]\nqueries = 1\nqueries_per_user = 1\nqueue_timeout = \"200ms\"\n\
+                [roles.boss]\ngrants = [\"ADMIN\"]\n"
+                .to_string();
+            for name in ["ada", "bob"] {
+                let verifier = verifier(&format!("the word of {name}"))?;
+                let user =
+                    format!("[users.{name}]\npassword = \"{verifier}\"\nroles = [\"boss\"]\n");
+                section.push_str(&user);
+            }
+            let server = start(data, &section)?;
+            let folder = server.folder.path().display().to_string();
+            agrees(&server, "flight_parts.py", &[&folder])
+        }),
+        Trial::test("serving::flight::tokens", || {
+            let section = "[oidc]\nissuer = \"https://issuer\"\naudience = \"graticule\"\n\
+                jwks_file = \"keys.json\"\nleeway = \"0s\"\n[oidc.roles]\nstaff = \"boss\"\n\
+                [roles.boss]\ngrants = [\"ADMIN\"]\n";
+            let server = Server::start(section, &["flight"], &[])?;
+            let folder = server.folder.path().display().to_string();
+            agrees(&server, "flight_tokens.py", &[&folder])
         }),
         Trial::test("serving::flight::tls", || {
             let folder = tempfile::tempdir()?;

@@ -1,5 +1,6 @@
 //! `graticule serve` over its network doors, with real clients; [`server`] starts it.
 
+mod anonymous;
 mod flight;
 mod http;
 mod postgres;
@@ -18,6 +19,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         http::trials,
         flight::trials,
         quota::trials,
+        anonymous::trials,
     ];
     modules.iter().flat_map(|trials| trials()).collect()
 }

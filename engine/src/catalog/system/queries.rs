@@ -24,7 +24,9 @@ impl SystemRows for QueryList {
                 "Number of the statement, for CANCEL QUERY",
                 |query: &QueryEntry| Some(query.number),
             ),
-            Column::text("user_name", "Whose it is", |query| Some(query.user.clone())),
+            Column::text("user_name", "Whose it is", |query| {
+                Some(query.owner.user.clone())
+            }),
             Column::text("door", "How it came in", |query| {
                 Some(query.door.to_string())
             }),
