@@ -41,7 +41,9 @@ pub(super) struct Seat {
 }
 
 enum State {
-    Taken(Place),
+    Taken {
+        _place: Place,
+    },
     Left,
     /// The query has ended, and needs none any more.
     Ended,
@@ -52,14 +54,14 @@ impl Seat {
         Self {
             admission,
             share,
-            state: Mutex::new(State::Taken(place)),
+            state: Mutex::new(State::Taken { _place: place }),
         }
     }
 
     /// Lets others have the place.
     pub(super) fn leave(&self) {
         let mut state = self.lock();
-        if let State::Taken(_) = *state {
+        if let State::Taken { .. } = *state {
             *state = State::Left;
         }
     }
@@ -75,7 +77,7 @@ impl Seat {
         let place = self.admission.enter(&self.share, stop).await?;
         let mut state = self.lock();
         if let State::Left = *state {
-            *state = State::Taken(place);
+            *state = State::Taken { _place: place };
         }
         Ok(())
     }
