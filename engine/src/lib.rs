@@ -11,6 +11,7 @@ pub mod engine;
 pub mod error;
 mod grids;
 pub mod history;
+mod large;
 mod limits;
 pub mod options;
 mod overviews;
