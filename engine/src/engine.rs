@@ -19,6 +19,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use graticule_functions::space::datum_grids::search_in;
+use tokio::runtime::Handle;
 
 use crate::access::{Directory, Roster, User};
 use crate::cache::BlockCache;
@@ -59,6 +60,7 @@ pub struct EngineBuilder {
     memory: Option<usize>,
     cache: Option<u64>,
     threads: Option<usize>,
+    threads_of_large: Option<Handle>,
 }
 
 impl EngineBuilder {
@@ -157,6 +159,14 @@ impl EngineBuilder {
         self
     }
 
+    /// Computes queries that read much on these threads, so that those on which statements are run are free for
+    /// small ones.
+    #[must_use]
+    pub fn threads_of_large(mut self, threads: Handle) -> Self {
+        self.threads_of_large = Some(threads);
+        self
+    }
+
     /// Builds the engine. Reads the files of the catalogue and of roles and users, and touches nothing else.
     ///
     /// # Errors
@@ -198,6 +208,7 @@ impl EngineBuilder {
             catalog,
             runtime: runtime.build_arc()?,
             threads: self.threads,
+            threads_of_large: self.threads_of_large,
             io: IoThreads::start()?,
             rules: Rules::new()?,
         });
@@ -213,6 +224,8 @@ pub(crate) struct Shared {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) runtime: Arc<RuntimeEnv>,
     pub(crate) threads: Option<usize>,
+    /// Threads of queries that read much.
+    pub(crate) threads_of_large: Option<Handle>,
     pub(crate) io: IoThreads,
     pub(crate) rules: Rules,
 }

@@ -12,6 +12,7 @@ pub mod error;
 mod grids;
 pub mod history;
 mod interruption;
+mod large;
 mod limits;
 pub mod options;
 mod overviews;

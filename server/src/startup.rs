@@ -19,6 +19,8 @@ use crate::serve::settings::ServerSection;
 pub(crate) struct Startup {
     /// Threads that compute.
     pub(crate) runtime: Runtime,
+    /// Threads that compute large queries of a service.
+    pub(crate) large: Option<Runtime>,
     /// The database.
     pub(crate) engine: Engine,
     /// The one client of the command line.
@@ -34,7 +36,7 @@ pub(crate) struct Startup {
 /// # Errors
 /// A configuration that makes no sense, or an engine that cannot be built from it.
 pub(crate) fn start(arguments: &EngineArguments) -> Result<Startup, Failure> {
-    started(arguments, true, 1)
+    started(arguments, true, None)
 }
 
 /// The same for many clients, with more threads than a query uses.
@@ -42,7 +44,7 @@ pub(crate) fn start(arguments: &EngineArguments) -> Result<Startup, Failure> {
 /// # Errors
 /// As [`start`].
 pub(crate) fn start_serving(arguments: &EngineArguments) -> Result<Startup, Failure> {
-    started(arguments, true, THREADS_PER_CORE)
+    started(arguments, true, Some(THREADS_PER_CORE))
 }
 
 /// The same without the views and external tables beside the configuration: none is there, and none that is made
@@ -51,17 +53,18 @@ pub(crate) fn start_serving(arguments: &EngineArguments) -> Result<Startup, Fail
 /// # Errors
 /// As [`start`].
 pub(crate) fn start_without_catalogue(arguments: &EngineArguments) -> Result<Startup, Failure> {
-    started(arguments, false, 1)
+    started(arguments, false, None)
 }
 
 /// A scan gives its thread away between chunks only. On more threads than cores the system shares the cores among those
-/// that want them, so that a small query does not wait for the chunks of large ones.
+/// that want them, so that a small query does not wait for the chunks of others. Large ones have as many threads of their
+/// own as there are cores: more would only be more that a small query has to share the cores with.
 const THREADS_PER_CORE: usize = 4;
 
 fn started(
     arguments: &EngineArguments,
     has_catalogue: bool,
-    threads_per_core: usize,
+    threads_of_service: Option<usize>,
 ) -> Result<Startup, Failure> {
     let connectors = graticule_connectors::store_connectors();
     let formats = graticule_connectors::formats();
@@ -71,7 +74,13 @@ fn started(
         Some(threads) => usize::from(threads),
         None => available_parallelism().map_or(1, usize::from),
     };
-    let runtime = runtime(cores * threads_per_core)?;
+    let (small, large) = match threads_of_service {
+        Some(threads_per_core) => (
+            runtime(cores * threads_per_core, "small")?,
+            Some(runtime(cores, "large")?),
+        ),
+        None => (runtime(cores, "compute")?, None),
+    };
     let mut builder = Engine::builder()
         .store_connectors(connectors)
         .formats(formats)
@@ -100,6 +109,9 @@ fn started(
     if let Some(threads) = threads {
         builder = builder.threads(usize::from(threads));
     }
+    if let Some(large) = &large {
+        builder = builder.threads_of_large(large.handle().clone());
+    }
     let engine = builder.build().map_err(|error| {
         let mut failure = Failure::of_statement(&error, "");
         failure.code = ExitCode::Configuration;
@@ -107,7 +119,8 @@ fn started(
     })?;
     let session = Arc::new(engine.session());
     Ok(Startup {
-        runtime,
+        runtime: small,
+        large,
         engine,
         session,
         server: configuration.server,
@@ -128,10 +141,11 @@ fn default_statistics() -> Option<PathBuf> {
 /// Stack of a thread that plans and computes: as deep as the statements that the parser lets pass.
 const STACK_BYTES: usize = 8 << 20;
 
-fn runtime(threads: usize) -> Result<Runtime, Failure> {
+fn runtime(threads: usize, name: &str) -> Result<Runtime, Failure> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder
         .enable_all()
+        .thread_name(name)
         .thread_stack_size(STACK_BYTES)
         .worker_threads(threads);
     builder.build().map_err(|error| {

@@ -10,7 +10,6 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, ParamValues, Result, ScalarValue, TableReference};
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::{DdlStatement, LogicalPlan, Statement as PlanStatement};
-use datafusion::physical_plan::execute_stream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::DataFrame;
 use datafusion::sql::parser::{ResetStatement, Statement as SqlStatement};
@@ -166,7 +165,7 @@ async fn run_sql(
         session.catalog.open_everything().await;
     }
     let frame = session.context.execute_logical_plan(plan).await?;
-    stream(frame).await
+    stream(session, frame).await
 }
 
 /// Statements that are no query have no place for values that come later.
@@ -182,12 +181,13 @@ fn refuse_parameters(parameters: &[ScalarValue]) -> Result<()> {
 }
 
 /// Starts a plan with a progress of its own.
-async fn stream(frame: DataFrame) -> Result<Query> {
+async fn stream(session: &Session, frame: DataFrame) -> Result<Query> {
     let progress = Arc::new(QueryProgress::default());
     let (mut state, plan) = frame.into_parts();
     state.config_mut().set_extension(Arc::clone(&progress));
     let plan = state.create_physical_plan(&plan).await?;
-    let stream = execute_stream(plan, Arc::new(TaskContext::from(&state)))?;
+    let threads = session.engine.threads_of_large.as_ref();
+    let stream = crate::large::start(plan, Arc::new(TaskContext::from(&state)), threads)?;
     Ok(Query {
         schema: stream.schema(),
         stream,

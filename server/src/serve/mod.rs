@@ -81,6 +81,9 @@ pub(crate) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
     // What still runs is cancelled: everybody was told to stop, and the time for it is over.
     doors.shutdown_background();
     started.runtime.shutdown_background();
+    if let Some(large) = started.large {
+        large.shutdown_background();
+    }
     outcome
 }
 

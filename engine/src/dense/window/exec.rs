@@ -52,6 +52,11 @@ struct Execution {
 }
 
 impl GridWindowExec {
+    /// What it reads.
+    pub(crate) fn scan(&self) -> &CubeScan {
+        &self.plan.scan
+    }
+
     /// The operator of a plan, with `partitions` workers.
     pub(crate) fn new(plan: GridWindowPlan, partitions: usize) -> Self {
         let properties = PlanProperties::new(

@@ -170,8 +170,8 @@ where
 struct Binary {
     mantissa: u64,
     power: i32,
-    /// The number below it is nearer than the one above.
-    is_lowest: bool,
+    /// A power of two: the number below it is nearer than the one above.
+    is_power: bool,
 }
 
 impl Binary {
@@ -189,17 +189,17 @@ impl Binary {
         Self {
             mantissa: fraction | u64::from(exponent > 0) << width,
             power: exponent.max(1) - bias,
-            is_lowest: fraction == 0,
+            is_power: fraction == 0,
         }
     }
 
-    /// Does a decimal lie in the middle between the number and one of its neighbours? Those below `2^mantissa bits` have
-    /// shorter ones.
+    /// Does a decimal lie in the middle between the number and one of its neighbours? Only that of a large whole number can:
+    /// other numbers are shorter themselves.
     fn has_edge(self, decimal: Decimal) -> bool {
         let twice = 2 * u128::from(self.mantissa);
         let is = |mantissa, power| decimal.is(mantissa, power);
         is(twice + 1, self.power - 1)
-            || match self.is_lowest {
+            || match self.is_power {
                 true => is(2 * twice - 1, self.power - 2),
                 false => is(twice - 1, self.power - 1),
             }
@@ -364,7 +364,7 @@ mod tests {
             (0.1 + 0.2, "0.30000000000000004"),
             // No decimal that lies in the middle between two numbers.
             (1e23, "9.999999999999999e+22"),
-            (9_007_199_254_740_993.0, "9.007199254740992e+15"),
+            (9_007_199_254_740_992.0, "9.007199254740992e+15"),
             // Of two that are equally near, the even one.
             (2.0_f64.powi(-25), "2.9802322387695312e-08"),
             (5e-324, "5e-324"),
@@ -401,7 +401,7 @@ mod tests {
             state
         };
         let (mut singles, mut doubles) = (0, 0);
-        for _ in 0..300_000 {
+        for _ in 0..20_000 {
             let bits = u32::try_from(random() >> 33).unwrap();
             // All exponents, and those of measured values.
             for bits in [bits, (bits & 0x07ff_ffff) + 0x3c00_0000] {
@@ -429,9 +429,6 @@ mod tests {
                 }
             }
         }
-        assert!(
-            singles > 200_000 && doubles > 200_000,
-            "{singles} {doubles}"
-        );
+        assert!(singles > 10_000 && doubles > 10_000, "{singles} {doubles}");
     }
 }
