@@ -1,5 +1,5 @@
-//! The door `pg` with the clients that people use: psql, psycopg, asyncpg, SQLAlchemy, ADBC and PostgreSQL's driver
-//! for Java; what no client sends is in [`wire`].
+//! The door `pg` with the clients that people use: psql, psycopg, asyncpg, SQLAlchemy, pandas, polars, ADBC and
+//! PostgreSQL's driver for Java; what no client sends is in [`wire`].
 
 mod psql;
 mod wire;
@@ -154,6 +154,7 @@ pub(super) fn trials() -> Vec<Trial> {
         script("postgres_types.py", Vec::new),
         script("postgres_asyncpg.py", Vec::new),
         script("postgres_sqlalchemy.py", Vec::new),
+        script("postgres_frames.py", Vec::new),
         script("postgres_adbc.py", Vec::new),
         copying("postgres_copy.py", false),
         copying(
