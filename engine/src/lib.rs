@@ -29,6 +29,7 @@ mod write;
 
 pub use engine::{Engine, EngineBuilder, MemoryUse, Query, Session};
 pub use limits::{Limits, UserLimits};
+pub use queries::shortened;
 pub use sql::depth::refuse_depth;
 pub use sql::described::Described;
 pub use sql::secrets::as_listed;

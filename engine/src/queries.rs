@@ -290,8 +290,8 @@ fn cancelled() -> DataFusionError {
     CubeError::new(ErrorKind::Cancelled, "", cause).into()
 }
 
-/// The text, or its beginning.
-fn shortened(mut text: String) -> String {
+/// The text of a statement, or the beginning of a long one.
+pub fn shortened(mut text: String) -> String {
     if text.len() > LISTED_BYTES {
         let mut ends = (0..=LISTED_BYTES).rev();
         let end = ends.find(|end| text.is_char_boundary(*end));

@@ -172,5 +172,6 @@ async fn execute(
     values: Vec<ScalarValue>,
 ) -> Result<Execution, Failure> {
     let client = &running.session.client;
-    client.run(text, values, running.stop.clone()).await
+    let (stop, parent) = (running.stop.clone(), running.parent.clone());
+    client.run(text, values, stop, parent).await
 }

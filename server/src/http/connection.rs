@@ -38,7 +38,7 @@ const STREAMS: u32 = 100;
 /// Serves one connection until either side ends it.
 pub(super) async fn serve(service: Arc<Service>, router: Router, connection: Connection) {
     let has_place = connection.place.is_some();
-    let Some(secured) = connection.secured(service.tls.as_ref()).await else {
+    let Some(secured) = connection.secured(service.tls_config()).await else {
         return;
     };
     let begun = CancellationToken::new();

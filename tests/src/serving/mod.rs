@@ -4,7 +4,9 @@ mod flight;
 mod http;
 mod postgres;
 mod quota;
+mod reload;
 mod server;
+mod traces;
 
 use libtest_mimic::Trial;
 
@@ -18,6 +20,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         http::trials,
         flight::trials,
         quota::trials,
+        traces::trials,
+        reload::trials,
     ];
     modules.iter().flat_map(|trials| trials()).collect()
 }
