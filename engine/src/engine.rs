@@ -200,9 +200,7 @@ impl EngineBuilder {
         let public = PublicSchema::new(Arc::clone(&opener), file)?;
         let directory = Directory::new(self.roster, self.access_file)?;
         let catalog = Arc::new(Catalog::new(Arc::clone(&opener), public, directory));
-        for store in self.stores {
-            catalog.attach(store)?;
-        }
+        catalog.configure(self.stores, || Ok(()))?;
         let shared = Arc::new(Shared {
             opener,
             catalog,
@@ -268,6 +266,16 @@ impl Engine {
     /// Roles and users.
     pub fn directory(&self) -> &Arc<Directory> {
         &self.shared.catalog.directory
+    }
+
+    /// Takes over other stores, roles and users from the configuration file, all or none. Queries that run keep what they
+    /// have opened; sessions see the change when they look up the next name.
+    ///
+    /// # Errors
+    /// They do not go together with what statements have attached or made.
+    pub fn configure(&self, stores: Vec<StoreDefinition>, roster: Roster) -> Result<()> {
+        let catalog = &self.shared.catalog;
+        catalog.configure(stores, || catalog.directory.configure(roster))
     }
 
     /// Opens a session with settings of its own for the operator, who may do everything.

@@ -35,6 +35,7 @@ pub use engine::{Engine, EngineBuilder, MemoryUse, Query, Session};
 pub use interruption::stoppable;
 pub use limits::{Limits, UserLimits};
 pub use parts::Parts;
+pub use queries::shortened;
 pub use received::{Received, Receiving};
 pub use sql::depth::refuse_depth;
 pub use sql::described::Described;

@@ -320,8 +320,8 @@ impl RecordBatchStream for Watched {
     }
 }
 
-/// The text, or its beginning.
-fn shortened(mut text: String) -> String {
+/// The text of a statement, or the beginning of a long one.
+pub fn shortened(mut text: String) -> String {
     if text.len() > LISTED_BYTES {
         let mut ends = (0..=LISTED_BYTES).rev();
         let end = ends.find(|end| text.is_char_boundary(*end));

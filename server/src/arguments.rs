@@ -212,7 +212,7 @@ pub(crate) struct ServeArguments {
 }
 
 /// Arguments about the engine itself.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct EngineArguments {
     /// Configuration file [default: ./graticule.toml if there is one]
     #[arg(

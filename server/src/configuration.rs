@@ -20,7 +20,8 @@
 //! secret_access_key_file = "secret"    # its value is in a file
 //! ```
 //!
-//! The section `[server]` is described in `serve/settings.rs`; `[users]`, `[roles]` and `[oidc]` are in `access/section.rs`.
+//! The section `[server]` is described in `serve/settings.rs`, `[telemetry]` in `serve/traces.rs`; `[users]`, `[roles]` and
+//! `[oidc]` are in `access/section.rs`.
 //!
 //! Every mistake is an error that names the file, the line and, for a wrong name, the nearest
 //! right one.
@@ -43,6 +44,7 @@ use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::nearest::nearest;
 use crate::serve::settings::ServerSection;
+use crate::serve::traces::TelemetrySection;
 use graticule_engine::bytes::parse_bytes;
 
 /// What `graticule.toml` says.
@@ -68,12 +70,22 @@ pub(crate) struct Configuration {
     pub(crate) server: ServerSection,
     /// Who may come in through the network.
     pub(crate) access: AccessSection,
+    /// Who is told what the server does.
+    pub(crate) telemetry: TelemetrySection,
 }
 
 const DEFAULT_FILE: &str = "graticule.toml";
 const CATALOGUE_SUFFIX: &str = "catalogue.sql";
 const ACCESS_SUFFIX: &str = "access.sql";
-const TOP_LEVEL: [&str; 6] = ["engine", "stores", "server", "users", "roles", "oidc"];
+const TOP_LEVEL: [&str; 7] = [
+    "engine",
+    "stores",
+    "server",
+    "users",
+    "roles",
+    "oidc",
+    "telemetry",
+];
 const ENGINE: [&str; 5] = ["memory", "threads", "cache", "statistics", "proj_data"];
 const STORE: [&str; 3] = ["type", "path", "url"];
 const INDIRECTIONS: [&str; 2] = ["_env", "_file"];
@@ -111,6 +123,43 @@ impl Configuration {
         configuration.access_file = Some(path.with_extension(ACCESS_SUFFIX));
         Ok(configuration)
     }
+
+    /// The settings that `next` says something else about, and that hold for the life of a process.
+    pub(crate) fn only_at_start(&self, next: &Self) -> Vec<&'static str> {
+        let (now, then) = (&self.server, &next.server);
+        let differing = [
+            ("memory", self.memory != next.memory),
+            ("threads", self.threads != next.threads),
+            ("cache", self.cache != next.cache),
+            ("statistics", self.statistics != next.statistics),
+            ("proj_data", self.proj_data != next.proj_data),
+            ("otlp_endpoint", self.telemetry != next.telemetry),
+            ("the addresses of doors", now.addresses != then.addresses),
+            (
+                "whether there is TLS",
+                now.tls.is_some() != then.tls.is_some(),
+            ),
+            (
+                "connections",
+                now.limits.connections != then.limits.connections,
+            ),
+            ("queries", now.limits.queries != then.limits.queries),
+            ("queue", now.limits.queue != then.limits.queue),
+            (
+                "queue_timeout",
+                now.limits.queue_timeout != then.limits.queue_timeout,
+            ),
+            (
+                "shutdown_timeout",
+                now.shutdown_timeout != then.shutdown_timeout,
+            ),
+            ("open", now.is_meant_open != then.is_meant_open),
+            ("origins", now.origins != then.origins),
+            ("grid_files", now.grid_files != then.grid_files),
+        ];
+        let differing = differing.into_iter().filter(|(_, differs)| *differs);
+        differing.map(|(name, _)| name).collect()
+    }
 }
 
 /// A mistake in the file: `:LINE: what is wrong`.
@@ -137,6 +186,9 @@ impl Reader<'_> {
             match key.get_ref().as_ref() {
                 "engine" => self.read_engine(self.table(key, value)?, &mut configuration)?,
                 "server" => configuration.server = self.read_server(self.table(key, value)?)?,
+                "telemetry" => {
+                    configuration.telemetry = self.read_telemetry(self.table(key, value)?)?;
+                }
                 "stores" => {
                     for (name, store) in self.table(key, value)? {
                         let read = self.read_store(name, self.table(name, store)?)?;
@@ -365,6 +417,7 @@ fn scalar(value: &DeValue<'_>) -> Option<String> {
 
 mod access;
 mod server;
+mod telemetry;
 
 pub(crate) use server::parse_duration;
 

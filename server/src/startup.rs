@@ -5,15 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
+use datafusion::error::DataFusionError;
 use graticule_engine::{Engine, Session};
 use tokio::runtime::Runtime;
 
-use crate::access::section::AccessSection;
 use crate::arguments::EngineArguments;
 use crate::configuration::Configuration;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
-use crate::serve::settings::ServerSection;
 
 /// Everything a command needs.
 pub(crate) struct Startup {
@@ -25,10 +24,8 @@ pub(crate) struct Startup {
     pub(crate) engine: Engine,
     /// The one client of the command line.
     pub(crate) session: Arc<Session>,
-    /// What the configuration file says of the server.
-    pub(crate) server: ServerSection,
-    /// Who may come in through the network.
-    pub(crate) access: AccessSection,
+    /// What the configuration file says.
+    pub(crate) configuration: Configuration,
 }
 
 /// Reads the configuration, then builds the engine; flags win over the file.
@@ -66,9 +63,7 @@ fn started(
     has_catalogue: bool,
     threads_of_service: Option<usize>,
 ) -> Result<Startup, Failure> {
-    let connectors = graticule_connectors::store_connectors();
-    let formats = graticule_connectors::formats();
-    let configuration = Configuration::load(arguments.config.as_deref(), &connectors, &formats)?;
+    let configuration = read_configuration(arguments)?;
     let threads = arguments.threads.or(configuration.threads);
     let cores = match threads {
         Some(threads) => usize::from(threads),
@@ -82,23 +77,27 @@ fn started(
         None => (runtime(cores, "compute")?, None),
     };
     let mut builder = Engine::builder()
-        .store_connectors(connectors)
-        .formats(formats)
+        .store_connectors(graticule_connectors::store_connectors())
+        .formats(graticule_connectors::formats())
         .sinks(graticule_connectors::sinks())
         .table_formats(graticule_connectors::table_formats())
-        .stores(configuration.stores)
+        .stores(configuration.stores.clone())
         .roster(configuration.access.roster());
-    if let Some(file) = configuration.catalogue_file.filter(|_| has_catalogue) {
+    if let Some(file) = configuration
+        .catalogue_file
+        .as_ref()
+        .filter(|_| has_catalogue)
+    {
         builder = builder.catalogue_file(file);
     }
-    if let Some(file) = configuration.access_file.filter(|_| has_catalogue) {
+    if let Some(file) = configuration.access_file.as_ref().filter(|_| has_catalogue) {
         builder = builder.access_file(file);
     }
-    if let Some(folder) = configuration.statistics.or_else(default_statistics) {
+    if let Some(folder) = configuration.statistics.clone().or_else(default_statistics) {
         builder = builder.statistics_folder(folder);
     }
     if !configuration.proj_data.is_empty() {
-        builder = builder.datum_grids(configuration.proj_data);
+        builder = builder.datum_grids(configuration.proj_data.clone());
     }
     if let Some(bytes) = arguments.memory.or(configuration.memory) {
         builder = builder.memory(usize::try_from(bytes).unwrap_or(usize::MAX));
@@ -112,20 +111,42 @@ fn started(
     if let Some(large) = &large {
         builder = builder.threads_of_large(large.handle().clone());
     }
-    let engine = builder.build().map_err(|error| {
-        let mut failure = Failure::of_statement(&error, "");
-        failure.code = ExitCode::Configuration;
-        failure
-    })?;
+    let engine = builder.build().map_err(|error| misconfigured(&error))?;
     let session = Arc::new(engine.session());
     Ok(Startup {
         runtime: small,
         large,
         engine,
         session,
-        server: configuration.server,
-        access: configuration.access,
+        configuration,
     })
+}
+
+/// What the configuration file says now.
+///
+/// # Errors
+/// It makes no sense.
+pub(crate) fn read_configuration(arguments: &EngineArguments) -> Result<Configuration, Failure> {
+    Configuration::load(
+        arguments.config.as_deref(),
+        &graticule_connectors::store_connectors(),
+        &graticule_connectors::formats(),
+    )
+}
+
+/// Gives an engine the stores, roles and users of another configuration, all or none.
+///
+/// # Errors
+/// They do not go together with what statements have attached or made.
+pub(crate) fn configure(engine: &Engine, configuration: &Configuration) -> Result<(), Failure> {
+    let configured = engine.configure(configuration.stores.clone(), configuration.access.roster());
+    configured.map_err(|error| misconfigured(&error))
+}
+
+fn misconfigured(error: &DataFusionError) -> Failure {
+    let mut failure = Failure::of_statement(error, "");
+    failure.code = ExitCode::Configuration;
+    failure
 }
 
 /// The folder for statistics in the user's cache; none where the system has no such place, so that they

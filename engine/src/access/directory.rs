@@ -17,7 +17,7 @@ use datafusion::common::Result;
 
 use super::roster::{Change, GrantEntry, Holder, Roster};
 use super::{PasswordVerifier, Privileges, Standing, User};
-use crate::error::CubeResult;
+use crate::error::{CubeError, CubeResult};
 use crate::script_file::ScriptFile;
 use crate::sql::parser::{Command, Statement, parse};
 
@@ -27,13 +27,19 @@ const HEADER: &str = "-- Roles and users of Graticule, beside those of the confi
 /// Who there is, and what they may do.
 #[derive(Debug, Default)]
 pub struct Directory {
-    /// What the configuration file says.
-    fixed: Roster,
-    /// Where the rest is kept; without it that lives as long as the process.
+    /// Where what statements make is kept; without it that lives as long as the process.
     file: Option<ScriptFile>,
-    roster: Mutex<Arc<Roster>>,
+    known: Mutex<Known>,
     /// Counts changes.
     changes: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// What the configuration file says.
+    fixed: Roster,
+    /// The same, and what statements have made.
+    all: Arc<Roster>,
 }
 
 impl Directory {
@@ -44,14 +50,29 @@ impl Directory {
     pub fn new(fixed: Roster, file: Option<PathBuf>) -> Result<Self> {
         let file = file.map(|path| ScriptFile::new(path, HEADER, "roles and users").private());
         let directory = Self {
-            roster: Mutex::new(Arc::new(fixed.clone())),
-            fixed,
             file,
-            changes: AtomicU64::default(),
+            ..Self::default()
         };
-        let roster = directory.read()?;
-        *directory.lock() = Arc::new(roster);
+        directory.configure(fixed)?;
         Ok(directory)
+    }
+
+    /// Takes over what the configuration file says now; what statements have made stays.
+    ///
+    /// # Errors
+    /// Both cannot be together, or the file of statements cannot be read. Nothing changes then.
+    pub fn configure(&self, fixed: Roster) -> Result<()> {
+        let mut known = self.lock();
+        let all = match &self.file {
+            Some(file) => read(file, &fixed)?,
+            None => with_statements(&fixed, &known.all.statements())?,
+        };
+        *known = Known {
+            fixed,
+            all: Arc::new(all),
+        };
+        self.changes.fetch_add(1, Ordering::Release);
+        Ok(())
     }
 
     /// A user, with what they may do; `None` where there is none of this name.
@@ -105,16 +126,16 @@ impl Directory {
     /// # Errors
     /// See [`Roster::apply`]; or the file cannot be read or written.
     pub(crate) fn change(&self, change: Change) -> Result<()> {
-        let mut current = self.lock();
+        let mut known = self.lock();
         let mut roster = match &self.file {
-            Some(_) => self.read()?,
-            None => Roster::clone(&current),
+            Some(file) => read(file, &known.fixed)?,
+            None => Roster::clone(&known.all),
         };
         roster.apply(change)?;
         if let Some(file) = &self.file {
             file.write(roster.statements())?;
         }
-        *current = Arc::new(roster);
+        known.all = Arc::new(roster);
         self.changes.fetch_add(1, Ordering::Release);
         Ok(())
     }
@@ -137,12 +158,12 @@ impl Directory {
     }
 
     fn roster(&self) -> Arc<Roster> {
-        Arc::clone(&self.lock())
+        Arc::clone(&self.lock().all)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Arc<Roster>> {
+    fn lock(&self) -> MutexGuard<'_, Known> {
         // It is replaced whole, so that a panic elsewhere leaves it as it was.
-        self.roster.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The user with what they may do now. Who is no longer there may do nothing.
@@ -156,27 +177,28 @@ impl Directory {
             ..User::clone(user)
         })
     }
+}
 
-    /// What the configuration file and the file of statements say together.
-    fn read(&self) -> Result<Roster> {
-        let mut roster = self.fixed.clone();
-        let Some(file) = &self.file else {
-            return Ok(roster);
-        };
-        for statement in file.statements()? {
-            match parse(&statement) {
-                Ok(Statement::Command(Command::ChangeAccess(change))) => roster
-                    .apply(change)
-                    .map_err(|error| file.refuse(error.to_string()))?,
-                Ok(_) => {
-                    let cause = "only CREATE ROLE, CREATE USER and GRANT may stand here";
-                    return Err(file.refuse(cause.to_string()));
-                }
-                Err(error) => return Err(file.refuse(error.strip_backtrace())),
+/// What the configuration file and a file of statements say together.
+fn read(file: &ScriptFile, fixed: &Roster) -> Result<Roster> {
+    let statements = file.statements()?;
+    let roster = with_statements(fixed, &statements);
+    roster.map_err(|error| file.refuse(error.find_root().message().into_owned()))
+}
+
+/// What the configuration file says, and what statements make.
+fn with_statements(fixed: &Roster, statements: &[String]) -> Result<Roster> {
+    let mut roster = fixed.clone();
+    for statement in statements {
+        match parse(statement)? {
+            Statement::Command(Command::ChangeAccess(change)) => roster.apply(change)?,
+            _ => {
+                let cause = "only CREATE ROLE, CREATE USER and GRANT may stand here";
+                return Err(CubeError::invalid("", cause).into());
             }
         }
-        Ok(roster)
     }
+    Ok(roster)
 }
 
 /// A user, with what they may do now.

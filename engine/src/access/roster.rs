@@ -242,7 +242,7 @@ impl Roster {
         if entry.fixed.contains(given) {
             let cause = format!("the configuration file gives {given} to the {holder}");
             return Err(
-                CubeError::invalid("", cause).remedy("change it there, and start the server anew")
+                CubeError::invalid("", cause).remedy("change it there, and send the server SIGHUP")
             );
         }
         let cause = format!("the {holder} has not been given {given}");
@@ -296,7 +296,7 @@ impl Roster {
                 "",
                 format!("the configuration file describes the {holder}"),
             )
-            .remedy("change it there, and start the server anew")),
+            .remedy("change it there, and send the server SIGHUP")),
         }
     }
 

@@ -24,6 +24,8 @@ pub(crate) mod visible;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use datafusion::common::Result;
+
 use crate::access::Directory;
 use crate::cache::BlockCache;
 use crate::configuration::StoreDefinition;
@@ -47,6 +49,8 @@ pub(crate) const OPENED_AT_ONCE: usize = 32;
 pub(crate) struct Catalog {
     opener: Arc<Opener>,
     stores: Mutex<BTreeMap<String, Arc<Store>>>,
+    /// The stores of the configuration file.
+    configured: Mutex<Vec<StoreDefinition>>,
     /// Views, external tables, files.
     pub(crate) public: Arc<PublicSchema>,
     /// The cubes that are being made.
@@ -85,6 +89,7 @@ impl Catalog {
         Self {
             opener,
             stores: Mutex::default(),
+            configured: Mutex::default(),
             public: Arc::new(public),
             jobs: Jobs::default(),
             queries: Queries::default(),
@@ -97,8 +102,15 @@ impl Catalog {
     /// # Errors
     /// The name is taken.
     pub(crate) fn attach(&self, definition: StoreDefinition) -> CubeResult<Arc<Store>> {
+        self.attach_among(&mut lock(&self.stores), definition)
+    }
+
+    fn attach_among(
+        &self,
+        stores: &mut BTreeMap<String, Arc<Store>>,
+        definition: StoreDefinition,
+    ) -> CubeResult<Arc<Store>> {
         let name = definition.name.clone();
-        let mut stores = lock(&self.stores);
         if is_reserved(&name) || stores.contains_key(&name) {
             let error = CubeError::invalid("", format!("the schema {} is there", quoted(&name)));
             return Err(error.remedy(match is_reserved(&name) {
@@ -112,6 +124,44 @@ impl Catalog {
         let store = Arc::new(Store::new(definition, Arc::clone(&self.opener)));
         stores.insert(name, Arc::clone(&store));
         Ok(store)
+    }
+
+    /// Takes over what the configuration file says now: stores that it no longer describes are forgotten, those that it
+    /// describes in another way are opened anew, and the others, with those that statements have attached, stay as they
+    /// are. Does `then` before anything changes.
+    ///
+    /// # Errors
+    /// The name of a store is taken, or what `then` says. Nothing changes then.
+    pub(crate) fn configure(
+        &self,
+        definitions: Vec<StoreDefinition>,
+        then: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
+        let mut configured = lock(&self.configured);
+        let mut stores = lock(&self.stores);
+        let mut next = stores.clone();
+        let (kept, gone): (Vec<_>, Vec<_>) = configured
+            .iter()
+            .partition(|before| definitions.contains(before));
+        for before in gone {
+            // Whoever has attached another one under its name keeps that.
+            if next
+                .get(&before.name)
+                .is_some_and(|store| store.definition == *before)
+            {
+                next.remove(&before.name);
+            }
+        }
+        for definition in &definitions {
+            // One that was detached meanwhile stays so, as long as the file says the same of it.
+            if !kept.contains(&definition) {
+                self.attach_among(&mut next, definition.clone())?;
+            }
+        }
+        then()?;
+        *stores = next;
+        *configured = definitions;
+        Ok(())
     }
 
     /// Forgets a store, if it is there. Queries that run keep what they opened.

@@ -139,6 +139,12 @@ impl Access {
         access
     }
 
+    /// The same in the place of `before`, while the server runs. Who would open it to everybody has to start it anew.
+    pub(crate) fn instead_of(mut self, before: &Self) -> Self {
+        self.began_open = before.began_open;
+        self
+    }
+
     /// Is there no user? Then there is no one to ask who they are.
     pub(crate) fn is_open(&self) -> bool {
         self.began_open && self.has_nobody()

@@ -12,7 +12,7 @@ use crate::serve::log::LogFormat;
 use crate::serve::settings::ServerSection;
 
 const DOORS: [&str; 3] = ["pg", "http", "flight"];
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "pg",
     "http",
     "flight",
@@ -28,6 +28,7 @@ const KEYS: [&str; 15] = [
     "open",
     "log",
     "origins",
+    "grid_files",
 ];
 
 impl Reader<'_> {
@@ -62,6 +63,7 @@ impl Reader<'_> {
                 "shutdown_timeout" => section.shutdown_timeout = self.duration(key, value)?,
                 "open" => section.is_meant_open = self.flag(key, value)?,
                 "log" => section.log = Some(self.log_format(key, value)?),
+                "grid_files" => section.grid_files = self.amount(value)?,
                 "origins" => section.origins = self.origins(key, value)?,
                 _ => return Err(self.unknown(key, "setting", KEYS.into_iter())),
             }

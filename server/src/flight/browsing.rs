@@ -135,7 +135,7 @@ async fn texts<const N: usize>(
 ) -> Result<Vec<[String; N]>, Status> {
     let running = session.begin(random_bytes()?);
     let stop = running.stop.clone();
-    let mut execution = session.client.run(query, parameters, stop).await?;
+    let mut execution = session.client.run(query, parameters, stop, None).await?;
     let mut rows = Vec::new();
     while let Some(batch) = execution.next().await? {
         let columns = batch.columns().iter();

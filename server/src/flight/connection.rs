@@ -40,7 +40,7 @@ pub(super) async fn serve(service: Arc<Service>, shared: Arc<Shared>, connection
         if !matches!(said, Ok(Ok(1))) {
             return;
         }
-        if let Some(secured) = connection.secured(service.tls.as_ref()).await {
+        if let Some(secured) = connection.secured(service.tls_config()).await {
             let door = FlightDoor::new(Arc::clone(&service), shared, has_place);
             talk(secured.stream, door, &service.stopping).await;
         }

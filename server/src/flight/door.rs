@@ -25,7 +25,7 @@ use super::statements::{self, Fetched, Ticketed};
 use super::{DOOR, Shared, actions, browsing, envelope, parameters};
 use crate::failure::{Failure, SqlState};
 use crate::random::random_bytes;
-use crate::serve::{Credentials, Service};
+use crate::serve::{Credentials, Parent, Service};
 
 /// Sessions of one connection at a time: as a rule one, many where a proxy brings many users.
 const SESSIONS: usize = 500;
@@ -224,6 +224,7 @@ impl FlightService for FlightDoor {
     async fn do_get(&self, request: Request<Ticket>) -> Result<Response<Messages>, Status> {
         let session = self.session(request.metadata()).await?;
         let options = messages::options(request.metadata())?;
+        let parent = parent(request.metadata());
         let (handle, text, values) = match envelope::open(&request.get_ref().ticket)? {
             Command::TicketStatementQuery(ticket) => {
                 let Ticketed { handle, fetched } = Ticketed::from_bytes(&ticket.statement_handle)?;
@@ -232,7 +233,8 @@ impl FlightService for FlightDoor {
                     Fetched::Part(number) => {
                         let user = &session.client.identity.name;
                         let taking = self.shared.divisions.take(&handle, user)?;
-                        let (schema, batches) = statements::part(session, taking, number).await?;
+                        let part = statements::part(session, taking, number, parent);
+                        let (schema, batches) = part.await?;
                         return Ok(Response::new(messages::encode(&schema, batches, options)));
                     }
                 }
@@ -251,7 +253,8 @@ impl FlightService for FlightDoor {
                 return Ok(Response::new(messages::encode(&schema, batches, options)));
             }
         };
-        let (schema, batches) = statements::run(session.begin(handle), text, values).await?;
+        let (schema, batches) =
+            statements::run(session.begin(handle).below(parent), text, values).await?;
         Ok(Response::new(messages::encode(&schema, batches, options)))
     }
 
@@ -260,6 +263,7 @@ impl FlightService for FlightDoor {
         request: Request<Streaming<FlightData>>,
     ) -> Result<Response<Self::DoPutStream>, Status> {
         let session = self.session(request.metadata()).await?;
+        let parent = parent(request.metadata());
         let mut messages = request.into_inner();
         let first = timeout(parameters::PATIENCE, messages.message()).await;
         let first = first.map_err(|_| parameters::late())??;
@@ -274,14 +278,14 @@ impl FlightService for FlightDoor {
         let messages = stream::iter(first.map(Ok)).chain(messages);
         let result = match command {
             Command::CommandStatementUpdate(update) => {
-                let running = session.begin(random_bytes()?);
+                let running = session.begin(random_bytes()?).below(parent);
                 let record_count = statements::update(running, update.query, vec![]).await?;
                 DoPutUpdateResult { record_count }.as_any()
             }
             Command::CommandPreparedStatementUpdate(update) => {
                 let prepared = session.prepared(&update.prepared_statement_handle)?;
                 let values = parameters::read(messages).await?;
-                let running = session.begin(random_bytes()?);
+                let running = session.begin(random_bytes()?).below(parent);
                 let text = prepared.text.clone();
                 let record_count = statements::update(running, text, values).await?;
                 DoPutUpdateResult { record_count }.as_any()
@@ -363,6 +367,11 @@ fn unsupported(call: &str, remedy: &str) -> Status {
 /// What a call shows of its caller.
 fn credentials(metadata: &MetadataMap) -> Result<Credentials, Failure> {
     Credentials::of(metadata.get(AUTHORIZATION).map(|header| header.as_bytes()))
+}
+
+/// The span that a caller says its statement belongs to.
+fn parent(metadata: &MetadataMap) -> Option<Parent> {
+    Parent::in_headers(|name| metadata.get(name)?.to_str().ok())
 }
 
 fn unknown(command: &Command) -> Status {

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::statements::Prepared;
 use crate::failure::{Failure, SqlState};
 use crate::random::random_bytes;
-use crate::serve::Client;
+use crate::serve::{Client, Parent};
 
 /// How long a session lives that nobody uses.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -109,6 +109,7 @@ impl Session {
             session: Arc::clone(self),
             handle,
             stop,
+            parent: None,
         }
     }
 
@@ -131,6 +132,16 @@ pub(super) struct Running {
     handle: Handle,
     /// Stops it.
     pub(super) stop: CancellationToken,
+    /// The span of the client that it belongs to.
+    pub(super) parent: Option<Parent>,
+}
+
+impl Running {
+    /// It belongs to a span of the client.
+    pub(super) fn below(mut self, parent: Option<Parent>) -> Self {
+        self.parent = parent;
+        self
+    }
 }
 
 impl Drop for Running {

@@ -13,7 +13,7 @@ use tonic::Status;
 use super::divisions::Taking;
 use super::sessions::{Handle, Running, Session, lock};
 use crate::failure::Failure;
-use crate::serve::Execution;
+use crate::serve::{Execution, Parent};
 
 /// The column of a result that says how many rows a statement has changed.
 const COUNT: &str = "count";
@@ -153,6 +153,7 @@ pub(super) async fn part(
     session: Arc<Session>,
     taking: Taking,
     number: usize,
+    parent: Option<Parent>,
 ) -> Result<
     (
         SchemaRef,
@@ -160,7 +161,8 @@ pub(super) async fn part(
     ),
     Failure,
 > {
-    let execution = session.client.run_part(&taking.query, number).await?;
+    let running = session.client.run_part(&taking.query, number, parent);
+    let execution = running.await?;
     let schema = Arc::clone(&execution.schema);
     // The session is in use, and the query is kept, as long as the rows are taken.
     let part = (execution, taking, session);
@@ -219,5 +221,6 @@ async fn execute(
     values: Vec<ScalarValue>,
 ) -> Result<Execution, Failure> {
     let client = &running.session.client;
-    client.run(text, values, running.stop.clone()).await
+    let (stop, parent) = (running.stop.clone(), running.parent.clone());
+    client.run(text, values, stop, parent).await
 }

@@ -75,7 +75,7 @@ async fn objects(
     parameters: &[ScalarValue],
 ) -> Result<Vec<Value>, Failure> {
     let stop = CancellationToken::new();
-    let mut execution = client.run(sql, parameters.to_vec(), stop).await?;
+    let mut execution = client.run(sql, parameters.to_vec(), stop, None).await?;
     let mut batches = vec![];
     while let Some(batch) = execution.next().await? {
         batches.push(batch);

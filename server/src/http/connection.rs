@@ -52,7 +52,7 @@ const GOODBYE: Duration = Duration::from_secs(5);
 /// Serves one connection until either side ends it.
 pub(super) async fn serve(service: Arc<Service>, router: Router, connection: Connection) {
     let has_place = connection.place.is_some();
-    let Some(secured) = connection.secured(service.tls.as_ref()).await else {
+    let Some(secured) = connection.secured(service.tls_config()).await else {
         return;
     };
     let router = has_place.then_some(router);

@@ -1,4 +1,5 @@
-//! Results as files of grids: the engine writes one into a folder of its own, which lives as long as the response.
+//! Results as files of grids: the engine writes one into a folder of its own, which lives as long as the response, as
+//! far as there is room for it.
 //!
 //! ```text
 //!  SELECT … ─▶ COPY (SELECT …) TO 'folder/result.nc' STORED AS NETCDF ─▶ file, piece by piece ─▶ client
@@ -6,6 +7,8 @@
 //! ```
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use futures::StreamExt;
@@ -14,6 +17,7 @@ use tempfile::TempDir;
 use tokio::fs::File;
 use tokio_util::io::ReaderStream;
 
+use super::disk::{Share, size};
 use super::formats::Grid;
 use super::problem::Problem;
 use super::running::Listed;
@@ -22,14 +26,28 @@ use super::zip;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 
+/// How often it is looked how large a file is that is being made.
+const GLANCE: Duration = Duration::from_millis(50);
+
 /// Bytes that are read at once.
 const PIECE: usize = 256 << 10;
+
+/// Where a file is, as long as somebody needs it.
+pub(super) struct Outlet {
+    _folder: TempDir,
+    _share: Share,
+}
 
 /// The body of a response with the result as a grid.
 ///
 /// # Errors
-/// The statement is none that reads, its result is no grid, or it fails.
-pub(super) async fn body(prepared: &Prepared, grid: Grid, listed: Listed) -> Result<Body, Problem> {
+/// The statement is none that reads, its result is no grid, there is no room for it, or it fails.
+pub(super) async fn body(
+    prepared: &Prepared,
+    grid: Grid,
+    mut share: Share,
+    listed: Listed,
+) -> Result<Body, Problem> {
     let statement = &prepared.statement;
     let problem = |failure| prepared.problem(failure);
     // What is wrong with the statement itself is told in its own words, and what is not one cannot end up in ours.
@@ -52,7 +70,8 @@ pub(super) async fn body(prepared: &Prepared, grid: Grid, listed: Listed) -> Res
     let parameters = prepared.parameters.clone();
     // Who may read may have what is read as a file; nothing else is written where this one is.
     let client = prepared.client.writing_below(folder.path())?;
-    let running = client.run(&copy, parameters, listed.stop.clone());
+    let stop = listed.stop.clone();
+    let running = client.run(&copy, parameters, stop, prepared.parent.clone());
     let failed = |mut failure: Failure| {
         // Places in our statement are none of theirs.
         failure.position = None;
@@ -60,21 +79,43 @@ pub(super) async fn body(prepared: &Prepared, grid: Grid, listed: Listed) -> Res
         Problem::from(failure)
     };
     let mut execution = running.await.map_err(failed)?;
-    while execution.next().await.map_err(failed)?.is_some() {}
+    let progress = Arc::clone(&execution.progress);
+    let making = async {
+        while execution.next().await.map_err(failed)?.is_some() {}
+        Ok::<_, Problem>(())
+    };
+    let watching = async {
+        loop {
+            tokio::time::sleep(GLANCE).await;
+            if let Err(problem) = share.resize(progress.snapshot().bytes_written) {
+                return problem;
+            }
+        }
+    };
+    tokio::select! {
+        made = making => made?,
+        problem = watching => return Err(problem),
+    }
+    let bytes = size(folder.path()).map_err(no_folder)?;
+    share.resize(bytes)?;
+    let outlet = Outlet {
+        _folder: folder,
+        _share: share,
+    };
     match grid {
-        Grid::Netcdf | Grid::Geotiff => file(&path, folder).await,
+        Grid::Netcdf | Grid::Geotiff => file(&path, outlet).await,
         Grid::Zarr => Ok(Body::from_stream(
-            zip::archive(path, folder).map_err(no_folder)?,
+            zip::archive(path, outlet).map_err(no_folder)?,
         )),
     }
 }
 
-async fn file(path: &Path, folder: TempDir) -> Result<Body, Problem> {
+async fn file(path: &Path, outlet: Outlet) -> Result<Body, Problem> {
     let file = File::open(path).await.map_err(no_folder)?;
     let pieces = ReaderStream::with_capacity(file, PIECE);
-    let pieces = try_unfold((pieces, folder), |(mut pieces, folder)| async move {
+    let pieces = try_unfold((pieces, outlet), |(mut pieces, outlet)| async move {
         let piece = pieces.next().await.transpose()?;
-        Ok::<_, std::io::Error>(piece.map(|piece| (piece, (pieces, folder))))
+        Ok::<_, std::io::Error>(piece.map(|piece| (piece, (pieces, outlet))))
     });
     Ok(Body::from_stream(pieces))
 }

@@ -149,9 +149,10 @@ impl Job {
 
     async fn result(&self, prepared: &Prepared) -> Result<Vec<Value>, Failure> {
         let parameters = prepared.parameters.clone();
+        let (stop, parent) = (self.stop.clone(), prepared.parent.clone());
         let running = prepared
             .client
-            .run(&prepared.statement, parameters, self.stop.clone());
+            .run(&prepared.statement, parameters, stop, parent);
         let mut execution = running.await?;
         self.course().progress = Some(Arc::clone(&execution.progress));
         let batches = self.first_rows(&mut execution).await?;

@@ -15,6 +15,7 @@ mod authentication;
 mod body;
 mod catalogue;
 mod connection;
+mod disk;
 mod documentation;
 mod formats;
 mod grids;

@@ -46,7 +46,7 @@ pub(super) async fn ready(State(http): State<Shared>) -> Result<&'static str, Pr
     let plans = match *last {
         Some((at, plans)) if at.elapsed() < FRESH => plans,
         _ => {
-            let client = http.client(&http.service.access.anonymous())?;
+            let client = http.client(&http.service.access().anonymous())?;
             let planned = tokio::time::timeout(PATIENCE, client.describe("SELECT 1")).await;
             let plans = matches!(planned, Ok(Ok(_)));
             *last = Some((Instant::now(), plans));

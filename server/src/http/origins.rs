@@ -36,7 +36,7 @@ pub(super) fn layer(origins: &[HeaderValue]) -> CorsLayer {
 pub(super) async fn guard(State(http): State<Shared>, request: Request, next: Next) -> Response {
     let origins = &http.service.origins;
     let refusal = match host(&request) {
-        Some(host) if http.service.access.has_anonymous() && !is_ours(host, origins) => {
+        Some(host) if http.service.access().has_anonymous() && !is_ours(host, origins) => {
             Some(format!(
                 "the server lets in whoever asks and does not answer to the name {host}; name it in origins of [server]"
             ))

@@ -83,7 +83,8 @@ impl Problem {
         }
     }
 
-    fn code(&self) -> StatusCode {
+    /// The status of HTTP.
+    pub(super) fn code(&self) -> StatusCode {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 }

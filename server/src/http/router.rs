@@ -14,6 +14,7 @@ use axum::routing::{delete, get};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 
+use super::disk::Disk;
 use super::jobs::{self, Jobs};
 use super::operations::Readiness;
 use super::problem::Problem;
@@ -31,6 +32,8 @@ pub(super) struct Http {
     pub(super) running: Arc<Running>,
     /// Statements that nobody waits for.
     pub(super) jobs: Jobs,
+    /// Where grids are until they are sent.
+    pub(super) disk: Arc<Disk>,
     /// What `/ready` has said last.
     pub(super) readiness: Readiness,
 }
@@ -54,6 +57,7 @@ pub(super) fn router(service: &Arc<Service>) -> Router {
         service: Arc::clone(service),
         running: Arc::default(),
         jobs: Jobs::default(),
+        disk: Disk::new(service.grid_files),
         readiness: Readiness::default(),
     });
     // What is compressed already does not become smaller.

@@ -3,6 +3,8 @@
 //! Nothing is answered before the first rows are there, so that most errors have a status. What goes wrong later breaks
 //! the transfer.
 
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
@@ -17,6 +19,7 @@ use utoipa::IntoParams;
 
 use super::authentication::Caller;
 use super::body::{Encoder, rows, streams};
+use super::disk::Disk;
 use super::formats::Sent;
 use super::grids;
 use super::origins::QUERY_ID;
@@ -26,7 +29,7 @@ use super::request::SqlRequest;
 use super::router::Shared;
 use super::running::Listed;
 use crate::failure::Failure;
-use crate::serve::{Client, Execution};
+use crate::serve::{Client, Execution, Parent};
 
 /// What stands behind `?` when a statement is posted.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -62,6 +65,8 @@ pub(super) struct Prepared {
     pub(super) statement: String,
     /// The values that it takes.
     pub(super) parameters: Vec<ScalarValue>,
+    /// The span of the client.
+    pub(super) parent: Option<Parent>,
 }
 
 impl Prepared {
@@ -74,6 +79,7 @@ impl Prepared {
         mut client: Client,
         request: SqlRequest,
         must_read: bool,
+        parent: Option<Parent>,
     ) -> Result<Self, Problem> {
         client.timeout = request.timeout(client.timeout)?;
         let text = request.sql;
@@ -104,6 +110,7 @@ impl Prepared {
             text,
             statement,
             parameters,
+            parent,
         })
     }
 
@@ -112,15 +119,19 @@ impl Prepared {
         Problem::of(failure, &self.statement, &self.text)
     }
 
-    async fn respond(self, sent: Sent, listed: Listed) -> Result<Response, Problem> {
+    async fn respond(
+        self,
+        sent: Sent,
+        disk: &Arc<Disk>,
+        listed: Listed,
+    ) -> Result<Response, Problem> {
         let number = listed.id.clone();
         let body = match sent {
-            Sent::Grid(grid) => Some(grids::body(&self, grid, listed).await?),
+            Sent::Grid(grid) => Some(grids::body(&self, grid, disk.share(), listed).await?),
             Sent::Rows(format) => {
                 let parameters = self.parameters.clone();
-                let running = self
-                    .client
-                    .run(&self.statement, parameters, listed.stop.clone());
+                let (stop, parent) = (listed.stop.clone(), self.parent.clone());
+                let running = self.client.run(&self.statement, parameters, stop, parent);
                 let mut execution = running.await.map_err(|failure| self.problem(failure))?;
                 let mut first = self.next(&mut execution).await?;
                 if execution.schema.fields().is_empty() {
@@ -193,7 +204,7 @@ pub(super) async fn post(
     request: SqlRequest,
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(unread)?;
-    let prepared = Prepared::of(http.client(&identity)?, request, false);
+    let prepared = Prepared::of(http.client(&identity)?, request, false, parent(&headers));
     if prefers_async(&headers) {
         return Ok(http.jobs.start(prepared.await?)?.into_response());
     }
@@ -201,7 +212,7 @@ pub(super) async fn post(
     let sent = Sent::wanted(query.format.as_deref(), &headers)?;
     let listed = http.running.list(chosen(&headers), &identity)?;
     let prepared = listed.unless_cancelled(prepared).await?;
-    prepared.respond(sent, listed).await
+    prepared.respond(sent, &http.disk, listed).await
 }
 
 /// Runs a statement that changes nothing.
@@ -237,9 +248,9 @@ pub(super) async fn get(
         streams(version)?;
         let sent = Sent::wanted(query.format.as_deref(), &headers)?;
         let listed = http.running.list(chosen(&headers), &identity)?;
-        let prepared = Prepared::of(http.client(&identity)?, request, true);
+        let prepared = Prepared::of(http.client(&identity)?, request, true, parent(&headers));
         let prepared = listed.unless_cancelled(prepared).await?;
-        prepared.respond(sent, listed).await
+        prepared.respond(sent, &http.disk, listed).await
     };
     let outcome: Result<Response, Problem> = outcome.await;
     let mut response = outcome.into_response();
@@ -282,6 +293,11 @@ fn chosen(headers: &HeaderMap) -> Option<&str> {
     let number = headers.get(QUERY_ID)?;
     // One that is no text is refused later.
     Some(number.to_str().unwrap_or_default())
+}
+
+/// The span that the client says the statement belongs to.
+fn parent(headers: &HeaderMap) -> Option<Parent> {
+    Parent::in_headers(|name| headers.get(name)?.to_str().ok())
 }
 
 /// Does the client ask not to wait (RFC 7240)?

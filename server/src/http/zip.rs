@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use futures::Stream;
 use futures::stream::try_unfold;
-use tempfile::TempDir;
+
+use super::grids::Outlet;
 
 /// The version that can read 64-bit sizes.
 const VERSION: u16 = 45;
@@ -30,7 +31,7 @@ const ELSEWHERE: u32 = u32::MAX;
 /// The folder cannot be listed.
 pub(super) fn archive(
     path: PathBuf,
-    owner: TempDir,
+    owner: Outlet,
 ) -> io::Result<impl Stream<Item = io::Result<Bytes>> + Send + 'static> {
     let mut files = vec![];
     list(&path, &mut files)?;
@@ -66,7 +67,7 @@ struct Sending {
     /// What is not sent yet, the next one last.
     files: Vec<PathBuf>,
     directory: Directory,
-    _owner: TempDir,
+    _owner: Outlet,
 }
 
 impl Sending {

@@ -28,7 +28,7 @@ use super::statement::{Portal, Prepared, Progress, Wish};
 use super::trouble::{self, Trouble};
 use super::wire::Wire;
 use crate::failure::{Failure, SqlState};
-use crate::serve::Client;
+use crate::serve::{Client, Parent};
 
 /// The transaction may read only, and a statement does more.
 const READ_ONLY_TRANSACTION: SqlState = SqlState("25006");
@@ -310,7 +310,9 @@ impl Conversation {
         let stop = self.cancellable.begin();
         let mut text = self.dialect.first_form(&query.text);
         loop {
-            let running = self.client.run(text.as_str(), values.clone(), stop.clone());
+            let values = values.clone();
+            let parent = Parent::in_comment(&query.text);
+            let running = self.client.run(text.as_str(), values, stop.clone(), parent);
             let outcome = tokio::select! {
                 biased;
                 outcome = running => outcome,

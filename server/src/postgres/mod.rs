@@ -81,7 +81,7 @@ struct Postgres {
 impl Postgres {
     fn new(service: Arc<Service>) -> Result<Self, Failure> {
         Ok(Self {
-            tls: service.tls.as_deref().map(entry::acceptor),
+            tls: service.tls_config().map(|config| entry::acceptor(config)),
             service,
             cancellations: Arc::default(),
             dialect: Arc::new(Dialect::new()?),

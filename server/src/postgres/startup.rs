@@ -110,7 +110,7 @@ pub(super) async fn authenticate(
         let newest = NegotiateProtocolVersion::new(0, startup.unknown.clone());
         wire.send(Outgoing::NegotiateProtocolVersion(newest))?;
     }
-    let access = &postgres.service.access;
+    let access = postgres.service.access();
     let user = &startup.user;
     if user == ANONYMOUS && access.has_anonymous() {
         return Ok(access.anonymous());

@@ -48,7 +48,7 @@ impl Service {
     pub(crate) async fn bearer(self: &Arc<Self>, token: &str) -> Result<Arc<Identity>, Failure> {
         // What has no dots is no token, and a key is found without waiting.
         if !token.contains('.') {
-            return self.access.bearer(token);
+            return self.access().bearer(token);
         }
         let token = token.to_string();
         let check = move |access: &Access| access.bearer(&token);
@@ -65,7 +65,7 @@ impl Service {
         let checking = tokio::task::spawn_blocking(move || {
             // Whoever stops waiting does not stop the check: its place is given on when it has ended.
             let _place = place;
-            check(&service.access)
+            check(&service.access())
         });
         checking.await.unwrap_or_else(|_| Err(Failure::vanished()))
     }

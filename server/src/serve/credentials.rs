@@ -73,7 +73,7 @@ impl Credentials {
     /// # Errors
     /// Nobody who may come in.
     pub(crate) async fn identity(self, service: &Arc<Service>) -> Result<Arc<Identity>, Failure> {
-        let access = &service.access;
+        let access = service.access();
         if access.is_open() {
             return Ok(access.anonymous());
         }

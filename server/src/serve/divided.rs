@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::admission::Seat;
 use super::execution::{Execution, Source, Work};
+use super::parent::Parent;
 use super::service::Client;
 use super::tally::Tally;
 use super::turn::{Turn, lock};
@@ -89,7 +90,8 @@ impl Course {
 
 impl Client {
     /// Runs a part of a query, once there is room for the query, and waits until its columns are known. Each part runs
-    /// once; dropping what is returned gives up its rows, and leaves the other parts alone.
+    /// once; dropping what is returned gives up its rows, and leaves the other parts alone. `parent` is the span of the
+    /// client that the query belongs to; that of the first part counts.
     ///
     /// # Errors
     /// As for [`Client::run`]; or the part was asked for before.
@@ -97,15 +99,16 @@ impl Client {
         &self,
         query: &Divided,
         number: usize,
+        parent: Option<Parent>,
     ) -> Result<Execution, Failure> {
         let mut course = query.course.lock().await;
         course.check(number)?;
         let tally = match &course.tally {
             Some(tally) => Arc::clone(tally),
             None => {
-                let metrics = &self.service.metrics;
                 let user = &self.identity.name;
-                let tally = Tally::new(metrics, self.door, user, &query.statement);
+                let statement = &query.statement;
+                let tally = Tally::new(&self.service, self.door, user, statement, parent);
                 let mut tally = tally.in_parts(query.count());
                 let counted = self.share.count();
                 counted.inspect_err(|failure| tally.failed(failure))?;

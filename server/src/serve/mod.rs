@@ -25,13 +25,17 @@ mod doors;
 mod execution;
 pub(crate) mod log;
 mod metrics;
+mod parent;
+mod reload;
 mod service;
 pub(crate) mod settings;
 mod share;
 mod tally;
 mod tls;
+pub(crate) mod traces;
 mod turn;
 
+use std::io;
 use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
@@ -43,6 +47,7 @@ pub(crate) use credentials::Credentials;
 pub(crate) use divided::Divided;
 pub(crate) use doors::{Door, Serving};
 pub(crate) use execution::Execution;
+pub(crate) use parent::Parent;
 pub(crate) use service::{Client, Service};
 
 use crate::access::Access;
@@ -51,7 +56,10 @@ use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::startup;
 use doors::DOORS;
+use log::Log;
+use reload::Reload;
 use settings::Settings;
+use traces::Traces;
 
 /// Threads of the doors: they translate, and wait.
 const DOOR_THREADS: usize = 2;
@@ -62,32 +70,47 @@ const DOOR_THREADS: usize = 2;
 /// A configuration that makes no sense, a certificate that cannot be read, an address that cannot be listened at.
 pub(crate) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
     let started = startup::start_serving(&arguments.engine)?;
-    let settings = Settings::of(&started.server, arguments)?;
+    let configuration = started.configuration;
+    let settings = Settings::of(&configuration.server, arguments)?;
     let access = Access::new(
-        &started.access,
+        &configuration.access,
         Arc::clone(started.engine.directory()),
         &graticule_connectors::store_connectors(),
     );
-    access.check(settings.is_loopback(), started.server.is_meant_open)?;
-    log::start(settings.log)?;
+    access.check(settings.is_loopback(), configuration.server.is_meant_open)?;
+    let log = Log::start(settings.log)?;
+    let doors = runtime()?;
+    let traces = {
+        let _entered = doors.enter();
+        Traces::start(&configuration.telemetry)?
+    };
     let service = Arc::new(Service::new(
         started.engine,
         access,
         &settings,
+        traces,
         started.runtime.handle().clone(),
     )?);
-    let doors = runtime()?;
-    let outcome = doors.block_on(serve(Arc::clone(&service), &settings));
+    let reload = Reload {
+        arguments: arguments.engine.clone(),
+        begun: configuration,
+        log,
+    };
+    let outcome = doors.block_on(serve(Arc::clone(&service), &settings, reload));
     // What still runs is cancelled: everybody was told to stop, and the time for it is over.
-    doors.shutdown_background();
     started.runtime.shutdown_background();
     if let Some(large) = started.large {
         large.shutdown_background();
     }
+    if let Some(traces) = &service.traces {
+        traces.finish();
+    }
+    doors.shutdown_background();
     outcome
 }
 
-async fn serve(service: Arc<Service>, settings: &Settings) -> Result<(), Failure> {
+async fn serve(service: Arc<Service>, settings: &Settings, reload: Reload) -> Result<(), Failure> {
+    let hangup = signal(SignalKind::hangup()).map_err(no_signals)?;
     let mut listening = Vec::new();
     for door in DOORS {
         let Some(address) = settings.address(door.name) else {
@@ -103,7 +126,7 @@ async fn serve(service: Arc<Service>, settings: &Settings) -> Result<(), Failure
         let listener = connections::listen(address).map_err(cannot)?;
         listening.push((door, listener.local_addr().map_err(cannot)?, listener));
     }
-    if let Some(warning) = service.access.warning(settings.is_loopback()) {
+    if let Some(warning) = service.access().warning(settings.is_loopback()) {
         eprintln!("warning: {warning}");
     }
     let mut serving = JoinSet::new();
@@ -114,6 +137,7 @@ async fn serve(service: Arc<Service>, settings: &Settings) -> Result<(), Failure
     let stopped = stop_signal();
     let outcome = tokio::select! {
         signal = stopped => signal,
+        () = reload.whenever(hangup, &service) => Ok(()),
         Some(ended) = serving.join_next() => match ended {
             Ok(ended) => ended,
             Err(error) => Err(Failure::new(ExitCode::Unavailable, format!("a door stopped: {error}"))),
@@ -127,17 +151,16 @@ async fn serve(service: Arc<Service>, settings: &Settings) -> Result<(), Failure
 
 /// Ends when the process is told to stop, by Ctrl-C or SIGTERM.
 async fn stop_signal() -> Result<(), Failure> {
-    let cannot = |error| {
-        Failure::new(
-            ExitCode::Unavailable,
-            format!("cannot wait for signals: {error}"),
-        )
-    };
-    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
     tokio::select! {
-        pressed = tokio::signal::ctrl_c() => pressed.map_err(cannot),
+        pressed = tokio::signal::ctrl_c() => pressed.map_err(no_signals),
         _ = terminate.recv() => Ok(()),
     }
+}
+
+fn no_signals(error: io::Error) -> Failure {
+    let text = format!("cannot wait for signals: {error}");
+    Failure::new(ExitCode::Unavailable, text)
 }
 
 fn runtime() -> Result<Runtime, Failure> {

@@ -1,7 +1,7 @@
 //! What all doors share, [`Service`], and one client of it, [`Client`].
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use arrow::datatypes::{DataType, SchemaRef};
@@ -20,10 +20,12 @@ use super::checks::Checks;
 use super::divided::Divided;
 use super::execution::{Execution, Source, Task, Work};
 use super::metrics::Metrics;
+use super::parent::Parent;
 use super::settings::{Limits, Settings};
 use super::share::{Share, Shares};
 use super::tally::Tally;
-use super::tls;
+use super::tls::Tls;
+use super::traces::Traces;
 use super::turn::Turn;
 use crate::access::{Access, Identity};
 use crate::failure::{Failure, SqlState};
@@ -37,15 +39,19 @@ const PLANNED_PER_CORE: usize = 4;
 pub(crate) struct Service {
     engine: Engine,
     /// Who may come in.
-    pub(crate) access: Access,
-    /// What connections are encrypted with; HTTP is offered in both versions.
-    pub(crate) tls: Option<Arc<ServerConfig>>,
+    access: RwLock<Arc<Access>>,
+    /// What connections are encrypted with; `None`: they are not.
+    pub(super) tls: Option<Tls>,
     /// Cancelled when the service stops: doors accept nobody any more, and clients should end.
     pub(crate) stopping: CancellationToken,
     /// Pages of the web that may talk to the service, beside its own.
     pub(crate) origins: Vec<HeaderValue>,
+    /// Bytes of grids on this machine's disk that the door HTTP may have at a time.
+    pub(crate) grid_files: u64,
     /// What is counted.
     pub(super) metrics: Arc<Metrics>,
+    /// Where traces go; `None`: nowhere.
+    pub(super) traces: Option<Traces>,
     /// Places of connections.
     pub(super) places: Arc<Semaphore>,
     /// Places of those who are asked who they are.
@@ -54,7 +60,8 @@ pub(crate) struct Service {
     planning: Arc<Semaphore>,
     pub(super) admission: Arc<Admission>,
     shares: Shares,
-    limits: Limits,
+    /// How long a statement may take, whoever does not say otherwise.
+    statement_timeout: RwLock<Option<Duration>>,
     /// The threads that plan and compute.
     pub(super) compute: Handle,
 }
@@ -68,26 +75,29 @@ impl Service {
         engine: Engine,
         access: Access,
         settings: &Settings,
+        traces: Option<Traces>,
         compute: Handle,
     ) -> Result<Self, Failure> {
         let tls = match &settings.tls {
-            Some((certificate, key)) => Some(tls::load((certificate, key), &["h2", "http/1.1"])?),
+            Some((certificate, key)) => Some(Tls::new((certificate, key), &["h2", "http/1.1"])?),
             None => None,
         };
         let limits = settings.limits.clone();
         Ok(Self {
             engine,
-            access,
+            access: RwLock::new(Arc::new(access)),
             tls,
             stopping: CancellationToken::new(),
             origins: settings.origins.clone(),
+            grid_files: settings.grid_files,
             metrics: Arc::default(),
+            traces,
             places: Arc::new(Semaphore::new(limits.connections)),
             checks: Checks::default(),
             planning: Arc::new(Semaphore::new(PLANNED_PER_CORE * cores())),
             admission: Arc::new(Admission::new(&limits)),
             shares: Shares::new(limits.queries_per_user),
-            limits,
+            statement_timeout: RwLock::new(limits.statement_timeout),
             compute,
         })
     }
@@ -106,7 +116,7 @@ impl Service {
         Ok(Client {
             door,
             session: Arc::new(self.session(&identity, &share, door)?),
-            timeout: longest.or(self.limits.statement_timeout),
+            timeout: longest.or(*read(&self.statement_timeout)),
             service: Arc::clone(self),
             identity,
             share,
@@ -126,6 +136,28 @@ impl Service {
             true => session.alone(),
             false => session,
         })
+    }
+
+    /// Who may come in now.
+    pub(crate) fn access(&self) -> Arc<Access> {
+        Arc::clone(&read(&self.access))
+    }
+
+    /// What connections are encrypted with; `None`: they are not.
+    pub(crate) fn tls_config(&self) -> Option<&Arc<ServerConfig>> {
+        self.tls.as_ref().map(|tls| &tls.config)
+    }
+
+    /// The database, for what concerns all of it.
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Lets in these, and lets them do so much. Who is in stays in, with what they may do now.
+    pub(super) fn configure(&self, access: Access, limits: &Limits) {
+        *write(&self.access) = Arc::new(access);
+        *write(&self.statement_timeout) = limits.statement_timeout;
+        self.shares.configure(limits.queries_per_user);
     }
 
     /// What is counted, in the text format of OpenMetrics.
@@ -282,7 +314,7 @@ impl Client {
     }
 
     /// Runs a statement once there is room for it, and waits until its columns are known. `stop` cancels it, whatever
-    /// it is at; so does dropping what is returned.
+    /// it is at; so does dropping what is returned. `parent` is the span of the client that it belongs to.
     ///
     /// # Errors
     /// Too many queries, a timeout, or what the engine says.
@@ -291,12 +323,13 @@ impl Client {
         statement: &str,
         parameters: Vec<ScalarValue>,
         stop: CancellationToken,
+        parent: Option<Parent>,
     ) -> Result<Execution, Failure> {
         let source = Source::Statement {
             session: Arc::clone(&self.session),
             parameters,
         };
-        self.execute(statement, source, stop).await
+        self.execute(statement, source, stop, parent).await
     }
 
     /// Inserts rows that have come in into a table; `statement` is what lists call it.
@@ -315,7 +348,7 @@ impl Client {
             table,
             rows,
         };
-        self.execute(statement, source, stop).await
+        self.execute(statement, source, stop, None).await
     }
 
     async fn execute(
@@ -323,9 +356,10 @@ impl Client {
         statement: &str,
         source: Source,
         stop: CancellationToken,
+        parent: Option<Parent>,
     ) -> Result<Execution, Failure> {
         let user = &self.identity.name;
-        let mut tally = Tally::new(&self.service.metrics, self.door, user, statement);
+        let mut tally = Tally::new(&self.service, self.door, user, statement, parent);
         let counted = self.share.count();
         counted.inspect_err(|failure| tally.failed(failure))?;
         let work = Work {
@@ -340,6 +374,15 @@ impl Client {
         let turn = Turn::begin(seat, Arc::new(Mutex::new(tally)));
         Execution::start(work, turn, &self.service.compute).await
     }
+}
+
+/// What is kept is replaced whole: whoever panicked elsewhere has left it as it was.
+fn read<T>(kept: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    kept.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(kept: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    kept.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn cores() -> usize {

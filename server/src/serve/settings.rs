@@ -16,6 +16,7 @@
 //! shutdown_timeout = "10s"             # for what still runs when the server stops
 //! open = true                          # other machines may come in though no users are configured
 //! log = "json"                         # a line per query on standard error; or "text"; none unless it is said
+//! grid_files = "10GB"                  # disk for grids on their way to clients of HTTP, all together
 //! origins = "https://a.org"            # pages of the web that may use the server, with spaces between them
 //! ```
 //!
@@ -50,6 +51,8 @@ pub(crate) struct ServerSection {
     pub(crate) log: Option<LogFormat>,
     /// Pages of the web that may talk to the server.
     pub(crate) origins: Vec<HeaderValue>,
+    /// Bytes of grids that wait on the disk until they are sent.
+    pub(crate) grid_files: u64,
 }
 
 /// What may happen at a time.
@@ -86,6 +89,7 @@ impl Default for ServerSection {
             is_meant_open: false,
             log: None,
             origins: vec![],
+            grid_files: 10_000_000_000,
         }
     }
 }
@@ -104,6 +108,8 @@ pub(crate) struct Settings {
     pub(super) log: Option<LogFormat>,
     /// Pages of the web that may talk to the server.
     pub(super) origins: Vec<HeaderValue>,
+    /// Bytes of grids that wait on the disk until they are sent.
+    pub(super) grid_files: u64,
 }
 
 impl Settings {
@@ -142,6 +148,7 @@ impl Settings {
             grace: section.shutdown_timeout,
             log: section.log,
             origins: section.origins.clone(),
+            grid_files: section.grid_files,
         })
     }
 

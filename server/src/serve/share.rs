@@ -8,6 +8,7 @@
 //! A user who runs nothing, and whose bucket is full again, is forgotten: a new share would be the same.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,7 @@ use crate::failure::{Failure, SqlState};
 pub(super) struct Share {
     /// What it was made of.
     quota: Quota,
+    per_user: usize,
     /// Places of queries.
     pub(super) places: Arc<Semaphore>,
     /// What the engine watches over.
@@ -33,10 +35,16 @@ impl Share {
         let bucket = quota.rate.map(|rate| Bucket::full(rate, Instant::now()));
         Self {
             quota,
+            per_user,
             places: Arc::new(Semaphore::new(quota.queries.unwrap_or(per_user))),
             limits,
             bucket: bucket.map(Mutex::new),
         }
+    }
+
+    /// Would one that is made of this be the same?
+    fn is_of(&self, quota: Quota, per_user: usize) -> bool {
+        self.quota == quota && (quota.queries.is_some() || self.per_user == per_user)
     }
 
     /// Counts a statement.
@@ -69,28 +77,34 @@ impl Share {
 /// The shares of all users.
 pub(super) struct Shares {
     /// Queries of a user that run at a time, where the user's quota does not say.
-    per_user: usize,
+    per_user: AtomicUsize,
     known: Mutex<HashMap<String, Arc<Share>>>,
 }
 
 impl Shares {
     pub(super) fn new(per_user: usize) -> Self {
         Self {
-            per_user,
+            per_user: AtomicUsize::new(per_user),
             known: Mutex::default(),
         }
     }
 
+    /// Users whose quota does not say may run so many queries at a time, in sessions that begin from now on.
+    pub(super) fn configure(&self, per_user: usize) {
+        self.per_user.store(per_user, Ordering::Relaxed);
+    }
+
     /// The share of a user.
     pub(super) fn of(&self, identity: &Identity, engine: &Engine) -> Arc<Share> {
+        let per_user = self.per_user.load(Ordering::Relaxed);
         let mut known = lock(&self.known);
         let found = known.get(&identity.name);
-        if let Some(share) = found.filter(|share| share.quota == identity.quota) {
+        if let Some(share) = found.filter(|share| share.is_of(identity.quota, per_user)) {
             return Arc::clone(share);
         }
         known.retain(|_, share| Arc::strong_count(share) > 1 || !share.is_as_new());
         let limits = engine.limits(identity.quota.limits());
-        let share = Arc::new(Share::new(identity.quota, self.per_user, limits));
+        let share = Arc::new(Share::new(identity.quota, per_user, limits));
         known.insert(identity.name.clone(), Arc::clone(&share));
         share
     }

@@ -1,4 +1,4 @@
-//! One query in the books: counted when it waits, runs and ends, and written down in the log.
+//! One query in the books: counted when it waits, runs and ends, written down in the log, and traced.
 //!
 //! Whoever drops it says by that that the query has ended; as cancelled, unless something else was said before.
 
@@ -9,7 +9,10 @@ use arrow::array::{Array, RecordBatch};
 use graticule_engine::as_listed;
 use graticule_engine::progress::QueryProgress;
 
+use super::Service;
 use super::metrics::{Done, Metrics, OfDoor, Outcome};
+use super::parent::Parent;
+use super::traces::Trace;
 use crate::failure::{Failure, SqlState};
 
 /// One query.
@@ -26,16 +29,22 @@ pub(super) struct Tally {
     rows: u64,
     bytes: u64,
     progress: Option<Arc<QueryProgress>>,
+    /// Why it ended, unless all went well.
+    trouble: Option<SqlState>,
+    trace: Option<Trace>,
 }
 
 impl Tally {
-    /// A query that has come in through `door` and waits.
+    /// A query that has come in through `door` and waits. `parent` is the span of its client.
     pub(super) fn new(
-        metrics: &Arc<Metrics>,
+        service: &Service,
         door: &'static str,
         user: &str,
         statement: &str,
+        parent: Option<Parent>,
     ) -> Self {
+        let metrics = &service.metrics;
+        let traces = service.traces.as_ref();
         metrics.waiting.get_or_create(&OfDoor { door }).inc();
         Self {
             metrics: Arc::clone(metrics),
@@ -49,6 +58,8 @@ impl Tally {
             rows: 0,
             bytes: 0,
             progress: None,
+            trouble: Some(SqlState::QUERY_CANCELED),
+            trace: traces.map(|traces| traces.begin(parent, door, user, statement)),
         }
     }
 
@@ -64,6 +75,7 @@ impl Tally {
         self.metrics.waiting.get_or_create(&of_door).dec();
         self.metrics.running.get_or_create(&of_door).inc();
         self.is_running = true;
+        self.enters("plan");
     }
 
     /// Nothing of it runs; it ends, or waits for who takes its other parts.
@@ -77,6 +89,7 @@ impl Tally {
     /// Its plan is made, and this is what it will have read.
     pub(super) fn reads(&mut self, progress: &Arc<QueryProgress>) {
         self.progress = Some(Arc::clone(progress));
+        self.enters("execute");
     }
 
     /// These rows were handed to the door.
@@ -95,6 +108,7 @@ impl Tally {
         self.parts = self.parts.saturating_sub(1);
         if self.parts == 0 {
             self.outcome = Outcome::Completed;
+            self.trouble = None;
         }
     }
 
@@ -105,6 +119,13 @@ impl Tally {
             SqlState::TOO_MANY_CONNECTIONS => Outcome::Refused,
             _ => Outcome::Failed,
         };
+        self.trouble = Some(failure.state);
+    }
+
+    fn enters(&mut self, stage: &'static str) {
+        if let Some(trace) = &mut self.trace {
+            trace.stage(stage);
+        }
     }
 }
 
@@ -124,6 +145,9 @@ impl Drop for Tally {
             read: read.unwrap_or_default(),
         };
         self.metrics.ended(self.door, self.outcome, &done);
+        if let Some(trace) = self.trace.take() {
+            trace.end(self.trouble, &done);
+        }
         tracing::info!(
             user = self.user,
             door = self.door,

@@ -49,6 +49,11 @@ pub(super) fn trials() -> Vec<Trial> {
             client_script("http_operations.py", &[server.url("http")])?;
             Ok(())
         }),
+        Trial::test("serving::http_grid_files", || {
+            let server = start("grid_files = \"12MB\"")?;
+            client_script("http_grid_files.py", &[server.url("http")])?;
+            Ok(())
+        }),
         Trial::test("serving::http_tls", tls),
         Trial::test("serving::http_log", log),
         Trial::test("serving::http_without_a_place", without_a_place),

@@ -5,7 +5,9 @@ mod flight;
 mod http;
 mod postgres;
 mod quota;
+mod reload;
 mod server;
+mod traces;
 
 use libtest_mimic::Trial;
 
@@ -20,6 +22,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         flight::trials,
         quota::trials,
         anonymous::trials,
+        traces::trials,
+        reload::trials,
     ];
     modules.iter().flat_map(|trials| trials()).collect()
 }

@@ -122,6 +122,30 @@ impl Server {
         self.process.id()
     }
 
+    /// Tells it to read its configuration again, and waits; the line that it says of it.
+    pub(crate) fn hang_up(&self) -> Result<String, Failed> {
+        let lines = || -> Vec<String> {
+            let said = self.said();
+            let lines = said.lines().filter(|line| line.contains("reloaded"));
+            lines.map(str::to_string).collect()
+        };
+        let before = lines().len();
+        let signalled = Command::new("kill")
+            .args(["-HUP", &self.process.id().to_string()])
+            .status()?;
+        assert!(signalled.success(), "the server was gone before");
+        let begun = Instant::now();
+        loop {
+            if let Some(line) = lines().get(before) {
+                return Ok(line.clone());
+            }
+            if begun.elapsed() > PATIENCE {
+                return Err(format!("the server reloads nothing: {}", self.said()).into());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Tells it to stop as an operator does, and waits; its exit code and all that it said.
     pub(crate) fn stop(mut self) -> Result<(Option<i32>, String), Failed> {
         let signalled = Command::new("kill")
