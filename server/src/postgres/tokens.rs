@@ -83,7 +83,8 @@ pub(super) async fn exchange(
         }
         Err(failure) => failure,
     };
-    let issuer = postgres.service.access.issuer().unwrap_or_default();
+    let access = postgres.service.access();
+    let issuer = access.issuer().unwrap_or_default();
     let issuer = issuer.trim_end_matches('/');
     let told = json!({
         "status": "invalid_token",
