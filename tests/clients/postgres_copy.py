@@ -11,7 +11,7 @@ import psycopg
 import pyarrow
 
 MAKE = """
-CREATE TABLE lake.points WITH (dims = 'id') AS SELECT value AS id, CAST(value AS double) AS a, CAST(value AS real) AS b,
+CREATE TABLE lake.points WITH (dims = 'id', chunks = 'id=10000') AS SELECT value AS id, CAST(value AS double) AS a, CAST(value AS real) AS b,
 CAST(value AS int) AS c, to_timestamp_seconds(value) AS t, CAST('x' AS text) AS s, true AS ok FROM generate_series(0, 1)
 """
 DAY = dt.datetime(2020, 2, 29, 12)
