@@ -5,10 +5,8 @@ import datetime as dt
 import io
 import sys
 
-import adbc_driver_postgresql.dbapi as adbc
 import asyncpg
 import psycopg
-import pyarrow
 
 MAKE = """
 CREATE TABLE lake.points WITH (dims = 'id', chunks = 'id=10000') AS SELECT value AS id, CAST(value AS double) AS a, CAST(value AS real) AS b,
@@ -159,23 +157,12 @@ async def with_asyncpg(url):
     print("asyncpg: records and text")
 
 
-def with_adbc(url):
-    table = pyarrow.table({"id": pyarrow.array([70, 71], "int64"), "a": pyarrow.array([0.5, None], "float64")})
-    with adbc.connect(url.replace("postgresql://", "postgresql://ada@"), autocommit=True) as connection:
-        with connection.cursor() as cursor:
-            assert cursor.adbc_ingest("points", table, mode="append", db_schema_name="lake") == 2
-            cursor.execute("SELECT id, a FROM lake.points WHERE id BETWEEN 70 AND 79 ORDER BY id")
-            assert cursor.fetchall() == [(70, 0.5), (71, None)]
-    print("ADBC: an Arrow table")
-
-
 def main(url):
     with psycopg.connect(url, user="ada", autocommit=True) as connection:
         connection.execute(MAKE)
         formats(connection)
         mistakes(url, connection)
     asyncio.run(with_asyncpg(url))
-    with_adbc(url)
 
 
 if __name__ == "__main__":
