@@ -13,12 +13,12 @@ from services import connect, postgres  # noqa: E402
 TABLE = "CREATE TABLE points (id bigint, a double precision, b real, c int, t timestamp, s text, ok bool)"
 GOOD = (
     ("", b"1\t2.5\t-0\t7\t2020-02-29 12:00:00\tx\tt\n2\t\\N\t\\N\t\\N\t\\N\t\\N\t\\N\n"),
-    ("", b"1\t-1e-3\tInfinity\t-7\t2020-02-29\ta\\tb\\nc\\\\d\\x41\\102\\q\tfalse\r\n2\t 1e3 \t.5\t+1\t2020-01-01 00:00\t\tno"),
+    ("", b"1\t-1e-3\tInfinity\t-7\t2020-02-29\ta\\tb\\nc\\\\d\\x41\\102\\q\tfalse\r\n2\t 1e3 \t.5\t+1\t2020-01-01 00:00:00\t\tno"),
     ("", b"1\t1\t1\t1\t2020-01-01 00:00:01\ta\\\nb\tyes\n\\.\nnot a row\n"),
     ("(DELIMITER '|', NULL 'NA')", b"1|NA|1|1|NA|\\NA|on\n2|1|2|3|NA|a\tb|off\n"),
     ("(FORMAT csv)", b'1,1,1,1,2020-01-01,"a ""b"", c\nd",1\n2,,,,,"",\n3,,,,,a"b"c"d,e",0\n'),
     ("(FORMAT csv, HEADER, QUOTE '''', ESCAPE '\\', NULL 'no', FORCE_NULL (a))", b"x\n1,'no',1,1,no,'no',t\n2,no,no,no,no,'it\\'s \\\\ \\n',f\n"),
-    ("(FORMAT csv, DELIMITER ';')", b'"1";"1.5";"2";3;"2020-01-01 10:00";  x  ;true\r\n'),
+    ("(FORMAT csv, DELIMITER ';')", b'"1";"1.5";"2";3;"2020-01-01 10:00:00";  x  ;true\r\n'),
     ("WITH CSV NULL AS 'x'", b"1,1,1,1,x,,t\n"),
 )
 BAD = (
