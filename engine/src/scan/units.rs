@@ -140,6 +140,7 @@ impl UnitReader {
             scan_metrics.progress.expect_chunks(selected);
         }
         let grid = scan.grid();
+        claims.weigh(context.memory_pool());
         let knowledge = claims.knowledge(&scan);
         let collector = claims.collector(&scan);
         let source = BlockSource {
@@ -236,6 +237,7 @@ impl UnitReader {
                 Origin::Decoding(mut task, ahead) => {
                     let values = task.join_next().await;
                     let values = ended(&self.scan.cube, values)??;
+                    ahead.shrink(ahead.size() / 2);
                     self.memory = ahead;
                     (values, None)
                 }
@@ -298,7 +300,8 @@ impl UnitReader {
         let bytes = self.unit_bytes(unit);
         let ahead = self.memory.new_empty();
         let by_itself = !self.decodes_ahead || !fetch.decodes || bytes > MOST_BYTES_AHEAD;
-        if by_itself || ahead.try_grow(bytes).is_err() {
+        // Chunks, and the values that are put together of them.
+        if by_itself || ahead.try_grow(2 * bytes).is_err() {
             return Origin::Chunks(fetch);
         }
         let source = self.source.clone();
