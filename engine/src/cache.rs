@@ -19,6 +19,9 @@ use crate::error::CubeResult;
 /// How long a thread waits for a block that another one decodes, before it does so itself.
 const PATIENCE: Duration = Duration::from_millis(20);
 
+/// The part of limited memory that one execution may keep blocks in: one of so many. What it reserves itself must find room.
+const PART_OF_EXECUTION: u64 = 8;
+
 /// What identifies a decoded chunk for good.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BlockKey {
@@ -157,13 +160,18 @@ impl BlockCache {
         Some(MemoryConsumer::new(what).register(pool))
     }
 
-    /// A small cache for one execution of a scan. It is one shard, so that a block may be as large as
-    /// the whole cache.
-    pub(crate) fn of_execution(capacity: u64) -> Self {
+    /// A small cache for one execution of a scan, of at most `capacity` bytes and a small part of `pool`, where it is
+    /// limited. It is one shard, so that a block may be as large as the whole cache.
+    pub(crate) fn of_execution(capacity: u64, pool: Option<&Arc<dyn MemoryPool>>) -> Self {
+        let part = pool.and_then(|pool| match pool.memory_limit() {
+            MemoryLimit::Finite(bytes) => Some(bytes as u64 / PART_OF_EXECUTION),
+            _ => None,
+        });
+        let capacity = part.map_or(capacity, |part| part.min(capacity));
         Self::with(
             OptionsBuilder::new().weight_capacity(capacity).shards(1),
             capacity,
-            None,
+            pool.map(|pool| MemoryConsumer::new("chunks kept by a scan").register(pool)),
         )
     }
 

@@ -221,6 +221,12 @@ pub trait CubeSink: Debug + Send + Sync {
         true
     }
 
+    /// May a new cube take the place of one that is there? `false` for a format whose readers could not be switched
+    /// over at once.
+    fn replaces(&self) -> bool {
+        true
+    }
+
     /// `None` for a format whose cubes are written anew for a change of an attribute.
     fn describer(&self) -> Option<&dyn CubeDescriber> {
         None

@@ -166,11 +166,16 @@ pub trait TableFormat: Debug + Send + Sync {
         None
     }
 
-    /// How a table with this schema is written as that format.
+    /// How a table with this schema is written as that format. `extents` are those of columns of geometries, as far as
+    /// they are known.
     ///
     /// # Errors
     /// It has no column of geometries, or one of which the format cannot say what it is.
-    fn written(&self, _schema: &Schema) -> CubeResult<WrittenTable> {
+    fn written(
+        &self,
+        _schema: &Schema,
+        _extents: &BTreeMap<String, Extent>,
+    ) -> CubeResult<WrittenTable> {
         Ok(WrittenTable::default())
     }
 }
@@ -194,11 +199,16 @@ impl From<RecordBatch> for Layer {
     }
 }
 
+/// What geometries lie in: the least x and y, the greatest x and y.
+pub type Extent = [f64; 4];
+
 /// A table with geometries as DataFusion writes it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct WrittenTable {
     /// The columns of geometries, which are written as well-known binary.
     pub geometries: Vec<String>,
+    /// Columns that are added: name, and the column of geometries whose boxes they hold.
+    pub boxes: Vec<(String, String)>,
     /// Options of DataFusion's format that say what they are.
     pub options: Options,
 }

@@ -46,6 +46,19 @@ for cube in sorted({entry["cube"] for entry in manifest}):
     masked = xarray.open_dataset(folder / cube, engine="netcdf4", decode_times=False)
     for entry in (entry for entry in manifest if entry["cube"] == cube):
         name, variable = entry["array"], file[entry["array"]]
+        if entry["type"] == "Utf8":
+            # Characters, as netCDF4 and xarray decode them.
+            texts = entry["values"]
+            found = [variable[...], masked[name].values] if texts else []
+            for decoded in found:
+                if [str(text) for text in np.ravel(decoded)] != texts:
+                    wrong.append(f"{cube} {name}: {decoded!r} is not {texts!r}")
+            dimensions = [*entry["dimensions"], "string64"]
+            if list(variable.dimensions) != dimensions or list(masked[name].dims) != dimensions[:-1]:
+                wrong.append(f"{cube} {name}: dimensions {variable.dimensions}, {masked[name].dims}")
+            if variable.dtype != "S1" or variable.chunking() != [*entry["chunks"], 64]:
+                wrong.append(f"{cube} {name}: {variable.dtype} in chunks {variable.chunking()}")
+            continue
         is_truth = entry["type"] == "Boolean"
         dtype = "int8" if is_truth else entry["type"].lower()
         expected = np.fromfile(folder / entry["values"], dtype=dtype).reshape(entry["shape"])

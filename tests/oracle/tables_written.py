@@ -55,7 +55,21 @@ def geometries(file, column):
     if geo["version"] != "1.1.0" or geo["primary_column"] != column or list(geo["columns"]) != [column]:
         sys.exit(f"{file}: {geo}")
     files += 1
-    return table.to_pandas(), shapely.from_wkb(table[column].to_pandas()), geo["columns"][column]
+    shapes, said = shapely.from_wkb(table[column].to_pandas()), geo["columns"][column]
+    boxes = said["covering"]["bbox"]
+    if boxes != {side: ["bbox", side] for side in ("xmin", "ymin", "xmax", "ymax")}:
+        sys.exit(f"{file}: {boxes}")
+    rows = [tuple(row.values()) for row in table["bbox"].to_pylist()]
+    bounds = [tuple(None if np.isnan(side) else side for side in bound) for bound in shapely.bounds(shapes)]
+    if rows != bounds or said["bbox"] != list(shapely.total_bounds(shapes)):
+        sys.exit(f"{file}: boxes are {rows[:3]}, {said['bbox']} instead of {bounds[:3]}, {shapely.total_bounds(shapes)}")
+    # What readers prune by: each row group tells the least and the greatest of each side.
+    metadata = pyarrow.parquet.read_metadata(folder / file)
+    for group in (metadata.row_group(number) for number in range(metadata.num_row_groups)):
+        columns = {group.column(number).path_in_schema: group.column(number) for number in range(group.num_columns)}
+        if not columns["bbox.xmin"].statistics.has_min_max:
+            sys.exit(f"{file}: a row group does not tell where it is")
+    return table.to_pandas(), shapes, said
 
 
 table, points, said = geometries("places.geoparquet", "place")

@@ -8,7 +8,7 @@ use libtest_mimic::{Failed, Trial};
 use crate::places::{binary, python, with_data};
 
 /// Runs a command and prints the memory that it took at most, in kB.
-const MEASURE: &str = "import resource, subprocess, sys
+pub(crate) const MEASURE: &str = "import resource, subprocess, sys
 subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)";
 

@@ -34,26 +34,14 @@ const CUBES: u64 = 16;
 
 const CODECS: [Option<&str>; 4] = [None, Some("none"), Some("deflate:1"), Some("gzip:9")];
 
-/// A random cube without what NetCDF does not have: texts and shards.
+/// A random cube without what NetCDF does not have: shards.
 fn random_cube(seed: u64) -> Filled {
     let mut filled = cube(&mut Random(seed), false);
-    let mut arrays = Vec::new();
-    let mut values = Vec::new();
-    for (array, of_array) in filled.cube.arrays.into_iter().zip(filled.values) {
-        if array.data_type != DataType::Utf8 {
-            let codec = CODECS[(seed as usize + arrays.len()) % CODECS.len()];
-            arrays.push(TargetArray {
-                codec: codec.map(str::to_string),
-                ..array
-            });
-            values.push(of_array);
-        }
+    for (number, array) in filled.cube.arrays.iter_mut().enumerate() {
+        let codec = CODECS[(seed as usize + number) % CODECS.len()];
+        array.codec = codec.map(str::to_string);
     }
-    filled.cube.arrays = arrays;
-    Filled {
-        cube: filled.cube,
-        values,
-    }
+    filled
 }
 
 /// Writes random cubes and compares them cell by cell.
@@ -103,6 +91,15 @@ fn check_own(place: &Location, filled: &Filled, what: &str) -> Result<(), Failed
         let name = &target.name;
         let found = array(&groups, "", name).ok_or_else(|| format!("{what}: no {name}"))?;
         let description = found.description();
+        if target.data_type == DataType::Utf8 {
+            // Texts are made of characters above the format; slt/writing/netcdf.slt reads them.
+            assert_eq!(
+                description.data_type,
+                DataType::FixedSizeBinary(1),
+                "{what} {name}"
+            );
+            continue;
+        }
         assert_eq!(description.shape, target.shape, "{what} {name}");
         assert_eq!(description.dimensions, target.dimensions, "{what} {name}");
         let cells = wait(read(found)).map_err(|error| format!("{what} {name}: {error}"))?;

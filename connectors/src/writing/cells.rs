@@ -49,6 +49,10 @@ impl<'a> Cells<'a> {
                     width: 1,
                 })
             }
+            ArrowType::FixedSizeBinary(width) => Ok(Self::Numbers {
+                bytes: Buffer::from(array.as_fixed_size_binary().value_data()),
+                width: *width as usize,
+            }),
             _ => {
                 let not_plain = || format!("values of type {data_type} cannot be stored");
                 let width = data_type.primitive_width().ok_or_else(not_plain)?;

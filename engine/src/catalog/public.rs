@@ -161,10 +161,7 @@ impl PublicSchema {
             None if if_exists => Ok(()),
             None => Err(
                 CubeError::not_found("", format!("there is no {noun} {}", quoted(name)))
-                    .remedy(match noun {
-                        FUNCTION => "SHOW FUNCTIONS lists what there is",
-                        _ => "SHOW TABLES FROM public lists what there is",
-                    })
+                    .remedy(self.where_else(name, noun))
                     .into(),
             ),
             Some(object) if object.definition.noun() != noun => {
@@ -178,6 +175,21 @@ impl PublicSchema {
             Some(_) => self.change(|objects| {
                 objects.remove(&key);
             }),
+        }
+    }
+
+    /// Where something may be that is not here.
+    fn where_else(&self, name: &str, noun: &str) -> &'static str {
+        match noun {
+            FUNCTION => "SHOW FUNCTIONS lists what there is",
+            "table" if name.contains('/') => {
+                "a cube is dropped by its name in a store: ATTACH the folder it lies in, then DROP TABLE store.name"
+            }
+            _ if self.file.is_none() => {
+                "SHOW TABLES FROM public lists what there is; what earlier sessions declared is kept where --config \
+                 names a file, and a cube in a store is dropped as store.name"
+            }
+            _ => "SHOW TABLES FROM public lists what there is",
         }
     }
 

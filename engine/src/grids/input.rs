@@ -73,7 +73,7 @@ fn blocks_of(plan: &LogicalPlan) -> Result<Arc<BlockCache>> {
         }
         Ok(TreeNodeRecursion::Continue)
     })?;
-    Ok(found.unwrap_or_else(|| Arc::new(BlockCache::of_execution(OF_NO_CUBE))))
+    Ok(found.unwrap_or_else(|| Arc::new(BlockCache::of_execution(OF_NO_CUBE, None))))
 }
 
 /// `SELECT * FROM table`

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::MemoryPool;
 
 use crate::cache::BlockCache;
 use crate::scan::CubeScan;
@@ -48,7 +49,7 @@ pub(crate) struct Claims {
     rows: AtomicU64,
     bytes: AtomicU64,
     /// Blocks that several units of a large scan need: kept for this execution only.
-    blocks: BlockCache,
+    blocks: OnceLock<BlockCache>,
     /// Shared chunks that were counted as read.
     counted: Mutex<HashSet<(usize, Box<[u64]>)>>,
     knowledge: OnceLock<Option<Arc<Knowledge>>>,
@@ -67,7 +68,7 @@ impl Claims {
             step,
             rows: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
-            blocks: BlockCache::of_execution(SHARED_BLOCK_BYTES),
+            blocks: OnceLock::new(),
             counted: Mutex::default(),
             knowledge: OnceLock::new(),
             collector: OnceLock::new(),
@@ -90,9 +91,16 @@ impl Claims {
         self.rows.load(Relaxed)
     }
 
+    /// Blocks that are kept for later units are weighed against `pool`.
+    pub(crate) fn weigh(&self, pool: &Arc<dyn MemoryPool>) {
+        let cache = || BlockCache::of_execution(SHARED_BLOCK_BYTES, Some(pool));
+        self.blocks.get_or_init(cache);
+    }
+
     /// The blocks kept for later units of this execution.
     pub(crate) fn blocks(&self) -> &BlockCache {
-        &self.blocks
+        let cache = || BlockCache::of_execution(SHARED_BLOCK_BYTES, None);
+        self.blocks.get_or_init(cache)
     }
 
     /// Is this the first time that the execution meets the chunk? Remembers that it did.

@@ -142,6 +142,7 @@ impl UnitReader {
             }
         }
         let grid = scan.grid();
+        claims.weigh(context.memory_pool());
         let knowledge = claims.knowledge(&scan);
         let collector = claims.collector(&scan);
         let source = BlockSource {
@@ -238,6 +239,7 @@ impl UnitReader {
                 Origin::Decoding(mut task, ahead) => {
                     let values = task.join_next().await;
                     let values = ended(&self.scan.cube, values)??;
+                    ahead.shrink(ahead.size() / 2);
                     self.memory = ahead;
                     (values, None)
                 }
@@ -300,7 +302,8 @@ impl UnitReader {
         let bytes = self.unit_bytes(unit);
         let ahead = self.memory.new_empty();
         let by_itself = !self.decodes_ahead || !fetch.decodes || bytes > MOST_BYTES_AHEAD;
-        if by_itself || ahead.try_grow(bytes).is_err() {
+        // Chunks, and the values that are put together of them.
+        if by_itself || ahead.try_grow(2 * bytes).is_err() {
             return Origin::Chunks(fetch);
         }
         let source = self.source.clone();

@@ -18,7 +18,7 @@ use datafusion::sql::sqlparser::ast::{
     Statement as AstStatement, TableFactor, TableObject,
 };
 
-use super::names::{CATALOG, qualified};
+use super::names::{CATALOG, PUBLIC_SCHEMA, qualified};
 use super::parser::{Statement, fold, parse};
 use super::planned::{Planned, Work};
 use super::planning::plan;
@@ -240,13 +240,16 @@ pub(super) async fn drop_cube(
     }
     let Some(cube) = stored(session, name, Action::Change).await? else {
         let reference = TableReference::parse_str(&name.to_string());
-        let is_of_store = reference
-            .schema()
-            .is_some_and(|schema| session.catalog.store(schema).is_ok());
-        return match (is_of_store, cannot_be_changed(session, name).await) {
-            (false, _) => Ok(false),
-            (true, error) if if_exists && error.kind() == ErrorKind::NotFound => Ok(true),
-            (true, error) => Err(error.into()),
+        let Some(schema) = reference.schema().filter(|schema| *schema != PUBLIC_SCHEMA) else {
+            return Ok(false);
+        };
+        let error = match session.catalog.store(schema) {
+            Ok(_) => cannot_be_changed(session, name).await,
+            Err(error) => error,
+        };
+        return match if_exists && error.kind() == ErrorKind::NotFound {
+            true => Ok(true),
+            false => Err(error.into()),
         };
     };
     let io = io_handle(session.context.state().config());

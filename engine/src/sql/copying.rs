@@ -7,6 +7,7 @@
 //! The file is DataFusion's; what the format adds is in [`TableFormat::written`]. Of geometries that are made of
 //! the horizontal axes of a cube the coordinate reference system is that of the cube.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema};
@@ -19,11 +20,12 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::parser::{CopyToStatement, Statement as SqlStatement};
 use serde_json::{Value, json};
 
+use super::extents::{box_of, extents};
 use crate::catalog::opener::Opener;
 use crate::cube::AxisRole;
 use crate::cube::crs::{Crs, Ellipsoid};
 use crate::error::CubeError;
-use crate::source::TableFormat;
+use crate::source::{Extent, TableFormat, WrittenTable};
 use crate::write::derivation::{Derivation, Derivations};
 use crate::write::dims::is_horizontal;
 
@@ -69,18 +71,39 @@ impl GeometryCopy {
     ///
     /// # Errors
     /// What the format refuses.
-    pub(super) fn apply(&self, plan: LogicalPlan, state: &SessionState) -> Result<LogicalPlan> {
+    pub(super) async fn apply(
+        &self,
+        plan: LogicalPlan,
+        state: &SessionState,
+    ) -> Result<LogicalPlan> {
+        let around = match &plan {
+            LogicalPlan::Copy(copy) => {
+                let written = self.format_of(copy, &BTreeMap::new())?;
+                extents(&copy.input, &written.geometries, state).await?
+            }
+            // Nothing is written: it need not be known.
+            _ => BTreeMap::new(),
+        };
         let written = plan.transform_down(|plan| match plan {
-            LogicalPlan::Copy(copy) => self.written(copy, state).map(Transformed::yes),
+            LogicalPlan::Copy(copy) => self.written(copy, &around, state).map(Transformed::yes),
             _ => Ok(Transformed::no(plan)),
         })?;
         Ok(written.data)
     }
 
-    fn written(&self, copy: CopyTo, state: &SessionState) -> Result<LogicalPlan> {
+    fn format_of(&self, copy: &CopyTo, extents: &BTreeMap<String, Extent>) -> Result<WrittenTable> {
+        let written = self.0.written(&described(&copy.input), extents);
+        Ok(written.map_err(|error| error.within(&copy.output_url))?)
+    }
+
+    fn written(
+        &self,
+        copy: CopyTo,
+        extents: &BTreeMap<String, Extent>,
+        state: &SessionState,
+    ) -> Result<LogicalPlan> {
         let schema = described(&copy.input);
-        let written = self.0.written(&schema);
-        let written = written.map_err(|error| error.within(&copy.output_url))?;
+        let written = self.format_of(&copy, extents)?;
         let as_binary = state.scalar_functions().get("st_asbinary").ok_or_else(|| {
             CubeError::unsupported(
                 "",
@@ -100,7 +123,14 @@ impl GeometryCopy {
                 false => expression,
             }
         });
-        let columns: Vec<Expr> = columns.collect();
+        let mut columns: Vec<Expr> = columns.collect();
+        for (name, geometry) in &written.boxes {
+            let column = copy.input.schema().index_of_column_by_name(None, geometry);
+            if let Some(column) = column {
+                let geometry = Expr::from(copy.input.schema().qualified_field(column));
+                columns.push(box_of(&geometry, state)?.alias(name));
+            }
+        }
         let input = LogicalPlanBuilder::from(copy.input.as_ref().clone())
             .project(columns)?
             .build()?;

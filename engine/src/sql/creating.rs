@@ -94,11 +94,15 @@ impl Creation {
             return Ok(None);
         }
         if over.is_some() && !self.replaces && !options.overwrite {
-            let remedy = match self.place {
-                Place::Table { .. } => "say CREATE OR REPLACE TABLE, or DROP TABLE it first",
-                Place::Address { .. } => {
+            let remedy = match (&self.place, sink.replaces()) {
+                (Place::Table { .. }, true) => {
+                    "say CREATE OR REPLACE TABLE, or DROP TABLE it first"
+                }
+                (Place::Table { .. }, false) => "DROP TABLE it first",
+                (Place::Address { .. }, true) => {
                     "choose another address, or add OPTIONS ('overwrite' 'true')"
                 }
+                (Place::Address { .. }, false) => "choose another address, or remove it first",
             };
             return Err(CubeError::new(
                 ErrorKind::Conflict,

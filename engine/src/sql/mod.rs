@@ -15,6 +15,7 @@ mod creating;
 pub(crate) mod depth;
 pub(crate) mod describe;
 pub(crate) mod described;
+mod extents;
 pub(crate) mod functions;
 mod granting;
 pub(crate) mod names;

@@ -149,7 +149,7 @@ async fn run_sql(
     let planning = plan(&state, &session.catalog, statement);
     let mut plan = with_signed(signed, Box::pin(planning)).await?;
     if let Some(geometries) = geometries {
-        plan = geometries.apply(plan, &state)?;
+        plan = Box::pin(geometries.apply(plan, &state)).await?;
     }
     if !parameters.is_empty() {
         plan = plan.with_param_values(ParamValues::from(parameters.to_vec()))?;

@@ -169,6 +169,7 @@ pub(crate) async fn plan_change(
         before: Some(Arc::clone(cube)),
         dimensions,
         variables: arrays.variables,
+        partial: Vec::new(),
         cube: TargetCube {
             arrays: arrays.all,
             attributes,

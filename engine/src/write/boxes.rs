@@ -30,7 +30,8 @@ use crate::scan::CubeScan;
 /// Reading this much more than once over is not worth larger boxes.
 const ENOUGH: f64 = 1.05;
 
-/// A cut along an axis must save at least this part of what a query reads; else the axis stays whole.
+/// A cut along an axis must save at least this part of what a query reads; else the axis stays whole, as far as memory
+/// allows.
 const CUTS: f64 = 0.9;
 
 /// A dimension of the cube, with the column of the query that it is.
@@ -157,12 +158,19 @@ impl Cutter<'_> {
             .iter()
             .map(|dimension| dimension.object.min(dimension.length()))
             .collect();
+        let objects = shape.clone();
         for axis in 0..shape.len() {
             if whole.bytes > 0
                 && shape[axis] < lengths[axis]
                 && !self.is_cut_by(axis, &shape, whole).await?
             {
                 shape[axis] = lengths[axis];
+            }
+        }
+        // Where memory does not hold them they are cut all the same, and what lies under them is read again.
+        for axis in 0..shape.len() {
+            if shape.iter().product::<u64>() > most_cells {
+                shape[axis] = objects[axis];
             }
         }
         if shape.iter().product::<u64>() > most_cells {

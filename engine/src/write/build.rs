@@ -160,6 +160,7 @@ pub(crate) async fn build(
         statistics,
     });
     work.write_small_arrays().await?;
+    work.write_partial_variables().await?;
     let mut running = JoinSet::new();
     for _ in 0..workers {
         let work = Arc::clone(&work);
@@ -213,6 +214,22 @@ impl Work {
             let whole: Vec<Range<u64>> = target.shape.iter().map(|length| 0..*length).collect();
             let mut puts = JoinSet::new();
             self.write_objects(*array, values, &whole, &mut puts)
+                .await?;
+            finish(&mut puts, 0).await?;
+        }
+        Ok(())
+    }
+
+    /// Variables that do not have all dimensions, each whole.
+    async fn write_partial_variables(self: &Arc<Self>) -> Result<()> {
+        for partial in &self.plan.draft.partial {
+            let values = partial.values(&self.state).await?;
+            let (stored, counts) = partial.variable.encoding.encode(&values)?;
+            let lost = counts.out_of_range;
+            self.counters.out_of_range.fetch_add(lost, Relaxed);
+            let mut puts = JoinSet::new();
+            let (array, ranges) = (partial.variable.array, partial.ranges());
+            self.write_objects(array, &stored, &ranges, &mut puts)
                 .await?;
             finish(&mut puts, 0).await?;
         }

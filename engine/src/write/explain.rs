@@ -42,13 +42,6 @@ impl WritePlan {
             .iter()
             .map(|dimension| dimension.name.as_str())
             .collect();
-        let along = |lengths: &[u64]| {
-            let along = names.iter().zip(lengths);
-            let along: Vec<String> = along
-                .map(|(name, length)| format!("{name}={length}"))
-                .collect();
-            along.join(", ")
-        };
         let lengths: Vec<u64> = self
             .draft
             .dimensions
@@ -61,11 +54,14 @@ impl WritePlan {
                 self.draft.target.name,
                 self.draft.target.sink.name().to_lowercase()
             ),
-            format!("  grid: {}", along(&lengths)),
+            format!("  grid: {}", along(&names, &lengths)),
         ];
         let mut decoded = 0;
-        for variable in &self.draft.variables {
+        let partial = self.draft.partial.iter().map(|partial| &partial.variable);
+        for variable in self.draft.variables.iter().chain(partial) {
             let array = &self.draft.cube.arrays[variable.array];
+            let names: Vec<&str> = array.dimensions.iter().map(String::as_str).collect();
+            let along = |lengths: &[u64]| along(&names, lengths);
             let objects: u64 = array.object_counts().iter().product();
             let chunks: u64 = array
                 .shape
@@ -90,7 +86,7 @@ impl WritePlan {
         lines.push(format!(
             "  boxes: {} of {}, {} at a time, {} each",
             self.boxes.count(),
-            along(&self.boxes.shape),
+            along(&names, &self.boxes.shape),
             self.workers
                 .min(usize::try_from(self.boxes.count()).unwrap_or(usize::MAX)),
             format_bytes(self.box_bytes()),
@@ -108,4 +104,13 @@ impl WritePlan {
     fn box_bytes(&self) -> u64 {
         self.boxes.largest() * self.bytes_per_cell()
     }
+}
+
+/// `time=8, lat=256`
+fn along(names: &[&str], lengths: &[u64]) -> String {
+    let along = names.iter().zip(lengths);
+    let along: Vec<String> = along
+        .map(|(name, length)| format!("{name}={length}"))
+        .collect();
+    along.join(", ")
 }

@@ -38,6 +38,7 @@ mod notes;
 mod objects;
 pub(crate) mod options;
 pub(crate) mod overviews;
+mod partial;
 mod place;
 pub(crate) mod plan;
 pub(crate) mod query_cube;

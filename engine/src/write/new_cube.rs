@@ -26,6 +26,7 @@ use super::metadata::{
     coordinate_arrays, group_attributes, image_grid, time_bounds, variable_attributes,
 };
 use super::options::{LayoutOptions, WriteOptions, check_attributes};
+use super::partial::{PartialVariable, own_dimensions};
 use super::plan::{
     Draft, Layer, Target, TargetVariable, WritePlan, bytes_of_value, most_cells, width_of,
 };
@@ -147,15 +148,25 @@ pub(super) async fn draft_new(
         .zip(&encodings)
         .map(|(column, encoding)| bytes_of_value(schema.field(*column).data_type(), encoding));
     let most_cells = most_cells(&state, options.memory, of_cell.sum());
-    let layouts = variable_names.iter().map(|name| {
+    let own_axes = variable_names
+        .iter()
+        .map(|name| own_dimensions(name, options.own_dims.get(name), &names))
+        .collect::<CubeResult<Vec<Vec<usize>>>>()?;
+    let is_whole = |own: &[usize]| own.len() == names.len();
+    check_partial(&own_axes, &names, &target)?;
+    let layouts = variable_names.iter().zip(&own_axes).map(|(name, own)| {
         let asked = LayoutOptions {
             most_cells: Some(most_cells),
             ..options.layout_of(name)
         };
+        let extents: Vec<Dimension> = own.iter().map(|axis| extents[*axis].clone()).collect();
+        let can_shard = can_shard && is_whole(own);
         Layout::choose(&extents, width, &asked, can_shard, tile_unit)
     });
     let layouts = layouts.collect::<CubeResult<Vec<Layout>>>()?;
-    let block = block_of_objects(layouts.iter().map(Layout::object));
+    let whole = layouts.iter().zip(&own_axes);
+    let whole = whole.filter(|(_, own)| is_whole(own));
+    let block = block_of_objects(whole.map(|(layout, _)| layout.object()));
     for (dimension, object) in dimensions.iter_mut().zip(block) {
         dimension.object = object;
     }
@@ -173,12 +184,17 @@ pub(super) async fn draft_new(
         .enumerate()
         .collect();
     let names_of_variables: Vec<&str> = variable_names.iter().map(String::as_str).collect();
-    let mut variables = Vec::new();
-    for ((column, encoding), layout) in columns.iter().zip(encodings).zip(layouts) {
+    let (mut variables, mut partial, mut whole) = (Vec::new(), Vec::new(), Vec::new());
+    let planned = columns.iter().zip(encodings).zip(layouts).zip(&own_axes);
+    for (((column, encoding), layout), own) in planned {
         let field = described(&schema, *column, &derivations.columns[*column]);
         let lineage = lineage(&derivations, *column);
+        let on_map = own
+            .iter()
+            .filter(|axis| is_horizontal(extents[**axis].role));
+        let mapping = mapping.as_ref().filter(|_| on_map.count() == 2);
         let references = References {
-            grid_mapping: mapping.as_ref().map(GridMapping::name),
+            grid_mapping: mapping.map(GridMapping::name),
             names: &names_of_variables,
         };
         let mut attributes = variable_attributes(&field, &encoding, &lineage, references);
@@ -189,8 +205,8 @@ pub(super) async fn draft_new(
         let asked = options.of_variable(field.name());
         arrays.push(TargetArray {
             name: field.name().clone(),
-            dimensions: names.clone(),
-            shape: extents.iter().map(|extent| extent.length).collect(),
+            dimensions: own.iter().map(|axis| names[*axis].clone()).collect(),
+            shape: own.iter().map(|axis| extents[*axis].length).collect(),
             chunks: layout.chunks,
             shards: layout.shards,
             data_type: encoding.stored_type().clone(),
@@ -198,11 +214,18 @@ pub(super) async fn draft_new(
             codec: asked.get("codec").cloned(),
             attributes,
         });
-        variables.push(TargetVariable {
+        let variable = TargetVariable {
             data_type: schema.field(*column).data_type().clone(),
             encoding,
             array: arrays.len() - 1,
-        });
+        };
+        if is_whole(own) {
+            variables.push(variable);
+            whole.push(*column);
+            continue;
+        }
+        let own = own.iter().map(|axis| dimensions[*axis].clone());
+        partial.push(PartialVariable::new(&query, *column, own, variable)?);
     }
     let of_sources: Vec<_> = derivations
         .cubes
@@ -232,7 +255,7 @@ pub(super) async fn draft_new(
     Ok(Draft {
         statement: statement.to_string(),
         layers: vec![Layer {
-            query: canonical(&query, dims.iter().map(|dim| &dim.column).chain(&columns))?,
+            query: canonical(&query, dims.iter().map(|dim| &dim.column).chain(&whole))?,
             cells: None,
         }],
         carry: None,
@@ -241,6 +264,7 @@ pub(super) async fn draft_new(
         target,
         dimensions,
         variables,
+        partial,
         cube,
         small: values,
         format_options: options.others.clone(),
@@ -248,6 +272,28 @@ pub(super) async fn draft_new(
         reads_tables: derivations.reads_tables,
         memory: options.memory,
     })
+}
+
+/// # Errors
+/// No variable has all dimensions, or the format knows only such.
+fn check_partial(own_axes: &[Vec<usize>], names: &[String], target: &Target) -> CubeResult<()> {
+    let count = |own: &Vec<usize>| own.len() < names.len();
+    let partial = own_axes.iter().filter(|own| count(own)).count();
+    if partial > 0 && target.sink.tile_unit().is_some() {
+        let cause = format!(
+            "in {} all variables have the same dimensions",
+            target.sink.name()
+        );
+        return Err(CubeError::unsupported(&target.name, cause)
+            .remedy("leave the options \"….dims\" out, or write Zarr or NetCDF"));
+    }
+    match partial < own_axes.len() {
+        true => Ok(()),
+        false => Err(
+            CubeError::invalid(&target.name, "no variable has all dimensions")
+                .remedy("leave one option \"….dims\" out, or select fewer dimensions"),
+        ),
+    }
 }
 
 fn check_names(schema: &Schema) -> CubeResult<()> {

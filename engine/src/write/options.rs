@@ -6,6 +6,7 @@
 //!  dtype = 'int16'                       of all variables
 //!  "chl.dtype" = 'int16'                 of one
 //!  "chl.chunks" = 'lat=64,lon=64'        of one, the other dimensions as for all
+//!  "area.dims" = 'lat,lon'               of one, which has these dimensions only
 //!  "attribute.title" = '…'               of the cube
 //!  "chl.attribute.units" = 'mg m-3'      of one variable
 //! ```
@@ -68,7 +69,7 @@ const CODEC: (&str, &str) = (
 );
 
 /// The options of the whole cube that may be those of one variable, too.
-const LAYOUT: [&str; 2] = ["chunks", "shards"];
+const LAYOUT: [&str; 3] = ["chunks", "shards", "dims"];
 
 /// All options of variables.
 fn of_variable() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
@@ -78,19 +79,21 @@ fn of_variable() -> impl Iterator<Item = &'static (&'static str, &'static str)> 
 /// Marks an option that is an attribute.
 const ATTRIBUTE: &str = "attribute";
 
-/// The name of an option as it is looked up: in lower case, but for the names of attributes, `v.attribute.DOI`.
+/// The name of an option as it is looked up: in lower case, but for the names of variables and attributes, which
+/// keep theirs as quoted identifiers do: `"Chl.dtype"`, `"Chl.attribute.DOI"`.
 pub(crate) fn option_name(name: &str) -> String {
-    let lower = name.to_lowercase();
+    let lower = name.to_ascii_lowercase();
     let mark = format!("{ATTRIBUTE}.");
-    let start = match lower.starts_with(&mark) {
-        true => Some(mark.len()),
-        false => lower
-            .find(&format!(".{mark}"))
-            .map(|at| at + 1 + mark.len()),
-    };
-    match start.and_then(|start| Some((lower.get(..start)?, name.get(start..)?))) {
-        Some((option, attribute)) => format!("{option}{attribute}"),
-        None => lower,
+    if lower.starts_with(&mark) {
+        return format!("{mark}{}", &name[mark.len()..]);
+    }
+    let of_variable = lower.find(&format!(".{mark}")).map(|at| at + 1);
+    if let Some(at) = of_variable {
+        return format!("{}{mark}{}", &name[..at], &name[at + mark.len()..]);
+    }
+    match name.rsplit_once('.') {
+        Some((variable, option)) => format!("{variable}.{}", option.to_lowercase()),
+        None => name.to_lowercase(),
     }
 }
 
@@ -139,6 +142,8 @@ pub(crate) struct WriteOptions {
     /// Chunks and shards of variables that have their own.
     pub(super) own_chunks: BTreeMap<String, BTreeMap<String, u64>>,
     pub(super) own_shards: BTreeMap<String, Shards>,
+    /// Dimensions of variables that do not have all.
+    pub(super) own_dims: BTreeMap<String, Vec<String>>,
     /// Options of variables that have none of their own.
     pub(super) of_all: Options,
     pub(super) of_one: BTreeMap<String, Options>,
@@ -201,9 +206,7 @@ impl WriteOptions {
         match name {
             "format" => self.format = Some(value.to_string()),
             "location" => self.location = Some(value.to_string()),
-            "dims" => {
-                self.dims = Some(value.split(',').map(|dim| dim.trim().to_string()).collect())
-            }
+            "dims" => self.dims = Some(names(value)),
             "chunks" => self.chunks = lengths(name, value)?,
             "overviews" => self.overviews = Some(OverviewMethods::parse(value)?),
             "shards" => self.shards = Shards::parse(name, value)?,
@@ -256,6 +259,7 @@ impl WriteOptions {
             let variable = variable.to_string();
             match option {
                 "chunks" => drop(self.own_chunks.insert(variable, lengths(name, value)?)),
+                "dims" => drop(self.own_dims.insert(variable, names(value))),
                 _ => drop(
                     self.own_shards
                         .insert(variable, Shards::parse(name, value)?),
@@ -335,6 +339,7 @@ impl WriteOptions {
         }
         let variables: Vec<&str> = variables.iter().map(String::as_str).collect();
         let own = self.own_chunks.keys().chain(self.own_shards.keys());
+        let own = own.chain(self.own_dims.keys());
         let named = self.of_one.keys().chain(self.variable_attributes.keys());
         for name in named.chain(own) {
             if !variables.contains(&name.as_str()) {
@@ -375,6 +380,13 @@ pub(super) fn check_attributes(
         });
     }
     Ok(())
+}
+
+/// `time,lat`
+fn names(text: &str) -> Vec<String> {
+    text.split(',')
+        .map(|name| name.trim().to_string())
+        .collect()
 }
 
 /// As many cells as there are along the dimension.
@@ -464,13 +476,15 @@ mod tests {
     }
 
     #[test]
-    fn attributes_are_called_as_they_are() {
+    fn variables_and_attributes_are_called_as_they_are() {
         for (name, expected) in [
             ("CHUNKS", "chunks"),
+            ("Chl.Scale_Factor", "Chl.scale_factor"),
+            ("Größe.DTYPE", "Größe.dtype"),
             ("Attribute.DOI", "attribute.DOI"),
-            ("V.Attribute._FillValue", "v.attribute._FillValue"),
+            ("V.Attribute._FillValue", "V.attribute._FillValue"),
             ("v.attribute.A.Attribute.B", "v.attribute.A.Attribute.B"),
-            ("Attributes.DOI", "attributes.doi"),
+            ("Attributes.DOI", "Attributes.doi"),
             ("attribute", "attribute"),
         ] {
             assert_eq!(option_name(name), expected);

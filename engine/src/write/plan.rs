@@ -21,6 +21,7 @@ use datafusion::logical_expr::LogicalPlan;
 use super::boxes::{Boxes, Cutter, ReadCost, TargetDimension};
 use super::carry::Carry;
 use super::fingerprint::fingerprint;
+use super::partial::PartialVariable;
 use crate::bytes::format_bytes;
 use crate::cube::Cube;
 use crate::cube::encoding::Encoding;
@@ -31,6 +32,10 @@ use crate::source::{Location, Options};
 
 /// Memory for the boxes in work unless the engine or the statement limits it, in bytes.
 const BOX_MEMORY: u64 = 1 << 30;
+
+/// The part of limited memory that the boxes in work may take: one of so many. The rest is for what they are computed of,
+/// chunks on their way and decoded ones, and for what the allocator has not given back yet.
+const PART_OF_BOXES: u64 = 3;
 
 /// Where a cube is written.
 #[derive(Debug, Clone)]
@@ -89,6 +94,8 @@ pub(super) struct Draft {
     pub(super) before: Option<Arc<Cube>>,
     pub(super) dimensions: Vec<TargetDimension>,
     pub(super) variables: Vec<TargetVariable>,
+    /// Variables that do not have all dimensions.
+    pub(super) partial: Vec<PartialVariable>,
     pub(super) cube: TargetCube,
     /// Arrays that are written whole: number and stored values.
     pub(super) small: Vec<(usize, ArrayRef)>,
@@ -238,7 +245,7 @@ pub(super) fn width_of(data_type: &DataType) -> u64 {
 
 fn default_memory(state: &SessionState) -> u64 {
     match state.runtime_env().memory_pool.memory_limit() {
-        MemoryLimit::Finite(bytes) => bytes as u64 / 2,
+        MemoryLimit::Finite(bytes) => bytes as u64 / PART_OF_BOXES,
         _ => BOX_MEMORY,
     }
 }

@@ -4,6 +4,8 @@
 //!  blocks     the cells of a scan come as blocks or as rows: the same bytes
 //!  kills      a process is killed at any moment ─▶ the old state or nothing ─▶ run again ─▶ the cube
 //!  model      statements in a row, some of them killed, against a table in memory
+//!  memory     below the limit, whatever the size of the cube
+//!  partial    variables over some of the dimensions, as xarray reads them
 //!  rivals     two processes write one cube: one after the other, or one is told of the other
 //!  full       no space, no permission: an error, nothing visible, then on from where it stopped
 //!  round_trips  real data: cells and attributes as xarray reads them from the sources
@@ -14,7 +16,9 @@
 mod blocks;
 mod full;
 mod kills;
+mod memory;
 mod model;
+mod partial;
 mod readers;
 mod rivals;
 mod round_trips;
@@ -30,7 +34,9 @@ pub(crate) fn trials() -> Vec<Trial> {
         blocks::trials(),
         full::trials(),
         kills::trials(),
+        memory::trials(),
         model::trials(),
+        partial::trials(),
         readers::trials(),
         rivals::trials(),
         round_trips::trials(),

@@ -10,13 +10,15 @@
 //! ```
 //! A snapshot is a Zarr cube whose objects are looked up in manifests instead of by their names, so there is
 //! no second reader of Zarr. Bytes of chunks come from the store directly; the crate icechunk reads and writes
-//! everything else. Versions 1 and 2 of the format are read.
+//! everything else. Chunks that are parts of files outside (virtual ones) are asked of the stores of these, by the rules for
+//! [sets of references](super::kerchunk). Versions 1 and 2 of the format are read.
 
 use async_trait::async_trait;
 use graticule_engine::error::{CubeError, CubeResult, ErrorKind};
 use graticule_engine::history::CubeHistory;
 use graticule_engine::source::{CubeFormat, Group, Location, Options};
 
+use super::kerchunk::targets::OPTIONS;
 use super::zarr::ZarrFormat;
 use crate::writing::conflict::{being_written, has_notes};
 use repository::{open, session, snapshot_of};
@@ -28,7 +30,7 @@ mod snapshot;
 mod storage;
 pub mod writing;
 
-/// Reads Icechunk repositories. Takes the options of [`ZarrFormat`].
+/// Reads Icechunk repositories. Takes the options of sets of references, too, for chunks in files outside.
 #[derive(Debug)]
 pub struct IcechunkFormat;
 
@@ -44,6 +46,10 @@ impl CubeFormat for IcechunkFormat {
 
     fn is_directory(&self) -> bool {
         true
+    }
+
+    fn options(&self) -> &'static [(&'static str, &'static str)] {
+        OPTIONS
     }
 
     async fn open(&self, location: &Location, options: &Options) -> CubeResult<Vec<Group>> {
@@ -69,7 +75,7 @@ impl IcechunkFormat {
         let repository = open(location).await?;
         let snapshot = snapshot_of(&repository, location).await?;
         let session = session(&repository, location, &snapshot).await?;
-        let cube = snapshot::as_cube(session, location);
+        let cube = snapshot::as_cube(session, location, options);
         let groups = ZarrFormat.open(&cube, options).await.map_err(|error| {
             if error.kind() == ErrorKind::NotFound {
                 let cause = "there is no cube in this version of the repository";

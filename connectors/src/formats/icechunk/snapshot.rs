@@ -4,6 +4,7 @@
 //!  zarr.json, sst/zarr.json   documents of the snapshot                 no request: they are in memory
 //!  sst/c/0/1                  the manifest says which part of which object ─▶ one ranged GET
 //!                                  chunks/8X…, bytes 0..4096             or the bytes themselves
+//!                                  s3://other/a.nc, bytes 512..4096      or a part of a file outside
 //! ```
 //! Nothing of it ever changes. The entity tag of a chunk is where its bytes are, so that statistics of a chunk
 //! hold in all snapshots that share it.
@@ -16,8 +17,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::DateTime;
 use futures::stream::{self, BoxStream, StreamExt};
-use graticule_engine::source::Location;
-use icechunk::format::manifest::{ChunkPayload, ChunkRef};
+use graticule_engine::error::{CubeError, ErrorKind};
+use graticule_engine::source::{Location, Options};
+use icechunk::format::manifest::{Checksum, ChunkPayload, ChunkRef, VirtualChunkRef};
 use icechunk::format::snapshot::{NodeData, NodeSnapshot};
 use icechunk::format::{CHUNKS_FILE_PATH, ChunkIndices, Path as NodePath};
 use icechunk::session::{Session, SessionErrorKind};
@@ -30,6 +32,7 @@ use object_store::{
 use serde_json::Value;
 
 use super::repository::failed;
+use crate::formats::kerchunk::targets::Targets;
 use crate::versions::token_of_bytes;
 
 /// The document of a group or an array.
@@ -41,6 +44,8 @@ pub(super) struct SnapshotObjects {
     session: Session,
     /// The repository.
     location: Location,
+    /// The files outside that chunks are parts of.
+    targets: Targets,
 }
 
 /// What an object is.
@@ -48,6 +53,8 @@ enum Found {
     Bytes(Bytes),
     /// A part of an object of the repository.
     Part(ChunkRef),
+    /// A part of a file outside.
+    Outside(Location, VirtualChunkRef),
 }
 
 /// A chunk by its key: the array it is of, and where in it.
@@ -81,8 +88,12 @@ impl<'a> ChunkKey<'a> {
 }
 
 impl SnapshotObjects {
-    pub(super) fn new(session: Session, location: Location) -> Self {
-        Self { session, location }
+    pub(super) fn new(session: Session, location: Location, options: &Options) -> Self {
+        Self {
+            targets: Targets::new(&location, options),
+            session,
+            location,
+        }
     }
 
     async fn node(&self, path: &str) -> Result<Option<NodeSnapshot>> {
@@ -118,11 +129,11 @@ impl SnapshotObjects {
             None => Ok(None),
             Some(ChunkPayload::Inline(bytes)) => Ok(Some(Found::Bytes(bytes))),
             Some(ChunkPayload::Ref(part)) => Ok(Some(Found::Part(part))),
-            Some(ChunkPayload::Virtual(_)) => Err(Error::NotSupported {
-                source: "the chunk is in a file outside of the repository (a virtual reference), \
-                         and such files are not read"
-                    .into(),
-            }),
+            Some(ChunkPayload::Virtual(part)) => {
+                let file = self.targets.find(&part.location.url().into());
+                let file = file.map_err(because)?;
+                Ok(Some(Found::Outside(file, part)))
+            }
             Some(_) => Err(Error::NotSupported {
                 source: "the chunk is stored in a way that is not known".into(),
             }),
@@ -130,10 +141,7 @@ impl SnapshotObjects {
     }
 
     fn failed(&self, error: &(dyn std::error::Error + 'static)) -> Error {
-        Error::Generic {
-            store: "icechunk",
-            source: Box::new(failed(&self.location.url, error)),
-        }
+        because(failed(&self.location.url, error))
     }
 
     /// The paths of all groups and arrays, without the root.
@@ -146,6 +154,56 @@ impl SnapshotObjects {
             .filter(|path| !matches!(path, Ok(path) if path.is_empty()))
             .collect()
     }
+}
+
+fn because(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::Generic {
+        store: "icechunk",
+        source: cause.into(),
+    }
+}
+
+/// A part of a file outside, of which the reference may say in which state it must be.
+async fn outside(
+    file: &Location,
+    part: &VirtualChunkRef,
+    range: Range<u64>,
+    head: bool,
+) -> Result<GetResult> {
+    let bytes = GetRange::Bounded(part.offset + range.start..part.offset + range.end);
+    let mut options = GetOptions {
+        range: (!head).then_some(bytes),
+        head,
+        ..GetOptions::default()
+    };
+    match &part.checksum {
+        Some(Checksum::ETag(tag)) => {
+            options.if_match = Some(tag.0.trim_matches('"').to_string());
+        }
+        Some(Checksum::LastModified(seconds)) => {
+            options.if_unmodified_since = DateTime::from_timestamp(i64::from(seconds.0), 0);
+        }
+        None => {}
+    }
+    file.store
+        .get_opts(&file.path, options)
+        .await
+        .map_err(|error| match error {
+            // It is not that there is no chunk: there is no file any more.
+            Error::NotFound { .. } => because(
+                CubeError::not_found(&file.url, "a file that chunks of the repository lie in is gone")
+                    .remedy("put it back, or make the references anew"),
+            ),
+            Error::Precondition { .. } => because(
+                CubeError::new(
+                    ErrorKind::Corrupt,
+                    &file.url,
+                    "a file that chunks of the repository lie in has changed since they were referred to",
+                )
+                .remedy("put it back, or make the references anew"),
+            ),
+            error => error,
+        })
 }
 
 /// The document of a node. The copies of other documents that some writers put into that of the root may be
@@ -168,6 +226,7 @@ fn meta(path: &Path, found: &Found) -> ObjectMeta {
     let (size, tag) = match found {
         Found::Bytes(bytes) => (bytes.len() as u64, token_of_bytes(bytes)),
         Found::Part(part) => (part.length, format!("{}-{}", part.id, part.offset)),
+        Found::Outside(file, part) => (part.length, format!("{}-{}", file.url, part.offset)),
     };
     ObjectMeta {
         location: path.clone(),
@@ -207,9 +266,20 @@ impl ObjectStore for SnapshotObjects {
             path: path.to_string(),
             source: "the snapshot has no such object".into(),
         })?;
-        let meta = meta(path, &found);
+        let mut meta = meta(path, &found);
         let range = wanted(options.range.as_ref(), meta.size)?;
         let payload = match found {
+            Found::Outside(file, part) => {
+                let found = outside(&file, &part, range.clone(), options.head).await?;
+                // The file may change: in which state it is goes along.
+                let state = found.meta.e_tag.as_deref().unwrap_or_default();
+                meta.e_tag = meta.e_tag.map(|place| format!("{place}-{state}"));
+                meta.last_modified = found.meta.last_modified;
+                match options.head {
+                    true => stream::empty().boxed(),
+                    false => found.into_stream(),
+                }
+            }
             _ if options.head => stream::empty().boxed(),
             Found::Bytes(bytes) => {
                 let part = bytes.slice(range.start as usize..range.end as usize);
@@ -291,9 +361,9 @@ impl ObjectStore for SnapshotObjects {
 }
 
 /// A snapshot as a place where a Zarr cube is.
-pub(super) fn as_cube(session: Session, location: &Location) -> Location {
+pub(super) fn as_cube(session: Session, location: &Location, options: &Options) -> Location {
     Location {
-        store: Arc::new(SnapshotObjects::new(session, location.clone())),
+        store: Arc::new(SnapshotObjects::new(session, location.clone(), options)),
         path: Path::default(),
         url: location.url.clone(),
         listable: true,

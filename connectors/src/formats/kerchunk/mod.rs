@@ -27,7 +27,7 @@ mod json;
 mod objects;
 mod parts;
 mod references;
-mod targets;
+pub(in crate::formats) mod targets;
 mod templates;
 
 /// Reads sets of references. Takes the options of [`ZarrFormat`] and those for the files that the references lead to.

@@ -27,7 +27,7 @@ const PREFIX: &str = "remote_";
 
 /// The options of sets. Without the prefix they are options of the stores. None is a secret: the set decides which
 /// host would see it.
-pub(super) const OPTIONS: &[(&str, &str)] = &[
+pub(in crate::formats) const OPTIONS: &[(&str, &str)] = &[
     (
         "remote_anonymous",
         "false: requests for the files of a reference set are signed with the keys of the environment",
@@ -75,7 +75,7 @@ const MOST_KEPT: usize = 10_000;
 
 /// The files of one set.
 #[derive(Debug)]
-pub(super) struct Targets {
+pub(in crate::formats) struct Targets {
     set: Location,
     options: Options,
     kept: Mutex<HashMap<Arc<str>, Location>>,
@@ -83,7 +83,7 @@ pub(super) struct Targets {
 
 impl Targets {
     /// Of the set at `set`, which was opened with `options`.
-    pub(super) fn new(set: &Location, options: &Options) -> Self {
+    pub(in crate::formats) fn new(set: &Location, options: &Options) -> Self {
         let options = options.iter().filter_map(|(name, value)| {
             let name = name.strip_prefix(PREFIX)?;
             Some((name.to_string(), value.clone()))
@@ -99,7 +99,7 @@ impl Targets {
     ///
     /// # Errors
     /// The URL makes no sense, or the set may not lead there.
-    pub(super) fn find(&self, url: &Arc<str>) -> CubeResult<Location> {
+    pub(in crate::formats) fn find(&self, url: &Arc<str>) -> CubeResult<Location> {
         let kept = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = kept().get(url) {
             return Ok(known.clone());

@@ -4,7 +4,7 @@
 
 mod writing;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -13,7 +13,8 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use async_trait::async_trait;
 use bytes::Bytes;
 use graticule_engine::error::{CubeError, CubeResult};
-use graticule_engine::source::{Layer, Location, TableFormat, WrittenTable};
+use graticule_engine::source::{Extent, Layer, Location, TableFormat, WrittenTable};
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Map, Value};
 
@@ -44,8 +45,12 @@ impl TableFormat for GeoParquet {
         Some("PARQUET")
     }
 
-    fn written(&self, schema: &Schema) -> CubeResult<WrittenTable> {
-        writing::written(schema)
+    fn written(
+        &self,
+        schema: &Schema,
+        extents: &BTreeMap<String, Extent>,
+    ) -> CubeResult<WrittenTable> {
+        writing::written(schema, extents)
     }
 }
 
@@ -62,8 +67,22 @@ fn table(bytes: Bytes, url: &str) -> CubeResult<RecordBatch> {
         )
         .remedy("write it as GeoParquet, or read it with STORED AS PARQUET")
     })?;
-    let stored = Arc::clone(reader.schema());
-    let reader = reader.build().map_err(|error| broken(&error))?;
+    // Boxes are there so that parts can be left out, not to be looked at.
+    let boxes = covering_columns(&geometries);
+    let columns = reader.schema().fields().iter().enumerate();
+    let columns = columns.filter(|(_, field)| !boxes.contains(field.name().as_str()));
+    let columns: Vec<usize> = columns.map(|(column, _)| column).collect();
+    let stored = Arc::new(
+        reader
+            .schema()
+            .project(&columns)
+            .map_err(|error| broken(&error))?,
+    );
+    let mask = ProjectionMask::roots(reader.parquet_schema(), columns);
+    let reader = reader
+        .with_projection(mask)
+        .build()
+        .map_err(|error| broken(&error))?;
     let batches: Vec<RecordBatch> = reader
         .collect::<Result<_, _>>()
         .map_err(|error| broken(&error))?;
@@ -90,6 +109,14 @@ fn geometry_columns(reader: &ParquetRecordBatchReaderBuilder<Bytes>) -> Option<M
         .as_ref()?;
     let geo: Value = serde_json::from_str(geo).ok()?;
     geo.get("columns")?.as_object().cloned()
+}
+
+/// The columns that hold the boxes of geometries, as `{"covering": {"bbox": {"xmin": ["bbox", "xmin"], …}}}` says.
+fn covering_columns(geometries: &Map<String, Value>) -> HashSet<&str> {
+    let boxes = geometries
+        .values()
+        .map(|column| &column["covering"]["bbox"]);
+    boxes.filter_map(|of| of["xmin"][0].as_str()).collect()
 }
 
 /// A column of geometries as a GeoArrow extension type.

@@ -172,7 +172,7 @@ fn cube(call: &Call, features: Features, target: Target) -> Result<CubeTable> {
         format: "rasterized".to_string(),
         version,
     };
-    let blocks = Arc::new(BlockCache::of_execution(KEPT_BYTES));
+    let blocks = Arc::new(BlockCache::of_execution(KEPT_BYTES, None));
     Ok(CubeTable::new(Arc::new(cube), blocks))
 }
 

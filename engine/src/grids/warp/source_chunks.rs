@@ -36,6 +36,11 @@ impl SourceChunks {
         }
     }
 
+    /// The same, with its chunks kept in `blocks`.
+    pub(crate) fn kept_in(self, blocks: Arc<BlockCache>) -> Self {
+        Self { blocks, ..self }
+    }
+
     fn key(&self, index: &[u64]) -> Option<BlockKey> {
         Some(BlockKey {
             array: self.variable.origin.clone()?,

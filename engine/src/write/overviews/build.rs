@@ -17,6 +17,8 @@ use super::counts::number_of;
 use super::pass::{Layer, OtherAxis, Pass, Written};
 use super::tiling::carried;
 use super::{OverviewPlan, Reduction};
+use crate::cache::BlockCache;
+use crate::cube::chunks::AxisChunks;
 use crate::error::{CubeError, CubeResult};
 use crate::grids::SourceChunks;
 use crate::overviews::made_of;
@@ -28,6 +30,9 @@ use crate::write::build::Built;
 use crate::write::claim::Claim;
 use crate::write::objects::{cut, extent, objects_in, within};
 use crate::write::plan::Draft;
+
+/// Memory for decoded chunks of the cube that lie under several tiles.
+const SHARED_CHUNK_BYTES: u64 = 64 << 20;
 
 impl OverviewPlan {
     /// Makes them: readers see none from the beginning until all are there.
@@ -109,6 +114,30 @@ impl OverviewPlan {
             boxes: tiles,
             ..Built::default()
         })
+    }
+
+    /// Memory for chunks of the cube that lie under several tiles: none where each lies under one. Then nobody looks at
+    /// it again, and the cache of the process keeps what queries come back for.
+    fn kept_bytes(&self, at: usize) -> u64 {
+        let reduction = &self.variables[at];
+        let sides = [
+            (self.grid.y, reduction.sides.y),
+            (self.grid.x, reduction.sides.x),
+        ];
+        let is_of_one_tile = |(axis, chunks): (&usize, &AxisChunks)| {
+            let side = sides.iter().find(|(own, _)| own == axis);
+            match (side, chunks.regular_size()) {
+                (Some((_, side)), Some(size)) => (2 * *side as u64).is_multiple_of(size.max(1)),
+                (None, Some(_)) => true,
+                (_, None) => false,
+            }
+        };
+        let variable = &reduction.variable;
+        let mut along = variable.axes.iter().zip(variable.chunks());
+        match along.all(is_of_one_tile) {
+            true => 0,
+            false => SHARED_CHUNK_BYTES,
+        }
     }
 
     /// Memory of a tile in work: the chunks under it as they are and as numbers, a plane of the cube, and what is carried of
@@ -220,6 +249,8 @@ impl Run<'_> {
     where
         P::Native: Sample,
     {
+        let context = TaskContext::from(&self.plan.levels[0].state);
+        let memory = context.memory_pool();
         let (plan, reduction) = (self.plan, &self.plan.variables[self.at]);
         let layers = plan.levels.iter().zip(self.writers).map(|(level, writer)| {
             let variable = &level.variables[self.at];
@@ -244,7 +275,9 @@ impl Run<'_> {
             })
         });
         let pass = Arc::new(Pass::<P> {
-            source: SourceChunks::new(&plan.table, &reduction.variable),
+            source: SourceChunks::new(&plan.table, &reduction.variable).kept_in(Arc::new(
+                BlockCache::of_execution(plan.kept_bytes(self.at), Some(memory)),
+            )),
             grid: plan.grid.clone(),
             method: reduction.method,
             bits: reduction.bits,

@@ -145,7 +145,7 @@ impl CubeSink for IcechunkSink {
         };
         let session = session(&repository, location, &snapshot).await?;
         Ok(Some(StoredCube {
-            cube: stored_cube(&as_cube(session, location)).await?,
+            cube: stored_cube(&as_cube(session, location, &Options::new())).await?,
             options: Options::new(),
             version: snapshot.to_string(),
         }))

@@ -108,6 +108,10 @@ impl CubeSink for LevelsSink {
         Some(TILE_UNIT)
     }
 
+    fn replaces(&self) -> bool {
+        false
+    }
+
     fn check(&self, cube: &TargetCube, options: &Options) -> CubeResult<()> {
         Pyramid::plan(cube, options)?;
         ZarrSink.check(cube, options)

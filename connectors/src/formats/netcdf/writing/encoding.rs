@@ -8,13 +8,15 @@ use std::io::Write;
 
 use arrow::array::ArrayRef;
 use arrow::compute::cast;
+use arrow::datatypes::DataType;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use graticule_engine::sink::TargetArray;
 use serde_json::{Value, json};
 
-use super::types::stored;
+use super::texts::{CHARACTER, characters};
+use super::types::{self, stored};
 use crate::writing::boxes::CellBox;
 use crate::writing::cells::{Cells, Fill};
 use crate::writing::number::{bytes_of_number, float};
@@ -39,8 +41,7 @@ impl ChunkEncoder {
             return Err("NetCDF has no shards; leave shards out, or write Zarr".to_string());
         }
         let data_type = stored(&array.data_type);
-        let width = data_type.primitive_width();
-        let width = width.ok_or_else(|| {
+        let width = types::width(&data_type).ok_or_else(|| {
             let name = &array.data_type;
             format!("values of type {name} are not written to NetCDF; cast them to numbers, leave them out, or write Zarr")
         })?;
@@ -62,7 +63,10 @@ impl ChunkEncoder {
             Value::Bool(truth) => json!(u8::from(*truth)),
             value => value.clone(),
         };
-        let bytes = bytes_of_number(&data_type, &fill_value);
+        let bytes = match data_type {
+            CHARACTER => Some(vec![0]),
+            _ => bytes_of_number(&data_type, &fill_value),
+        };
         let bytes = bytes.ok_or_else(|| format!("{fill_value} is no value of type {data_type}"))?;
         Ok(Self {
             level: match chunk.is_empty() {
@@ -85,9 +89,15 @@ impl ChunkEncoder {
         values: &ArrayRef,
         extent: &[usize],
     ) -> Result<Option<Bytes>, String> {
+        let mut extent = extent.to_vec();
         let values = match values.data_type() {
-            arrow::datatypes::DataType::Boolean => {
+            DataType::Boolean => {
                 cast(values, &stored(values.data_type())).map_err(|error| error.to_string())?
+            }
+            DataType::Utf8 => {
+                let bytes = self.chunk.last().copied().unwrap_or(1);
+                extent.push(bytes);
+                characters(values, bytes)?
             }
             _ => ArrayRef::clone(values),
         };
@@ -96,9 +106,9 @@ impl ChunkEncoder {
         }
         let cells = Cells::of(&values)?;
         let whole = CellBox {
-            source: extent,
+            source: &extent,
             start: vec![0; extent.len()],
-            count: extent.to_vec(),
+            count: extent.clone(),
         };
         let padded = cells.cut(&whole, &self.chunk, &self.fill);
         if padded.are_all(&self.fill) {

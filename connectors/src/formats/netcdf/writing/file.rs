@@ -1,15 +1,19 @@
 //! The whole file: [`Hdf5Plan`] knows where everything stands once it knows the sizes of the chunks.
 
+use std::iter;
+
 use arrow::array::ArrayRef;
 use bytes::Bytes;
 use graticule_engine::error::{CubeError, CubeResult};
 use graticule_engine::sink::{TargetArray, TargetCube};
+use graticule_engine::source::Options;
 
 use super::attributes::Attribute;
 use super::checksum::checksum;
 use super::encoding::ChunkEncoder;
 use super::header::{Header, kind};
 use super::index::{PlacedChunk, index, index_bytes};
+use super::texts::{as_characters, text_bytes};
 use super::types::{self, UNDEFINED, stored};
 use crate::writing::single_file::{FilePlan, Piece, StoredChunk};
 
@@ -53,8 +57,14 @@ impl Hdf5Plan {
     ///
     /// # Errors
     /// A type, a codec or an attribute that is not written to NetCDF, or names that it cannot have.
-    pub(super) fn new(cube: &TargetCube) -> CubeResult<Self> {
+    pub(super) fn new(cube: &TargetCube, options: &Options) -> CubeResult<Self> {
         let mut cube = cube.clone();
+        let bytes = text_bytes(options).map_err(|cause| CubeError::invalid("", cause))?;
+        let arrays = cube.arrays.into_iter().map(|array| {
+            let name = array.name.clone();
+            as_characters(array, bytes).map_err(|cause| invalid(&name, cause))
+        });
+        cube.arrays = arrays.collect::<CubeResult<_>>()?;
         for array in &mut cube.arrays {
             // The library lets no chunk be longer than its dimension.
             for (chunk, length) in array.chunks.iter_mut().zip(&array.shape) {
@@ -64,7 +74,7 @@ impl Hdf5Plan {
         let mut encoders = Vec::new();
         for array in &cube.arrays {
             let encoder = ChunkEncoder::new(array);
-            encoders.push(encoder.map_err(|cause| invalid(array, cause))?);
+            encoders.push(encoder.map_err(|cause| invalid(&array.name, cause))?);
         }
         let plan = Self {
             dimensions: dimensions(&cube.arrays)?,
@@ -93,7 +103,7 @@ impl Hdf5Plan {
         })?];
         for (number, array) in self.cube.arrays.iter().enumerate() {
             let header = self.array(number, array, places);
-            headers.push(header.map_err(|cause| invalid(array, cause))?);
+            headers.push(header.map_err(|cause| invalid(&array.name, cause))?);
         }
         for (number, dimension) in self.dimensions.iter().enumerate() {
             if dimension.array.is_none() {
@@ -146,7 +156,7 @@ impl Hdf5Plan {
         let encoder = &self.encoders[number];
         let data_type = stored(&array.data_type);
         let mut header = Header::default();
-        let described = types::number(&data_type);
+        let described = types::of(&data_type);
         let described = described.ok_or_else(|| format!("HDF5 has no type {data_type}"))?;
         header.message(kind::SHAPE, &types::shape(&array.shape))?;
         header.message(kind::TYPE, &described)?;
@@ -310,11 +320,14 @@ impl FilePlan for Hdf5Plan {
             }
             let mut placed = Vec::with_capacity(stored.len());
             for chunk in stored {
-                let start = chunk.index.iter().zip(&array.chunks);
+                // Characters lie in the chunk of their texts.
+                let index = chunk.index.iter().copied().chain(iter::repeat(0));
+                let start = index.zip(&array.chunks);
                 placed.push(PlacedChunk {
                     start: start.map(|(at, length)| at * length).collect(),
-                    size: u32::try_from(chunk.size)
-                        .map_err(|_| invalid(array, "a chunk of NetCDF is smaller than 4 GiB"))?,
+                    size: u32::try_from(chunk.size).map_err(|_| {
+                        invalid(&array.name, "a chunk of NetCDF is smaller than 4 GiB")
+                    })?,
                     address,
                 });
                 address += chunk.size;
@@ -351,8 +364,8 @@ fn pad(pieces: &mut Vec<Piece>) {
     }
 }
 
-fn invalid(array: &TargetArray, cause: impl ToString) -> CubeError {
-    CubeError::invalid(format!("array {:?}", array.name), cause.to_string())
+fn invalid(array: &str, cause: impl ToString) -> CubeError {
+    CubeError::invalid(format!("array {array:?}"), cause.to_string())
 }
 
 /// The dimensions in the order in which the arrays name them.
@@ -366,7 +379,7 @@ fn dimensions(arrays: &[TargetArray]) -> CubeResult<Vec<Dimension>> {
                         "the dimension {name} has {length} cells here, and {} elsewhere",
                         known.length
                     );
-                    return Err(invalid(array, cause));
+                    return Err(invalid(&array.name, cause));
                 }
                 Some(_) => {}
                 None => dimensions.push(Dimension {
@@ -381,7 +394,7 @@ fn dimensions(arrays: &[TargetArray]) -> CubeResult<Vec<Dimension>> {
         if let Some(dimension) = dimensions.iter_mut().find(|known| known.name == array.name) {
             if array.dimensions.len() != 1 || array.dimensions[0] != array.name {
                 return Err(invalid(
-                    array,
+                    &array.name,
                     "it has the name of a dimension, and is not along it alone",
                 )
                 .remedy("give the column another name"));

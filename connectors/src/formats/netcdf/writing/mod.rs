@@ -18,6 +18,7 @@ mod encoding;
 mod file;
 mod header;
 mod index;
+mod texts;
 mod types;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use graticule_engine::source::Options;
 
 use crate::writing::single_file::{FileFormat, FilePlan};
 use file::Hdf5Plan;
+use texts::TEXT_BYTES;
 
 /// NetCDF-4 as a target.
 #[derive(Debug)]
@@ -43,15 +45,18 @@ impl FileFormat for NetcdfFile {
     }
 
     fn options(&self) -> &'static [(&'static str, &'static str)] {
-        &[]
+        &[(
+            TEXT_BYTES,
+            "Bytes of a text in variables of texts, at most: default 64",
+        )]
     }
 
     fn plan(
         &self,
         cube: &TargetCube,
-        _options: &Options,
+        options: &Options,
         _name: &str,
     ) -> CubeResult<Arc<dyn FilePlan>> {
-        Ok(Arc::new(Hdf5Plan::new(cube)?))
+        Ok(Arc::new(Hdf5Plan::new(cube, options)?))
     }
 }

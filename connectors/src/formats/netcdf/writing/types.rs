@@ -2,6 +2,8 @@
 
 use arrow::datatypes::DataType;
 
+use super::texts::CHARACTER;
+
 /// An address of nothing.
 pub(super) const UNDEFINED: u64 = u64::MAX;
 
@@ -13,6 +15,22 @@ pub(super) fn stored(data_type: &DataType) -> DataType {
     match data_type {
         DataType::Boolean => DataType::Int8,
         other => other.clone(),
+    }
+}
+
+/// Bytes of a cell of this type. `None` where HDF5 has no such cells.
+pub(super) fn width(data_type: &DataType) -> Option<usize> {
+    match data_type {
+        &CHARACTER => Some(1),
+        other => other.primitive_width(),
+    }
+}
+
+/// The description of the type of an array's cells. `None` where HDF5 has none.
+pub(super) fn of(data_type: &DataType) -> Option<Vec<u8>> {
+    match data_type {
+        &CHARACTER => Some(text(1)),
+        other => number(other),
     }
 }
 

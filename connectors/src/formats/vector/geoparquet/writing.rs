@@ -2,12 +2,17 @@
 //!
 //! ```text
 //!  field  geoarrow.point, crs OGC:CRS84   ─▶  geo: {"version": "1.1.0", "primary_column": "geometry",
-//!                                              "columns": {"geometry": {"encoding": "WKB", "geometry_types": ["Point"]}}}
+//!                                              "columns": {"geometry": {"encoding": "WKB", "geometry_types": ["Point"],
+//!                                                "bbox": [west, south, east, north],
+//!                                                "covering": {"bbox": {"xmin": ["bbox", "xmin"], …}}}}}
+//!                                         ─▶  a column bbox beside it, by whose statistics readers leave row groups out
 //! ```
+
+use std::collections::BTreeMap;
 
 use arrow::datatypes::{DataType, Field, Schema};
 use graticule_engine::error::{CubeError, CubeResult};
-use graticule_engine::source::{Options, WrittenTable};
+use graticule_engine::source::{Extent, Options, WrittenTable};
 use serde_json::{Map, Value, json};
 
 /// The version of the format.
@@ -30,14 +35,29 @@ const TYPES: [(&str, &str); 6] = [
 ///
 /// # Errors
 /// It has no column of geometries, or the coordinate reference system of one is known by its name alone.
-pub(super) fn written(schema: &Schema) -> CubeResult<WrittenTable> {
-    let mut geometries = Vec::new();
+pub(super) fn written(
+    schema: &Schema,
+    extents: &BTreeMap<String, Extent>,
+) -> CubeResult<WrittenTable> {
+    let (mut geometries, mut boxes) = (Vec::new(), Vec::new());
     let mut columns = Map::new();
     for field in schema.fields() {
         let extension = field.metadata().get("ARROW:extension:name");
         if let Some(extension) = extension.filter(|name| name.starts_with("geoarrow.")) {
-            columns.insert(field.name().clone(), described(field, extension)?);
-            geometries.push(field.name().clone());
+            let name = field.name();
+            let mut column = described(field, extension)?;
+            if let Some(extent) = extents.get(name) {
+                column["bbox"] = json!(extent);
+            }
+            if let Some(of) = name_of_box(name, schema, geometries.is_empty()) {
+                let side = |side: &str| json!([of, side]);
+                column["covering"] = json!({"bbox": {
+                    "xmin": side("xmin"), "ymin": side("ymin"), "xmax": side("xmax"), "ymax": side("ymax"),
+                }});
+                boxes.push((of, name.clone()));
+            }
+            columns.insert(name.clone(), column);
+            geometries.push(name.clone());
         }
     }
     let Some(primary) = geometries.first() else {
@@ -50,8 +70,18 @@ pub(super) fn written(schema: &Schema) -> CubeResult<WrittenTable> {
     let geo = json!({"version": VERSION, "primary_column": primary, "columns": columns});
     Ok(WrittenTable {
         geometries,
+        boxes,
         options: Options::from([(ENTRY.to_string(), geo.to_string())]),
     })
+}
+
+/// The column for the boxes of a column of geometries: other programs call that of the first `bbox`. `None` where the
+/// table has columns of such names.
+fn name_of_box(geometry: &str, schema: &Schema, is_first: bool) -> Option<String> {
+    let own = format!("{geometry}_bbox");
+    let names = [Some("bbox".to_string()).filter(|_| is_first), Some(own)];
+    let mut names = names.into_iter().flatten();
+    names.find(|name| schema.index_of(name).is_err())
 }
 
 fn described(field: &Field, extension: &str) -> CubeResult<Value> {
@@ -168,8 +198,14 @@ mod tests {
             ),
         ];
         for (field, expected) in cases {
-            let table = written(&Schema::new(vec![field])).unwrap();
-            let geo: Value = serde_json::from_str(&table.options[ENTRY]).unwrap();
+            let extents = BTreeMap::from([("geometry".to_string(), [1.0, 2.0, 3.0, 4.0])]);
+            let table = written(&Schema::new(vec![field]), &extents).unwrap();
+            let mut geo: Value = serde_json::from_str(&table.options[ENTRY]).unwrap();
+            let column = geo["columns"]["geometry"].as_object_mut().unwrap();
+            assert_eq!(column.remove("bbox"), Some(json!([1.0, 2.0, 3.0, 4.0])));
+            let covering = column.remove("covering").unwrap();
+            assert_eq!(covering["bbox"]["ymax"], json!(["bbox", "ymax"]));
+            assert_eq!(table.boxes, [("bbox".to_string(), "geometry".to_string())]);
             assert_eq!(geo["columns"]["geometry"], expected);
             assert_eq!(geo["primary_column"], "geometry");
             assert_eq!(table.geometries, ["geometry"]);
@@ -185,7 +221,9 @@ mod tests {
             DataType::Binary,
         );
         for (field, expected) in [(plain, "the query has none"), (named, "of EPSG:3035")] {
-            let message = written(&Schema::new(vec![field])).unwrap_err().to_string();
+            let message = written(&Schema::new(vec![field]), &BTreeMap::new())
+                .unwrap_err()
+                .to_string();
             assert!(message.contains(expected), "{message}");
         }
     }
