@@ -21,8 +21,11 @@ struct Connections {
 #[derive(Debug)]
 struct Open {
     secret: i32,
+    user: String,
     /// Of the statement that runs, or of the one before.
     statement: CancellationToken,
+    /// Of the connection.
+    end: CancellationToken,
 }
 
 /// A connection, until it is dropped.
@@ -30,11 +33,18 @@ struct Open {
 pub(super) struct Cancellable {
     all: Arc<Cancellations>,
     pub(super) number: i32,
+    /// Cancelled when the connection has to end.
+    pub(super) end: CancellationToken,
 }
 
 impl Cancellations {
-    /// Registers a connection that knows `secret`.
-    pub(super) fn register(self: &Arc<Self>, secret: i32) -> Cancellable {
+    /// Registers a connection of `user` that knows `secret`, and leaves when `end` is cancelled.
+    pub(super) fn register(
+        self: &Arc<Self>,
+        secret: i32,
+        user: &str,
+        end: CancellationToken,
+    ) -> Cancellable {
         let mut connections = self.lock();
         let number = loop {
             connections.last = connections.last.checked_add(1).unwrap_or(1);
@@ -44,10 +54,17 @@ impl Cancellations {
             }
         };
         let statement = CancellationToken::new();
-        connections.open.insert(number, Open { secret, statement });
+        let open = Open {
+            secret,
+            user: user.to_string(),
+            statement,
+            end: end.clone(),
+        };
+        connections.open.insert(number, open);
         Cancellable {
             all: Arc::clone(self),
             number,
+            end,
         }
     }
 
@@ -58,6 +75,32 @@ impl Cancellations {
         {
             open.statement.cancel();
         }
+    }
+
+    /// Cancels what a connection of `user` runs, and ends the connection too if `is_end`. Is there one?
+    pub(super) fn stop(&self, number: i32, user: &str, is_end: bool) -> bool {
+        let connections = self.lock();
+        let open = connections.open.get(&number);
+        let Some(open) = open.filter(|open| open.user == user) else {
+            return false;
+        };
+        if is_end {
+            open.end.cancel();
+        }
+        open.statement.cancel();
+        true
+    }
+
+    /// The numbers of a user's connections, in order.
+    pub(super) fn of_user(&self, user: &str) -> Vec<i32> {
+        let connections = self.lock();
+        let own = connections
+            .open
+            .iter()
+            .filter(|(_, open)| open.user == user);
+        let mut numbers: Vec<i32> = own.map(|(number, _)| *number).collect();
+        numbers.sort_unstable();
+        numbers
     }
 
     fn lock(&self) -> MutexGuard<'_, Connections> {
@@ -96,7 +139,7 @@ mod tests {
     #[test]
     fn only_who_knows_the_secret_cancels_and_only_what_runs() {
         let all = Arc::new(Cancellations::default());
-        let connection = all.register(7);
+        let connection = all.register(7, "ada", CancellationToken::new());
         let first = connection.begin();
         all.cancel(connection.number, 8);
         all.cancel(connection.number + 1, 7);
@@ -106,5 +149,20 @@ mod tests {
         assert!(!connection.begin().is_cancelled());
         drop(connection);
         assert!(all.lock().open.is_empty());
+    }
+
+    #[test]
+    fn users_stop_their_own_connections() {
+        let all = Arc::new(Cancellations::default());
+        let [first, second, other] =
+            ["ada", "ada", "bob"].map(|user| all.register(7, user, CancellationToken::new()));
+        assert_eq!(all.of_user("ada"), [first.number, second.number]);
+        let statement = first.begin();
+        assert!(!all.stop(first.number, "bob", true) && !all.stop(0, "ada", true));
+        assert!(!statement.is_cancelled());
+        assert!(all.stop(first.number, "ada", false));
+        assert!(statement.is_cancelled() && !first.end.is_cancelled());
+        assert!(all.stop(second.number, "ada", true));
+        assert!(second.end.is_cancelled() && !other.end.is_cancelled());
     }
 }

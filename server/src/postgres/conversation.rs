@@ -14,7 +14,6 @@ use pgwire::messages::response::{
     CommandComplete, EmptyQueryResponse, ReadyForQuery, TransactionStatus,
 };
 use pgwire::messages::startup::ParameterStatus;
-use tokio_util::sync::CancellationToken;
 
 use super::Postgres;
 use super::cancel::Cancellable;
@@ -55,7 +54,6 @@ pub(super) struct Conversation {
     pub(super) searched: String,
     pub(super) statements: HashMap<String, Arc<Prepared>>,
     pub(super) portals: HashMap<String, Portal>,
-    pub(super) stopping: CancellationToken,
 }
 
 impl Conversation {
@@ -72,6 +70,7 @@ impl Conversation {
         let about = About {
             user: client.identity.name.clone(),
             number: cancellable.number,
+            connections: Arc::clone(&postgres.cancellations),
         };
         let settings = Settings::new(&about.user, client.timeout, asked)?;
         let dialect = Arc::clone(&postgres.dialect);
@@ -88,7 +87,6 @@ impl Conversation {
             searched: SEARCH_PATH.to_string(),
             statements: HashMap::new(),
             portals: HashMap::new(),
-            stopping: postgres.service.stopping.clone(),
         })
     }
 
@@ -109,7 +107,7 @@ impl Conversation {
         let mut is_skipping = false;
         loop {
             let received = tokio::select! {
-                () = self.stopping.cancelled() => return Err(Trouble::Fatal(stopped())),
+                () = self.cancellable.end.cancelled() => return Err(Trouble::Fatal(stopped())),
                 received = wire.receive() => received?,
             };
             let Some((kind, body)) = received else {
@@ -416,6 +414,6 @@ pub(super) fn cancelled() -> Failure {
 pub(super) fn stopped() -> Failure {
     Failure::with_state(
         SqlState::ADMIN_SHUTDOWN,
-        "the server stops; connect again when it is back",
+        "the connection was ended, or the server stops; connect again",
     )
 }

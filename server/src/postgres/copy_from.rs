@@ -84,7 +84,7 @@ impl Conversation {
         loop {
             let message = tokio::select! {
                 biased;
-                () = self.stopping.cancelled() => return Err(Trouble::Fatal(stopped())),
+                () = self.cancellable.end.cancelled() => return Err(Trouble::Fatal(stopped())),
                 () = stop.cancelled() => return Err(cancelled().into()),
                 message = wire.receive() => message?,
             };

@@ -161,7 +161,9 @@ async fn admit(
 ) -> Result<Conversation, Trouble> {
     let identity = startup::authenticate(wire, &startup, postgres, is_private).await?;
     let secret = i32::from_be_bytes(random_bytes()?);
-    let cancellable = postgres.cancellations.register(secret);
+    // The end of the service is that of every connection.
+    let end = postgres.service.stopping.child_token();
+    let cancellable = postgres.cancellations.register(secret, &identity.name, end);
     let client = postgres.service.connect(identity, DOOR.name)?;
     let key = (cancellable.number, secret);
     let conversation = Conversation::new(client, cancellable, postgres, startup.settings)?;

@@ -57,6 +57,9 @@ const SETTINGS: &[(&str, &str, Kind, bool)] = &[
     ("IntervalStyle", "postgres", Kind::Only("postgres"), true),
     ("is_superuser", "off", Kind::Fixed, true),
     ("jit", "off", Kind::Any, false),
+    // Texts are compared byte by byte.
+    ("lc_collate", "C.UTF-8", Kind::Fixed, false),
+    ("lc_ctype", "C.UTF-8", Kind::Fixed, false),
     ("lock_timeout", "0", Kind::Any, false),
     ("max_identifier_length", "63", Kind::Fixed, false),
     ("row_security", "on", Kind::Any, false),

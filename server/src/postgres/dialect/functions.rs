@@ -19,6 +19,9 @@ use datafusion_pg_catalog::pg_catalog::context::{PgCatalogContextProvider, Role}
 use pgwire::api::Type;
 
 use super::DATABASE;
+use super::backends::Stop;
+use super::sizes::PrettySize;
+use crate::postgres::cancel::Cancellations;
 use crate::postgres::settings::{Settings, VERSION};
 
 /// The highest number of a type that PostgreSQL brings along.
@@ -29,6 +32,7 @@ const LAST_TYPE: u32 = 6157;
 pub(in crate::postgres) struct About {
     pub(in crate::postgres) user: String,
     pub(in crate::postgres) number: i32,
+    pub(in crate::postgres) connections: Arc<Cancellations>,
 }
 
 #[async_trait]
@@ -53,7 +57,7 @@ impl PgCatalogContextProvider for About {
 }
 
 /// Functions about definitions that tables here do not have.
-const UNKNOWN: [&str; 12] = [
+const UNKNOWN: [&str; 13] = [
     "obj_description",
     "col_description",
     "shobj_description",
@@ -61,6 +65,7 @@ const UNKNOWN: [&str; 12] = [
     "pg_get_indexdef",
     "pg_get_ruledef",
     "pg_get_triggerdef",
+    "pg_get_functiondef",
     "pg_get_function_result",
     "pg_get_function_arguments",
     "pg_get_serial_sequence",
@@ -77,6 +82,14 @@ const YES: [&str; 7] = [
     "pg_type_is_visible",
     "has_function_privilege",
     "has_column_privilege",
+];
+
+/// Sizes of what is in stores, whose bytes nobody counts for this: 0, as that of a view.
+const SIZES: [&str; 4] = [
+    "pg_table_size",
+    "pg_indexes_size",
+    "pg_database_size",
+    "pg_tablespace_size",
 ];
 
 /// Registers all of them.
@@ -125,6 +138,9 @@ pub(super) fn register(
         ("pg_get_userbyid", ScalarValue::from(about.user.as_str())),
         ("pg_backend_pid", ScalarValue::from(about.number)),
         ("pg_client_encoding", ScalarValue::from("UTF8")),
+        // The number of UTF8.
+        ("pg_char_to_encoding", ScalarValue::from(6_i32)),
+        ("pg_tablespace_location", ScalarValue::from("")),
         ("pg_is_in_recovery", ScalarValue::from(false)),
         ("pg_relation_is_updatable", ScalarValue::from(0_i32)),
         ("txid_current", ScalarValue::from(1_i64)),
@@ -137,14 +153,19 @@ pub(super) fn register(
     ];
     answers.extend(UNKNOWN.map(|name| (name, ScalarValue::Utf8(None))));
     answers.extend(YES.map(|name| (name, ScalarValue::from(true))));
+    answers.extend(SIZES.map(|name| (name, ScalarValue::from(0_i64))));
     for (name, answer) in answers {
         context.register_udf(ScalarUDF::new_from_impl(Answer::new(name, answer)));
+    }
+    for is_end in [false, true] {
+        context.register_udf(ScalarUDF::new_from_impl(Stop::new(about, is_end)));
     }
     for is_change in [false, true] {
         context.register_udf(ScalarUDF::new_from_impl(Setting::new(settings, is_change)));
     }
     context.register_udf(ScalarUDF::new_from_impl(CurrentSchema::default()));
     context.register_udf(ScalarUDF::new_from_impl(TypeNumber::default()));
+    context.register_udf(ScalarUDF::new_from_impl(PrettySize::default()));
 }
 
 /// A function that says the same whatever it is asked.

@@ -3,9 +3,12 @@
 //! The tables and rewrites are those of `datafusion-pg-catalog`. The session gets a schema `pg_catalog` of its own, over
 //! the catalogue as it sees it.
 
+mod additions;
+mod backends;
 mod catalogue;
 mod functions;
 mod rewriting;
+mod sizes;
 
 use std::sync::Arc;
 
@@ -24,6 +27,7 @@ use pgwire::api::Type;
 use super::command::Query;
 use super::settings::Settings;
 use crate::failure::{Failure, SqlState};
+use additions::Catalogue;
 use catalogue::Tables;
 pub(super) use functions::About;
 
@@ -32,6 +36,14 @@ const DATABASE: &str = "graticule";
 
 /// What a statement holds that may ask for PostgreSQL's catalogue.
 const SIGNS: [&str; 4] = ["pg_", "reg", "information_schema", "current_schema"];
+
+/// Whole words of it that do not begin with `pg_`.
+const CATALOGUE_WORDS: [&str; 4] = [
+    "information_schema",
+    "current_schema",
+    "current_schemas",
+    "to_regclass",
+];
 
 /// What asyncpg calls the table in which it looks for types, recursively, for there may be composite ones.
 const TYPES_SIGN: &str = "typeinfo_tree";
@@ -80,6 +92,7 @@ impl Dialect {
             about.clone(),
         )?;
         if let Some(catalog) = catalogs.catalog(DATABASE) {
+            let schema = Catalogue::new(Arc::new(schema), about);
             catalog.register_schema("pg_catalog", Arc::new(schema))?;
         }
         functions::register(context, &self.tables, settings, about);
@@ -186,8 +199,7 @@ fn asks_for_catalogue(statement: &str) -> bool {
                 let name = word.value.to_ascii_lowercase();
                 name.starts_with("pg_")
                     || (is_cast && name.starts_with("reg"))
-                    || ["information_schema", "current_schema", "current_schemas"]
-                        .contains(&name.as_str())
+                    || CATALOGUE_WORDS.contains(&name.as_str())
             }
             Token::DoubleColon => {
                 is_type = true;
@@ -283,6 +295,23 @@ mod tests {
                 "LIKE replace($1, '/', '\\')",
             ),
             ("SELECT c.reloptions FROM pg_class c", "NULL AS reloptions"),
+            ("SELECT c.relacl FROM pg_class c", "NULL AS relacl"),
+            (
+                "SELECT typname AS a, typname AS a FROM pg_type",
+                "typname AS a, typname AS a_1",
+            ),
+            (
+                "SELECT to_regclass('lake.\"a''b\"')",
+                "n.nspname = 'lake' AND c.relname = 'a''b'",
+            ),
+            (
+                "SELECT NOT EXISTS (SELECT 1 FROM pg_class)",
+                "SELECT (SELECT count(*) = 0 FROM (SELECT 1 FROM",
+            ),
+            (
+                "SELECT proargtypes::regtype[]::text[] FROM pg_proc",
+                "CAST(NULL AS TEXT[])",
+            ),
             (
                 "SELECT ARRAY(SELECT rolname FROM pg_roles) AS roles",
                 "'{}' AS roles",

@@ -1,5 +1,6 @@
 //! Forms that clients use in questions about the catalogue, and that the planner does not know, in words that it knows.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
@@ -7,6 +8,8 @@ use datafusion::sql::sqlparser::ast::{
     FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName,
     Query, SelectItem, SetExpr, Statement, Value, VisitMut, VisitorMut,
 };
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
 
 /// Rewrites a statement in place.
 pub(super) fn rewrite(statement: &mut Statement) {
@@ -16,14 +19,27 @@ pub(super) fn rewrite(statement: &mut Statement) {
     {
         empty(query);
     }
+    if let Statement::Query(query) = statement {
+        make_names_unique(query);
+    }
     let _ = statement.visit(&mut Forms);
 }
 
 /// What only questions about keys and indexes hold.
 const KEY_SIGNS: [&str; 2] = ["_pg_expandarray", "generate_subscripts"];
 
-/// A column that the table of tables does not have.
-const OPTIONS: &str = "reloptions";
+/// Columns that the tables do not have: options and privileges, which are none, and the table of a row.
+const ABSENT: [&str; 9] = [
+    "reloptions",
+    "relacl",
+    "nspacl",
+    "datacl",
+    "attacl",
+    "spcacl",
+    "proacl",
+    "typacl",
+    "tableoid",
+];
 
 /// Columns that hold names, and the letters of kinds.
 const NAMES: [&str; 6] = [
@@ -49,11 +65,23 @@ impl VisitorMut for Forms {
         if let SetExpr::Select(select) = query.body.as_mut() {
             for item in &mut select.projection {
                 if let SelectItem::UnnamedExpr(expression) = item
-                    && is_column(expression, &[OPTIONS])
+                    && is_column(expression, &ABSENT)
+                    && let Some(alias) = column_of(expression).cloned()
                 {
                     let expr = expression.clone();
-                    let alias = Ident::new(OPTIONS);
                     *item = SelectItem::ExprWithAlias { expr, alias };
+                }
+            }
+            // The planner knows EXISTS as a condition only.
+            if let [SelectItem::UnnamedExpr(Expr::Exists { subquery, negated })] =
+                select.projection.as_slice()
+                && select.from.is_empty()
+            {
+                let sign = if *negated { "=" } else { ">" };
+                let count = format!("(SELECT count(*) {sign} 0 FROM ({subquery}) AS found)");
+                if let Some(expr) = parsed(&count) {
+                    let alias = Ident::new("exists");
+                    select.projection = vec![SelectItem::ExprWithAlias { expr, alias }];
                 }
             }
         }
@@ -70,12 +98,25 @@ impl VisitorMut for Forms {
                 *expression = Expr::Value(Value::Null.into());
             }
             Expr::Subquery(query) => make_single(query),
+            // The table of a name, or NULL.
+            Expr::Function(function) if is_named(function, "to_regclass") => {
+                if let Some(number) = relation_number(function) {
+                    *expression = number;
+                }
+            }
+            // Types of arguments, which are kept as texts.
+            Expr::Cast { data_type, .. } if is_list_of_types(data_type) => {
+                *expression = Expr::Cast {
+                    kind: CastKind::Cast,
+                    expr: Box::new(Expr::Value(Value::Null.into())),
+                    data_type: list_of_texts(),
+                    array: false,
+                    format: None,
+                };
+            }
             // Which kind of list a value is, clients do not always say.
             Expr::Function(function) if is_named(function, "array_contains") => name_list(function),
-            // Options of tables, of which there are none.
-            Expr::Identifier(_) | Expr::CompoundIdentifier(_)
-                if is_column(expression, &[OPTIONS]) =>
-            {
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) if is_column(expression, &ABSENT) => {
                 *expression = Expr::Value(Value::Null.into());
             }
             Expr::Function(function)
@@ -130,12 +171,58 @@ fn is_function_column(expression: &Expr) -> bool {
 
 /// Is it one of these columns, of whatever table?
 fn is_column(expression: &Expr, columns: &[&str]) -> bool {
-    let name = match expression {
+    let name = column_of(expression);
+    name.is_some_and(|name| columns.contains(&name.value.to_lowercase().as_str()))
+}
+
+/// The name of a column, without that of its table.
+fn column_of(expression: &Expr) -> Option<&Ident> {
+    match expression {
         Expr::Identifier(name) => Some(name),
         Expr::CompoundIdentifier(names) => names.last(),
         _ => None,
+    }
+}
+
+/// `regtype[]`
+fn is_list_of_types(kind: &DataType) -> bool {
+    let name = kind.to_string().to_lowercase();
+    name.trim_start_matches("pg_catalog.") == "regtype[]"
+}
+
+fn list_of_texts() -> DataType {
+    let texts = ArrayElemTypeDef::SquareBracket(Box::new(DataType::Text), None);
+    DataType::Array(texts)
+}
+
+/// What `to_regclass('schema.name')` looks up.
+fn relation_number(function: &Function) -> Option<Expr> {
+    let FunctionArguments::List(list) = &function.args else {
+        return None;
     };
-    name.is_some_and(|name| columns.contains(&name.value.to_lowercase().as_str()))
+    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(name)))] = list.args.as_slice()
+    else {
+        return None;
+    };
+    let Value::SingleQuotedString(name) = &name.value else {
+        return None;
+    };
+    let plain = |part: &str| text(part.trim_matches('"'));
+    let schema = match name.rsplit_once('.') {
+        Some((schema, _)) => plain(schema).to_string(),
+        None => "current_schema()".to_string(),
+    };
+    let name = plain(name.rsplit('.').next().unwrap_or_default());
+    parsed(&format!(
+        "(SELECT min(c.oid) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON c.relnamespace = n.oid \
+         WHERE n.nspname = {schema} AND c.relname = {name})"
+    ))
+}
+
+/// An expression of which the text is known.
+fn parsed(text: &str) -> Option<Expr> {
+    let mut parser = Parser::new(&PostgreSqlDialect {}).try_with_sql(text).ok()?;
+    parser.parse_expr().ok()
 }
 
 /// `relname = ANY($1)`, which has become `array_contains($1, relname)`: a list of texts.
@@ -157,10 +244,7 @@ fn name_list(function: &mut Function) {
         *values = Expr::Cast {
             kind: CastKind::Cast,
             expr: Box::new(values.clone()),
-            data_type: DataType::Array(ArrayElemTypeDef::SquareBracket(
-                Box::new(DataType::Text),
-                None,
-            )),
+            data_type: list_of_texts(),
             array: false,
             format: None,
         };
@@ -204,6 +288,21 @@ fn empty(query: &mut Query) {
     select.group_by = GroupByExpr::Expressions(vec![], vec![]);
     select.having = None;
     query.order_by = None;
+}
+
+/// Two columns of one name are none for the planner: the later one gets its place as a suffix.
+fn make_names_unique(query: &mut Query) {
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return;
+    };
+    let mut seen = HashSet::new();
+    for (place, item) in select.projection.iter_mut().enumerate() {
+        if let SelectItem::ExprWithAlias { alias, .. } = item
+            && !seen.insert(alias.value.to_lowercase())
+        {
+            *alias = Ident::new(format!("{}_{place}", alias.value));
+        }
+    }
 }
 
 /// Does a query read a table that has no rows here, or build JSON of rules of comparison, of which columns have none?
