@@ -12,6 +12,7 @@ mod analyze;
 mod changing;
 mod copying;
 mod creating;
+mod declaring;
 pub(crate) mod depth;
 pub(crate) mod describe;
 pub(crate) mod described;

@@ -15,12 +15,11 @@ use datafusion::prelude::DataFrame;
 use datafusion::sql::parser::{ResetStatement, Statement as SqlStatement};
 use datafusion::sql::sqlparser::ast::{ObjectName, ObjectType, Statement as AstStatement};
 
-use super::addresses::{
-    Signed, take_queries, take_query, with_signed, without_queries, without_query,
-};
+use super::addresses::{Signed, take_queries, take_query, with_signed, without_queries};
 use super::analyze::analyze;
 use super::changing::{drop_cube, vacuum_stores};
 use super::copying::GeometryCopy;
+use super::declaring::{check_definition, may_declare, remove};
 use super::describe::describe;
 use super::granting;
 use super::names::{PUBLIC_SCHEMA, qualified, quoted};
@@ -28,19 +27,17 @@ use super::naming::{create_name, drop_name};
 use super::overviews;
 use super::parser::{Command, Statement, fold, parse};
 use super::planning::plan;
-use super::secrets::is_secret;
 use super::settings;
 use super::suggestions::{check_schema, unknown_table};
 use super::traps::refuse_ignored_clauses;
 use super::writing::Writing;
 use crate::access::{Action, Reading};
-use crate::catalog::definition::{Definition, FUNCTION, Made, public_name};
+use crate::catalog::definition::{Definition, FUNCTION, public_name};
 use crate::catalog::system::column::{Column, batch, schema};
 use crate::configuration::StoreDefinition;
 use crate::engine::Query;
 use crate::error::CubeError;
 use crate::grids::while_planning;
-use crate::overviews::OPTION as OVERVIEWS_OPTION;
 use crate::progress::QueryProgress;
 use crate::session::Session;
 
@@ -430,88 +427,6 @@ async fn show_tables(
         conditions.join(" AND ")
     );
     Box::pin(run(session, &sql, &[])).await
-}
-
-/// May the user make a view, an external table or a function?
-fn may_declare(session: &Session, definition: &Definition) -> Result<()> {
-    let action = match definition.replaces() {
-        true => Action::Change,
-        false => Action::Insert,
-    };
-    let catalog = &session.catalog;
-    catalog.check(action, PUBLIC_SCHEMA, &definition.name)?;
-    match &definition.made {
-        Made::ExternalTable(table) => {
-            catalog.check_reading_files()?;
-            // Whoever may add to the table writes and removes files there.
-            let mut options = table.options.iter();
-            if options.any(|(name, _)| name.eq_ignore_ascii_case(OVERVIEWS_OPTION.0)) {
-                catalog.check_writing_files()?;
-            }
-            Ok(())
-        }
-        Made::View(_) | Made::Function(_) => Ok(()),
-    }
-}
-
-/// Removes a view, an external table or a function. What the user does not know is not there.
-fn remove(session: &Session, name: &str, noun: &str, if_exists: bool) -> Result<()> {
-    let catalog = &session.catalog;
-    let is_known = noun == FUNCTION || catalog.reading(PUBLIC_SCHEMA, name) != Reading::Nothing;
-    if is_known {
-        catalog.check(Action::Change, PUBLIC_SCHEMA, name)?;
-    }
-    catalog.public().remove(name, noun, if_exists, is_known)
-}
-
-/// Options that carry secrets would be written into the catalogue; and a view lives for good.
-fn check_definition(definition: &Definition, signed: &Signed) -> Result<()> {
-    let place = format!("{} {}", definition.noun(), quoted(&definition.name));
-    let has_query = match &definition.made {
-        Made::View(_) => !signed.is_empty(),
-        Made::ExternalTable(table) => {
-            let mut urls = table.locations.iter();
-            urls.any(|url| without_query(url) != url)
-        }
-        Made::Function(_) => false,
-    };
-    if has_query {
-        let cause = "the query string of the address would be written into the catalogue";
-        return Err(CubeError::invalid(place, cause)
-            .remedy("declare a store in the configuration file, with its secret in the environment")
-            .into());
-    }
-    match &definition.made {
-        Made::View(view) if view.temporary => Err(CubeError::unsupported(
-            "",
-            "a temporary view is not supported",
-        )
-        .remedy("CREATE VIEW, and DROP VIEW when it is no longer needed")
-        .into()),
-        Made::Function(function) if function.temporary => Err(CubeError::unsupported(
-            place,
-            "a temporary function is not supported",
-        )
-        .remedy("CREATE FUNCTION, and DROP FUNCTION when it is no longer needed")
-        .into()),
-        Made::View(_) | Made::Function(_) => Ok(()),
-        Made::ExternalTable(table) => {
-            let secret = table
-                .options
-                .iter()
-                .map(|(name, _)| name)
-                .find(|name| is_secret(name));
-            match secret {
-                Some(name) => Err(CubeError::invalid(
-                    place,
-                    format!("option {name} would be written into the catalogue"),
-                )
-                .remedy("put it into a store: ATTACH, or the configuration file")
-                .into()),
-                None => Ok(()),
-            }
-        }
-    }
 }
 
 fn refuse_writing(plan: &LogicalPlan) -> Result<()> {
