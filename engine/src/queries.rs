@@ -224,8 +224,13 @@ impl Listed {
     }
 
     /// The same, which has ended when the rows of so many streams are taken.
-    pub(crate) fn in_parts(self, count: usize) -> Self {
+    pub(crate) fn in_parts(mut self, count: usize) -> Self {
         self.parts.store(count, Ordering::Relaxed);
+        // The task that takes the first part may end before the others are taken.
+        self.cancelled = CancellationToken::new();
+        let cancelled = self.cancelled.clone();
+        self.queries
+            .update(self.number, |entry| entry.cancelled = cancelled);
         self
     }
 

@@ -1,4 +1,7 @@
-"""The disk that grids take on their way to clients: `http_grid_files.py URL`, of a server with `grid_files = "12MB"`."""
+"""The disk that grids take on their way to clients: `http_grid_files.py URL SAMPLES`.
+
+The server has `grid_files = "2MB"`.
+"""
 
 import socket
 import sys
@@ -6,20 +9,25 @@ import urllib.parse
 
 from http_door import ask, problem, until
 
-url = sys.argv[1]
+url, samples = sys.argv[1:]
 host, port = url.rsplit("/", 1)[1].split(":")
 # Numbers that nothing makes smaller: eight bytes of each cell.
-GRID = "SELECT CAST(value / 1000 AS DOUBLE) AS lat, CAST(value % 1000 AS DOUBLE) AS lon, random() AS v FROM generate_series(0, {})"
+GRID = f"SELECT time, latitude, longitude, random() AS v FROM '{samples}/ostia_monthly.nc' WHERE time < TIMESTAMP '{{}}-01'"
+# One month, half of all, all: 0.1, 1.5 and 2.9 MB.
+SMALL, HALF, ALL = "2006-05", "2008-08", "2222-01"
 
 
-def got(cells):
-    query = urllib.parse.urlencode({"sql": GRID.format(cells - 1), "format": "netcdf"})
-    return ask(f"{url}/sql?{query}")
+def request(end):
+    return urllib.parse.urlencode({"sql": GRID.format(end), "format": "netcdf"})
 
 
-status, _, body = got(1000)
+def got(end):
+    return ask(f"{url}/sql?{request(end)}")
+
+
+status, _, body = got(SMALL)
 assert status == 200 and body[1:4] == b"HDF", (status, body)
-told = problem(got(2_000_000), 413)
+told = problem(got(ALL), 413)
 assert "grid_files" in told["detail"] and "select less" in told["detail"], told
 
 # Who asks for a file and does not read it keeps its disk, until it goes away.
@@ -27,11 +35,10 @@ with socket.socket() as lazy:
     lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     lazy.settimeout(120)
     lazy.connect((host, int(port)))
-    query = urllib.parse.urlencode({"sql": GRID.format(999_999), "format": "netcdf"})
-    lazy.sendall(f"GET /sql?{query} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    lazy.sendall(f"GET /sql?{request(HALF)} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
     assert lazy.recv(15).startswith(b"HTTP/1.1 200"), "no file"
-    told = problem(got(1_000_000), 507)
+    told = problem(got(HALF), 507)
     assert "grid_files" in told["detail"] and "try again" in told["detail"], told
     # There is room for others.
-    assert got(1000)[0] == 200
-until(lambda: got(1_000_000)[0] == 200, "the disk is given back")
+    assert got(SMALL)[0] == 200
+until(lambda: got(HALF)[0] == 200, "the disk is given back")

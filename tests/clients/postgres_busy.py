@@ -60,7 +60,7 @@ def work(number, connection, expected):
 
     def heavy():
         count = 200_000 + number
-        (found,) = one(f"SELECT sum(value % 1000) FROM generate_series(1, {count})")
+        (found,) = one(f"SELECT sum(value %% 1000) FROM generate_series(1, {count})")
         assert found == int((np.arange(1, count + 1) % 1000).sum()), (number, found)
 
     def sorted_():

@@ -1,4 +1,4 @@
-"""Statements that belong to spans of their clients, in all doors: `traces.py PG HTTP FLIGHT`."""
+"""Statements that belong to spans of their clients, in all doors: `traces.py PG HTTP FLIGHT SAMPLES`."""
 
 import sys
 
@@ -8,7 +8,7 @@ import pyarrow.flight as flight
 import flight_sql
 from http_door import ask
 
-pg, http, grpc = sys.argv[1:]
+pg, http, grpc, samples = sys.argv[1:]
 
 
 def parent(digit, flags="01"):
@@ -33,4 +33,5 @@ assert post("SELECT 1 AS odd", traceparent="odd") == 200
 assert post("SELECT wrong", traceparent=parent("5")) == 400
 assert post("SELECT * FROM 'https://user:word@127.0.0.1:1/a.zarr?sig=secret'", traceparent=parent("6")) >= 400
 # A grid is one statement, too.
-assert ask(f"{http}/sql?format=netcdf", "SELECT CAST(value AS DOUBLE) AS lat, 2.5 AS v FROM generate_series(1, 5)", traceparent=parent("7"))[0] == 200
+grid = f"SELECT time, latitude, longitude, surface_temperature AS by_grid FROM '{samples}/ostia_monthly.nc' WHERE latitude > 0"
+assert ask(f"{http}/sql?format=netcdf", grid, traceparent=parent("7"))[0] == 200

@@ -12,6 +12,7 @@
 
 import asyncio
 import json
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -137,12 +138,13 @@ commit(several, "main", "late", add_array)
 
 repository("empty.icechunk")
 
-outside = folder / "outside.bin"
-outside.write_bytes(np.arange(4, dtype="<i4").tobytes())
-url = f"file://{folder}/"
+# A folder that stays where it is: this one is moved when all is done.
+samples = Path(os.environ["GRATICULE_SAMPLES"])
+outside = samples / "A1B_north_america.nc"
+url = f"file://{samples}/"
 config = icechunk.RepositoryConfig.default()
 config.set_virtual_chunk_container(
-    icechunk.VirtualChunkContainer(url, icechunk.local_filesystem_store(str(folder)))
+    icechunk.VirtualChunkContainer(url, icechunk.local_filesystem_store(str(samples)))
 )
 virtual = repository(
     "virtual.icechunk",
@@ -158,3 +160,5 @@ def refer(session):
 
 
 commit(virtual, "main", "virtual", refer)
+read = zarr.open_array(virtual.readonly_session("main").store, path="v", mode="r")[:]
+assert read.tobytes() == outside.read_bytes()[:16], read

@@ -18,5 +18,5 @@ for path in sys.argv[1:]:
     if not np.array_equal(cube.area, y[0] * 0.5 + x[0]):
         sys.exit(f"{path}: area = {cube.area.values}")
     if [str(name) for name in cube["name"].values] != [f"row {number}" for number in range(5)]:
-        sys.exit(f"{path}: name = {cube["name"].values}")
+        sys.exit(f"{path}: name = {cube['name'].values}")
 print(f"{len(sys.argv) - 1} cubes are right")

@@ -207,7 +207,7 @@ fn refusals() -> Result<(), Failed> {
         ),
         (
             TargetArray {
-                data_type: DataType::Utf8,
+                data_type: DataType::Binary,
                 ..array.clone()
             },
             "not written to NetCDF",

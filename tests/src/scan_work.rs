@@ -86,10 +86,16 @@ async fn stops_decoding() -> Result<(), Failed> {
             until(4, || work.decodes()).await?;
             running.abort();
             let dropped = work.decodes();
-            tokio::time::sleep(Duration::from_millis(300)).await;
-            let later = work.decodes();
-            // A thread that has tasks of its own looks at what comes from outside after every other one.
-            require(later <= dropped + 4 * partitions, || {
+            let later = loop {
+                let before = work.decodes();
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                if work.decodes() == before {
+                    break before;
+                }
+            };
+            // A thread that has tasks of its own looks at what comes from outside after every other one, and a busy machine
+            // lets it do so late. All that is left of a slab is far more.
+            require(later <= dropped + 60, || {
                 format!(
                     "{case}, cache {cached}: {dropped} chunks decoded at the drop, {later} later"
                 )

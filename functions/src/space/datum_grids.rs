@@ -230,6 +230,11 @@ mod tests {
                 Some("OSTN15_NTv2_OSGBtoETRS.tif (accuracy 2 m instead of 1 m)"),
             ),
             (
+                "OGC:CRS84",
+                "EPSG:27700",
+                Some("OSTN15_NTv2_OSGBtoETRS.tif (accuracy 2 m instead of 1 m)"),
+            ),
+            (
                 "EPSG:27700",
                 "EPSG:3035",
                 Some("OSTN15_NTv2_OSGBtoETRS.tif (accuracy unknown instead of 0.03 m)"),

@@ -89,7 +89,8 @@ fn all_doors() -> Result<(), Failed> {
     );
     let server = Server::start(&configuration, &DOORS, &[])?;
     let urls = ["postgresql", "http", "grpc"].map(|scheme| server.url(scheme));
-    client_script("traces.py", &urls)?;
+    let samples = places::samples().display().to_string();
+    client_script("traces.py", &[urls[0], urls[1], urls[2], &samples])?;
     // What has not been sent is sent before it ends.
     let (code, said) = server.stop()?;
     assert_eq!(code, Some(0), "{said}");
@@ -129,7 +130,7 @@ fn all_doors() -> Result<(), Failed> {
         ("by_http", "http", "1", 5),
         ("by_flight", "flight", "2", 1),
         ("by_postgres", "pg", "3", 1),
-        ("AS lat", "http", "7", 1),
+        ("AS by_grid", "http", "7", 1),
     ] {
         let span = find(part);
         let attributes = &span["attributes"];
@@ -144,7 +145,7 @@ fn all_doors() -> Result<(), Failed> {
         assert_eq!(children(span), completed, "{part} in {all}");
     }
     assert_eq!(find("by_http")["name"], "SELECT");
-    assert_eq!(find("AS lat")["name"], "COPY");
+    assert_eq!(find("AS by_grid")["name"], "COPY");
     assert_eq!(find("by_http")["attributes"]["graticule.result.bytes"], 40);
     for part in ["without_a_parent", "AS odd"] {
         let span = find(part);
@@ -178,7 +179,8 @@ fn without_a_collector() -> Result<(), Failed> {
     );
     let server = Server::start(&configuration, &DOORS, &[])?;
     let urls = ["postgresql", "http", "grpc"].map(|scheme| server.url(scheme));
-    client_script("traces.py", &urls)?;
+    let samples = places::samples().display().to_string();
+    client_script("traces.py", &[urls[0], urls[1], urls[2], &samples])?;
     let (code, said) = server.stop()?;
     assert_eq!(code, Some(0), "{said}");
     Ok(())

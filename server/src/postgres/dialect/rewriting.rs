@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg,
     FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName,
-    Query, SelectItem, SetExpr, Statement, Value, VisitMut, VisitorMut,
+    Query, SelectItem, SetExpr, Statement, Value, VisitMut, VisitorMut, visit_expressions,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -333,8 +333,14 @@ fn make_single(query: &mut Query) {
     else {
         return;
     };
-    // A function may be an aggregate, which gives one row as it is.
-    if let Expr::Function(_) = value {
+    // A function may be an aggregate, which gives one row as it is; so does what is computed of a count.
+    let counts =
+        |part: &Expr| matches!(part, Expr::Function(function) if is_named(function, "count"));
+    let is_single = visit_expressions(value, |part| match counts(part) {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    });
+    if matches!(value, Expr::Function(_)) || is_single.is_break() {
         return;
     }
     *value = call("min", vec![value.clone()]);

@@ -1,3 +1,5 @@
+//! Rows of clients in each form, cut at every byte, and what is wrong with them.
+
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
