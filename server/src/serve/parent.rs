@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_not_there() {
         let zero = SPAN.replace(|c: char| c.is_ascii_hexdigit(), "0");
-        for value in ["", "00-1-2", "ff", &zero, &SPAN[1..], "é"] {
+        for value in ["", "00-1-2", "ff", &zero, &SPAN[3..], "é"] {
             assert_eq!(in_header(value), None, "{value}");
         }
         for statement in [

@@ -98,7 +98,7 @@ fn missing() -> Result<(), Failed> {
         ("EPSG:25832", "cells=["),
     ] {
         let sql = format!(
-            "EXPLAIN SELECT surface_temperature FROM reproject('{}', crs => '{crs}', resolution => 50000, bbox => [0, 0, 700000, 1200000])",
+            "EXPLAIN SELECT surface_temperature FROM reproject('{}', source_crs => 'EPSG:4326', crs => '{crs}', resolution => 50000, bbox => [0, 0, 700000, 1200000])",
             cube.display()
         );
         let output = printed(&desk, "none.toml", &sql)?;

@@ -50,7 +50,7 @@ pub(super) fn trials() -> Vec<Trial> {
             Ok(())
         }),
         Trial::test("serving::http_grid_files", || {
-            let server = start("grid_files = \"2MB\"")?;
+            let server = start("grid_files = \"8MB\"")?;
             let samples = places::samples().display().to_string();
             client_script("http_grid_files.py", &[server.url("http"), &samples])?;
             Ok(())
