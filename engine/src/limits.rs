@@ -23,7 +23,7 @@ use crate::bytes::format_bytes;
 pub struct Limits {
     /// Memory of all their queries together, in bytes.
     pub memory: Option<usize>,
-    /// What one of their queries may decode, in bytes: they may set `cube.max_scan_bytes` to less, not to more.
+    /// What one scan of their queries may decode, in bytes: they may set `cube.max_scan_bytes` to less, not to more.
     pub scan_bytes: Option<u64>,
 }
 
@@ -109,7 +109,10 @@ impl MemoryPool for Share {
     }
 
     fn memory_limit(&self) -> MemoryLimit {
-        MemoryLimit::Finite(self.limit)
+        match self.whole.memory_limit() {
+            MemoryLimit::Finite(whole) => MemoryLimit::Finite(whole.min(self.limit)),
+            _ => MemoryLimit::Finite(self.limit),
+        }
     }
 }
 

@@ -18,21 +18,24 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::Result;
 use datafusion::execution::{SessionState, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion_datasource::source::DataSourceExec;
+use tokio::runtime::Handle;
 
 use crate::access::User;
 use crate::catalog::visible::VisibleCatalog;
 use crate::engine::Query;
 use crate::error::CubeError;
+use crate::large;
 use crate::options::CubeOptions;
 use crate::progress::QueryProgress;
 use crate::queries::Listed;
 use crate::scan::CubeScan;
+use crate::session::Session;
 
 /// What a value without a fixed width takes, as a rule.
 const TEXT_BYTES: usize = 16;
@@ -47,6 +50,8 @@ pub struct Parts {
     user: Arc<User>,
     statement: String,
     door: &'static str,
+    /// Those of large queries, where there are such.
+    threads: Option<Handle>,
     /// The entry of the statement, once a part has been started.
     listed: OnceLock<Arc<Listed>>,
 }
@@ -68,8 +73,8 @@ impl Parts {
         mut state: SessionState,
         plan: &LogicalPlan,
         statement: &str,
-        catalog: Arc<VisibleCatalog>,
-        door: &'static str,
+        session: &Session,
+        user: Arc<User>,
     ) -> Result<Option<Self>> {
         if !may_have_parts(plan) {
             return Ok(None);
@@ -90,10 +95,11 @@ impl Parts {
             plans: plans.collect::<Result<_>>()?,
             context: Arc::new(TaskContext::from(&state)),
             progress,
-            user: catalog.user(),
-            catalog,
+            user,
+            catalog: Arc::clone(&session.catalog),
             statement: statement.to_string(),
-            door,
+            door: session.door,
+            threads: session.engine.threads_of_large.clone(),
             listed: OnceLock::new(),
         }))
     }
@@ -121,7 +127,8 @@ impl Parts {
             let listed = queries.begin(&self.statement, self.catalog.owner(), self.door);
             Arc::new(listed.in_parts(self.count()))
         });
-        let stream = execute_stream(Arc::clone(plan), Arc::clone(&self.context));
+        let threads = self.threads.as_ref();
+        let stream = large::start(Arc::clone(plan), Arc::clone(&self.context), threads);
         let stream = stream.inspect_err(|error| listed.failed(error))?;
         Ok(Query {
             schema: stream.schema(),

@@ -95,7 +95,7 @@ pub struct Session {
     pub(crate) catalog: Arc<VisibleCatalog>,
     pub(crate) context: SessionContext,
     /// The door that its client came in through.
-    door: &'static str,
+    pub(crate) door: &'static str,
     /// What it may not exceed, together with others of its user.
     pub(crate) limits: Limits,
     /// Which change of the catalogue's functions the session has seen.
@@ -256,14 +256,13 @@ impl Session {
     pub async fn divide(&self, statement: &str) -> Result<(Described, Option<Parts>)> {
         self.update_functions().await;
         let state = self.context.state();
-        let catalog = &self.catalog;
+        // What is revoked meanwhile is not what the query is planned for.
+        let user = self.catalog.user();
         let dividing = async {
             let (described, plan) = described::describe(self, statement, &[]).await?;
             let plan = plan.filter(|_| described.is_read && described.parameters.is_empty());
             let parts = match plan {
-                Some(plan) => {
-                    Parts::of(state, &plan, statement, Arc::clone(catalog), self.door).await?
-                }
+                Some(plan) => Parts::of(state, &plan, statement, self, user).await?,
                 None => None,
             };
             Ok((described, parts))

@@ -10,9 +10,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::User;
 use super::grant::Grant;
 use super::verifier::PasswordVerifier;
+use super::{OPERATOR, User};
 use crate::error::{CubeError, CubeResult};
 use crate::sql::names::quoted;
 
@@ -198,6 +198,10 @@ impl Roster {
 
     fn create(&mut self, holder: Holder, verifier: Option<PasswordVerifier>) -> CubeResult<()> {
         let name = holder.name();
+        if name == OPERATOR {
+            let cause = format!("{OPERATOR} is who runs the command line");
+            return Err(CubeError::invalid("", cause).remedy("choose another name"));
+        }
         if Grant::begins_with(name) {
             let cause = format!("{} is the name of a privilege", name.to_uppercase());
             return Err(CubeError::invalid("", cause).remedy("choose another name"));

@@ -10,7 +10,7 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::execution::{SessionState, TaskContext};
 use datafusion::functions::core::expr_fn::named_struct;
 use datafusion::functions_aggregate::expr_fn::{max, min};
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
+use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, LogicalPlanBuilder, lit};
 use datafusion::physical_plan::execute_stream;
 use futures::StreamExt;
 
@@ -104,18 +104,33 @@ pub(super) async fn extents(
     Ok(extents)
 }
 
+/// Aggregates that depend on the order of rows.
+const BY_ORDER: [&str; 5] = [
+    "array_agg",
+    "first_value",
+    "last_value",
+    "nth_value",
+    "string_agg",
+];
+
 /// Does the query give the same rows each time?
 fn is_repeatable(query: &LogicalPlan) -> Result<bool> {
     let mut is_repeatable = true;
     query.apply_with_subqueries(|node| {
         is_repeatable &= match node {
-            LogicalPlan::Limit(_) => false,
+            LogicalPlan::Limit(_)
+            | LogicalPlan::Window(_)
+            | LogicalPlan::Distinct(Distinct::On(_)) => false,
             LogicalPlan::TableScan(scan) => scan.fetch.is_none(),
             _ => true,
         };
         node.apply_expressions(|expression| {
             expression.apply(|part| {
-                is_repeatable &= !part.is_volatile_node() && !matches!(part, Expr::Placeholder(_));
+                is_repeatable &= match part {
+                    Expr::Placeholder(_) => false,
+                    Expr::AggregateFunction(call) => !BY_ORDER.contains(&call.func.name()),
+                    _ => !part.is_volatile_node(),
+                };
                 Ok(TreeNodeRecursion::Continue)
             })
         })

@@ -14,7 +14,7 @@ use datafusion::sql::parser::DFParser;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
-use super::parser::{Command, parse_name, skip_words, unexpected};
+use super::parser::{Command, parse_name, skip_words};
 use crate::access::{Change, Given, Grant, Holder, PasswordVerifier};
 use crate::error::{CubeError, CubeResult};
 use crate::session::Session;
@@ -115,7 +115,8 @@ fn parse_given(parser: &mut DFParser<'_>, end: Keyword) -> Result<Given> {
 fn parse_password(parser: &mut DFParser<'_>) -> Result<PasswordVerifier> {
     let _noise = parser.parser.parse_keyword(Keyword::WITH);
     if !parser.parser.parse_keyword(Keyword::PASSWORD) {
-        return Err(unexpected(parser, "PASSWORD"));
+        let error = CubeError::invalid("", "PASSWORD stands behind the name of the user");
+        return Err(error.remedy("write PASSWORD 'SCRAM-SHA-256$…'").into());
     }
     match parser.parser.next_token().token {
         Token::SingleQuotedString(text) => Ok(PasswordVerifier::parse(&text)?),

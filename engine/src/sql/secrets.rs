@@ -76,6 +76,7 @@ pub fn as_listed(statement: &str) -> String {
     let mut first_word = None;
     let mut last_word = String::new();
     let mut in_options = false;
+    let mut is_about_users = false;
     for token in tokens {
         let text = text_of(&token);
         let is_bare = in_options && matches!(token, Token::Word(_) | Token::Number(..));
@@ -83,14 +84,16 @@ pub fn as_listed(statement: &str) -> String {
             Token::Whitespace(Whitespace::SingleLineComment { .. }) => listed.push('\n'),
             Token::Whitespace(Whitespace::MultiLineComment(_)) => listed.push(' '),
             // A text may go on in the next one.
+            _ if is_about_users && text.is_some() => listed.push_str("'***'"),
             _ if follows_secret && (text.is_some() || is_bare) => listed.push_str("'***'"),
             _ => listed.push_str(&token.to_string()),
         }
         match &token {
             Token::Word(word) => {
                 let word = word.value.to_uppercase();
-                in_options |= ["USER", "ROLE"].contains(&word.as_str())
+                is_about_users |= ["USER", "ROLE"].contains(&word.as_str())
                     && ["CREATE", "ALTER", "REPLACE"].contains(&last_word.as_str());
+                in_options |= is_about_users;
                 last_word = word;
                 first_word.get_or_insert_with(|| last_word.clone());
             }
@@ -189,6 +192,10 @@ mod tests {
             (
                 "CREATE OR REPLACE USER ada PASSWORD $$a$$",
                 "CREATE OR REPLACE USER ada PASSWORD '***'",
+            ),
+            (
+                "CREATE USER ada IDENTIFIED BY 'abc'",
+                "CREATE USER ada IDENTIFIED BY '***'",
             ),
             (
                 "CREATE USER ada PASSWORD unquoted",

@@ -3,6 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use super::partial::PartialVariable;
 use super::plan::Layer;
 use crate::cube::Cube;
 use crate::sink::TargetCube;
@@ -11,6 +12,7 @@ use crate::source::Options;
 /// A text that differs when a query, its sources, or the way in which the cube is stored differ.
 pub(super) fn fingerprint(
     layers: &[Layer],
+    partial: &[PartialVariable],
     cube: &TargetCube,
     sources: &[Arc<Cube>],
     options: &Options,
@@ -19,6 +21,9 @@ pub(super) fn fingerprint(
     for layer in layers {
         let query = layer.query.display_indent_schema().to_string();
         query.hash(&mut hasher);
+    }
+    for variable in partial {
+        variable.hash_query(&mut hasher);
     }
     for array in &cube.arrays {
         format!("{array:?}").hash(&mut hasher);

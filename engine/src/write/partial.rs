@@ -8,6 +8,7 @@
 //! Rows say a value again and again, along the dimensions that are left out; it must be the same one, or missing. It is
 //! found by a query of its own when the cube is made, and written whole.
 
+use std::hash::{Hash, Hasher};
 use std::iter;
 use std::ops::Range;
 use std::sync::Arc;
@@ -39,6 +40,12 @@ pub(super) struct PartialVariable {
 }
 
 impl PartialVariable {
+    /// For what tells whether a build was one of the same statement.
+    pub(super) fn hash_query(&self, hasher: &mut impl Hasher) {
+        let query = self.query.display_indent_schema().to_string();
+        query.hash(hasher);
+    }
+
     /// Column number `column` of `query`, over `dimensions`, which are columns of it, too.
     ///
     /// # Errors

@@ -158,6 +158,7 @@ impl Draft {
         Ok(WritePlan {
             fingerprint: fingerprint(
                 &self.layers,
+                &self.partial,
                 &self.cube,
                 &self.sources,
                 &self.format_options,

@@ -243,9 +243,13 @@ pub(super) fn cut(polygon: &[Place], part: &mut Vec<Place>, inside: impl Fn(Plac
 
 /// The area of a polygon.
 pub(super) fn area(polygon: &[Place]) -> f64 {
-    let next = polygon.iter().skip(1).chain(polygon.first());
-    let twice: f64 = polygon
-        .iter()
+    // From one of its corners: far from the origin the differences would be lost.
+    let Some(&(x, y)) = polygon.first() else {
+        return 0.0;
+    };
+    let places = polygon.iter().map(|place| (place.0 - x, place.1 - y));
+    let next = places.clone().skip(1);
+    let twice: f64 = places
         .zip(next)
         .map(|(one, other)| one.0 * other.1 - other.0 * one.1)
         .sum();

@@ -23,6 +23,7 @@ mod tokens;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use graticule_engine::access::{Directory, Grant, OPERATOR, Privileges, User};
@@ -96,7 +97,7 @@ pub(crate) struct Access {
     /// All users, and what they may do.
     directory: Arc<Directory>,
     /// Was there nobody when the server started? One that was closed does not open when its last user is dropped.
-    began_open: bool,
+    began_open: AtomicBool,
     strangers: Strangers,
 }
 
@@ -135,19 +136,23 @@ impl Access {
         }
         let oidc = section.oidc.as_ref();
         access.tokens = oidc.map(|oidc| Tokens::new(oidc, connectors));
-        access.began_open = access.has_nobody();
+        access.began_open = AtomicBool::new(access.has_nobody());
         access
     }
 
     /// The same in the place of `before`, while the server runs. Who would open it to everybody has to start it anew.
     pub(crate) fn instead_of(mut self, before: &Self) -> Self {
-        self.began_open = before.began_open;
+        self.began_open = AtomicBool::new(before.is_open());
         self
     }
 
     /// Is there no user? Then there is no one to ask who they are.
     pub(crate) fn is_open(&self) -> bool {
-        self.began_open && self.has_nobody()
+        let is_open = self.has_nobody();
+        if !is_open {
+            self.began_open.store(false, Ordering::Relaxed);
+        }
+        is_open && self.began_open.load(Ordering::Relaxed)
     }
 
     /// Is there a user of this name, who may come in or not?

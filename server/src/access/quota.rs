@@ -10,7 +10,7 @@ use graticule_engine::access::{Directory, User};
 use super::section::AccessSection;
 
 /// What one user may use, as far as it is limited.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Quota {
     /// Memory of all queries together, in bytes.
     pub(crate) memory: Option<u64>,

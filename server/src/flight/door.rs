@@ -72,7 +72,9 @@ impl FlightDoor {
         // Asked each time: what was right a moment ago may have expired.
         let identity = credentials.identity(&self.service).await?;
         self.known.cancel();
-        match self.sessions.find(&secret) {
+        let found = self.sessions.find(&secret);
+        // What proves who somebody is may prove somebody else after the configuration was read again.
+        match found.filter(|session| session.client.identity.name == identity.name) {
             Some(session) => Ok(session),
             None => {
                 let client = self.service.connect(identity, DOOR.name)?;

@@ -70,6 +70,7 @@ impl Conversation {
         let about = About {
             user: client.identity.name.clone(),
             number: cancellable.number,
+            is_several: client.identity.is_several(),
             connections: Arc::clone(&postgres.cancellations),
         };
         let settings = Settings::new(&about.user, client.timeout, asked)?;

@@ -55,6 +55,7 @@ impl Reload {
             _ => None,
         };
         configure(service.engine(), &next)?;
+        self.log.configure(next.server.log)?;
         let access = Access::new(
             &next.access,
             Arc::clone(service.engine().directory()),
@@ -64,7 +65,6 @@ impl Reload {
         if let Some((tls, certificate)) = certificate {
             tls.replace(certificate);
         }
-        self.log.configure(next.server.log)?;
         Ok(self.begun.only_at_start(&next))
     }
 }

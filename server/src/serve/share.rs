@@ -78,7 +78,8 @@ impl Share {
 pub(super) struct Shares {
     /// Queries of a user that run at a time, where the user's quota does not say.
     per_user: AtomicUsize,
-    known: Mutex<HashMap<String, Arc<Share>>>,
+    /// By user and quota: who has tokens of different roles gains nothing by turns.
+    known: Mutex<HashMap<(String, Quota), Arc<Share>>>,
 }
 
 impl Shares {
@@ -98,14 +99,15 @@ impl Shares {
     pub(super) fn of(&self, identity: &Identity, engine: &Engine) -> Arc<Share> {
         let per_user = self.per_user.load(Ordering::Relaxed);
         let mut known = lock(&self.known);
-        let found = known.get(&identity.name);
+        let key = (identity.name.clone(), identity.quota);
+        let found = known.get(&key);
         if let Some(share) = found.filter(|share| share.is_of(identity.quota, per_user)) {
             return Arc::clone(share);
         }
         known.retain(|_, share| Arc::strong_count(share) > 1 || !share.is_as_new());
         let limits = engine.limits(identity.quota.limits());
         let share = Arc::new(Share::new(identity.quota, per_user, limits));
-        known.insert(identity.name.clone(), Arc::clone(&share));
+        known.insert(key, Arc::clone(&share));
         share
     }
 }
@@ -207,7 +209,10 @@ mod tests {
             .unwrap();
         shares.of(&somebody("eve", None), &engine);
         shares.of(&somebody("joe", None), &engine);
-        let mut names: Vec<String> = lock(&shares.known).keys().cloned().collect();
+        let mut names: Vec<String> = lock(&shares.known)
+            .keys()
+            .map(|(name, _)| name.clone())
+            .collect();
         names.sort();
         // Who still runs something, whose bucket is not full, and who came last.
         assert_eq!(names, ["ada", "bob", "joe"]);

@@ -114,6 +114,8 @@ const REFUSED: &[(&str, &str)] = &[
     ("CREATE ROLE ada", "the user ada is there"),
     ("CREATE USER one", "the role one is there"),
     ("CREATE ROLE admin", "ADMIN is the name of a privilege"),
+    ("CREATE USER operator", "who runs the command line"),
+    ("CREATE USER u 'pencil'", "PASSWORD"),
     ("CREATE ROLE r s", "end of the statement"),
     ("CREATE USER u WITH PASSWORD 'pencil'", "graticule password"),
     ("CREATE USER u PASSWORD pencil", "graticule password"),

@@ -170,7 +170,8 @@ async fn outside(
     range: Range<u64>,
     head: bool,
 ) -> Result<GetResult> {
-    let bytes = GetRange::Bounded(part.offset + range.start..part.offset + range.end);
+    let at = |place: u64| part.offset.saturating_add(place);
+    let bytes = GetRange::Bounded(at(range.start)..at(range.end));
     let mut options = GetOptions {
         range: (!head).then_some(bytes),
         head,

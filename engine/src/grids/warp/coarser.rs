@@ -68,7 +68,8 @@ impl Coarser<'_> {
         let source = (SourceChunks::new(self.base, stored), counts);
         let made = Warped::variable(source, &tiles, how, &place, others.len())?;
         self.read.insert(name.clone(), level.number);
-        self.bits = self.bits.max(level.bits.get(name).copied());
+        let bits = level.bits.get(name).copied();
+        self.bits = self.bits.into_iter().chain(bits).min();
         let field = variable.field.as_ref().clone();
         let field = field.with_data_type(made.field.data_type().clone());
         let made = Variable {

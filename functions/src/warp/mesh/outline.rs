@@ -35,8 +35,11 @@ impl Mesh {
                 let opposite = self.crossing(column + 1 - right, row + 1 - down)?;
                 let opposite = self.near(opposite, centre.0);
                 let beyond = (2.0 * centre.0 - opposite.0, 2.0 * centre.1 - opposite.1);
-                let is_place = !self.is_globe() || beyond.1.abs() <= 90.0;
-                is_place.then_some(beyond)
+                Some(match self.is_globe() {
+                    // A cell around a row of centres at a pole ends there.
+                    true => (beyond.0, beyond.1.clamp(-90.0, 90.0)),
+                    false => beyond,
+                })
             })
         };
         let corners = [at((0, 0))?, at((1, 0))?, at((1, 1))?, at((0, 1))?];

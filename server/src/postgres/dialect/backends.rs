@@ -21,7 +21,8 @@ pub(super) const ACTIVITY: &str = "pg_stat_activity";
 
 /// The connections of the user who asks. What is not known of them is NULL, as that of others is in PostgreSQL.
 pub(super) fn activity(about: &About) -> Result<RecordBatch> {
-    let numbers = about.connections.of_user(&about.user);
+    let mut numbers = about.connections.of_user(&about.user);
+    numbers.retain(|number| about.may_stop(*number));
     let count = numbers.len();
     let text = |text: &str| Arc::new(StringArray::from(vec![text; count])) as ArrayRef;
     let unknown = |kind: DataType| new_null_array(&kind, count);
@@ -52,6 +53,13 @@ pub(super) fn activity(about: &About) -> Result<RecordBatch> {
     ];
     let columns = columns.map(|(name, values)| (name, values, true));
     Ok(RecordBatch::try_from_iter_with_nullable(columns)?)
+}
+
+impl About {
+    /// May the user know of this connection, if it is one of the same name?
+    fn may_stop(&self, number: i32) -> bool {
+        !self.is_several || number == self.number
+    }
 }
 
 /// `pg_cancel_backend(number)` and `pg_terminate_backend(number)`: was there such a connection of the same user?
@@ -107,10 +115,10 @@ impl ScalarUDFImpl for Stop {
         let numbers = args.args[0].to_array(args.number_rows)?;
         let numbers = cast(&numbers, &DataType::Int32)?;
         let numbers = numbers.as_primitive::<Int32Type>();
-        let About {
-            user, connections, ..
-        } = &self.about;
-        let stop = |number| connections.stop(number, user, self.is_end);
+        let about = &self.about;
+        let stop = |number| {
+            about.may_stop(number) && about.connections.stop(number, &about.user, self.is_end)
+        };
         let stopped: BooleanArray = numbers.iter().map(|number| number.map(stop)).collect();
         Ok(ColumnarValue::Array(Arc::new(stopped) as Arc<dyn Array>))
     }

@@ -32,6 +32,8 @@ const LAST_TYPE: u32 = 6157;
 pub(in crate::postgres) struct About {
     pub(in crate::postgres) user: String,
     pub(in crate::postgres) number: i32,
+    /// Is the user several people, who know nothing of each other?
+    pub(in crate::postgres) is_several: bool,
     pub(in crate::postgres) connections: Arc<Cancellations>,
 }
 

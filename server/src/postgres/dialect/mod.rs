@@ -155,13 +155,26 @@ impl Dialect {
                 failure.position = None;
                 Err(failure)
             }
-            // What the engine said about the client's own words is more to the point.
-            Form::Last(_, first) => Err(*first),
+            // What the engine said about the client's own words is more to the point, but for what no words help with.
+            Form::Last(_, first) => match failure.state {
+                SqlState::QUERY_CANCELED
+                | SqlState::ADMIN_SHUTDOWN
+                | SqlState::TOO_MANY_CONNECTIONS
+                | SqlState::CONFIGURATION_LIMIT_EXCEEDED => Err(failure),
+                _ => Err(*first),
+            },
         }
     }
 
     /// The statement in words that the engine understands; `None` where PostgreSQL would not understand it either.
     fn rewritten(&self, statement: &str) -> Option<String> {
+        // The parser prints these texts as other ones, which may end before they should.
+        if ["\\''", "\\\"\"", "''''", "\"\"\"\""]
+            .iter()
+            .any(|odd| statement.contains(odd))
+        {
+            return None;
+        }
         if asks_for_types(statement) {
             return Some(TYPES.to_string());
         }
@@ -274,6 +287,9 @@ mod tests {
             "SELECT 'jpg_url', 'pg_class', '::regclass' FROM t -- pg_class",
             "SELECT jpg_url, region, x::real FROM t",
             "SELECT 'typeinfo_tree' FROM t",
+            "SELECT relname FROM pg_class WHERE relname = 'x\\'' OR true --'",
+            "SELECT relname FROM pg_class WHERE relname = 'a''''b'",
+            "SELECT relname AS \"a\\\"\" FROM x --\" FROM pg_class",
         ] {
             assert_eq!(rewritten(statement), None, "{statement}");
         }

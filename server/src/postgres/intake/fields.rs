@@ -1,5 +1,8 @@
 //! The values of one row of text: [`Fields`].
 
+/// More values than a table has columns: those behind are not looked at.
+const MOST: usize = 1 << 16;
+
 /// The values, one behind the other.
 #[derive(Default)]
 pub(super) struct Fields {
@@ -30,7 +33,9 @@ impl Fields {
         if is_null {
             self.bytes.truncate(self.start());
         }
-        self.ends.push((self.bytes.len(), is_null));
+        if self.ends.len() < MOST {
+            self.ends.push((self.bytes.len(), is_null));
+        }
     }
 
     /// How many there are.

@@ -19,6 +19,9 @@ pub(super) const TEXT_BYTES: &str = "text_bytes";
 /// Bytes of a text where nobody says how many.
 const DEFAULT: u64 = 64;
 
+/// Bytes of a chunk, at most: each is in memory as a whole.
+const CHUNK_BYTES: u64 = 256 << 20;
+
 /// The type of a character.
 pub(super) const CHARACTER: DataType = DataType::FixedSizeBinary(1);
 
@@ -44,6 +47,13 @@ pub(super) fn as_characters(mut array: TargetArray, bytes: u64) -> Result<Target
              or write Zarr"
                 .to_string(),
         );
+    }
+    let cells: u64 = array.chunks.iter().product();
+    if cells.saturating_mul(bytes) > CHUNK_BYTES {
+        return Err(format!(
+            "a chunk of {cells} texts of {bytes} bytes is larger than {} MiB; choose smaller chunks, or a smaller {TEXT_BYTES}",
+            CHUNK_BYTES >> 20
+        ));
     }
     array.data_type = CHARACTER;
     array.dimensions.push(format!("string{bytes}"));
