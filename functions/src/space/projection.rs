@@ -11,6 +11,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
@@ -31,7 +32,9 @@ const KEPT_PIPELINES: usize = 32;
 const ON_EARTH: [&str; 5] = ["GEOGCRS", "GEODCRS", "PROJCRS", "BOUNDCRS", "COMPOUNDCRS"];
 
 thread_local! {
-    static PIPELINES: RefCell<HashMap<(String, String), Rc<Proj>>> = RefCell::default();
+    /// Not dropped with the thread: one that ends while the process does would use what PROJ has torn down already.
+    static PIPELINES: ManuallyDrop<RefCell<HashMap<(String, String), Rc<Proj>>>> =
+        ManuallyDrop::new(RefCell::default());
 }
 
 /// Why coordinates cannot be transformed.
@@ -156,7 +159,8 @@ impl Transformation {
     }
 
     fn pipeline(&self) -> Result<Rc<Proj>, ProjectionError> {
-        PIPELINES.with_borrow_mut(|kept| {
+        PIPELINES.with(|kept| {
+            let mut kept = kept.borrow_mut();
             let key = (self.from.clone(), self.to.clone());
             if let Some(pipeline) = kept.get(&key) {
                 return Ok(Rc::clone(pipeline));
