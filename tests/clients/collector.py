@@ -1,6 +1,6 @@
 """A collector of OpenTelemetry's traces: `collector.py`; its port on the first line, then a line of JSON per span.
 
-It speaks as much of HTTP/2, gRPC and Protocol Buffers as a client of `TraceService/Export` needs, with the standard
+It speaks as much of HTTP/2 and gRPC as a client of `TraceService/Export` needs, with the standard
 library: https://github.com/open-telemetry/opentelemetry-proto says which field is which. A span is printed before the
 client is told that it has arrived.
 """
@@ -10,6 +10,8 @@ import socket
 import struct
 import sys
 import threading
+
+from protocol_buffers import fields
 
 DATA, HEADERS, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 4, 6, 7, 8
 END_STREAM, ACK, END_HEADERS, PADDED = 1, 1, 4, 8
@@ -27,32 +29,6 @@ def exactly(stream, count):
 
 def frame(kind, flags, number, content=b""):
     return struct.pack(">I", len(content))[1:] + bytes([kind, flags]) + struct.pack(">I", number) + content
-
-
-def fields(message):
-    """Numbers of fields, and what they hold: whole numbers, or bytes."""
-    at = 0
-
-    def varint():
-        nonlocal at
-        number = shift = 0
-        while True:
-            byte = message[at]
-            at += 1
-            number |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                return number
-
-    while at < len(message):
-        key = varint()
-        kind = key & 7
-        if kind == 0:
-            yield key >> 3, varint()
-            continue
-        size = {1: 8, 5: 4}.get(kind) or varint()
-        yield key >> 3, message[at : at + size]
-        at += size
 
 
 def all_of(message, number):

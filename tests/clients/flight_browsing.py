@@ -6,7 +6,8 @@ import adbc_driver_flightsql.dbapi as adbc
 import pyarrow as pa
 import pyarrow.flight as flight
 
-from flight_sql import command, field
+from flight_sql import command
+from protocol_buffers import field
 
 url = sys.argv[1]
 

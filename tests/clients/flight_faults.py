@@ -5,7 +5,8 @@ import sys
 import pyarrow as pa
 import pyarrow.flight as flight
 
-from flight_sql import command, fetch, field, statement
+from flight_sql import command, fetch, statement
+from protocol_buffers import field
 
 url = sys.argv[1]
 client = flight.connect(url)

@@ -2,32 +2,12 @@
 
 import sys
 
-import pyarrow as pa
-import pyarrow.flight as flight
-
-from flight_sql import fetch, info
+from flight_sql import FAILURES, connect, fetch, info, refused
 
 url = sys.argv[1]
-# Some codes of gRPC have no exception of their own.
-FAILURES = (flight.FlightError, pa.ArrowException)
 WIDE = "SELECT value, repeat('x', 1000) AS text FROM generate_series(1, 2000000000)"
 
-
-def connect():
-    # Clients of one process share connections unless they are told not to.
-    return flight.connect(url, generic_options=[("grpc.use_local_subchannel_pool", 1)])
-
-
-def refused(text, call):
-    try:
-        call()
-    except FAILURES as error:
-        assert text in str(error), error
-    else:
-        raise AssertionError(f"{text}: nothing was refused")
-
-
-first, second, third = connect(), connect(), connect()
+first, second, third = (connect(url) for _ in range(3))
 assert fetch(first, "SELECT 1 AS one")["one"].to_pylist() == [1]
 assert fetch(second, "SELECT 1 AS one")["one"].to_pylist() == [1]
 refused("too many connections", lambda: fetch(third, "SELECT 1"))
@@ -50,7 +30,7 @@ first.close()
 del first, reader
 third.close()
 for attempt in range(1000):
-    fourth = connect()
+    fourth = connect(url)
     try:
         assert fetch(fourth, "SELECT 1 AS one")["one"].to_pylist() == [1]
         break

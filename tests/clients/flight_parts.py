@@ -5,17 +5,16 @@ The server has four threads, and a place for one query at a time.
 
 import sys
 import threading
-import time
 
 import adbc_driver_flightsql.dbapi as adbc
 import pyarrow as pa
 import pyarrow.flight as flight
 
-from flight_sql import command_line, fetch, field, info
+from flight_sql import FAILURES, command_line, connect, fetch, info, refused
+from http_door import until
+from protocol_buffers import field
 
 url, folder = sys.argv[1:]
-# Some codes of gRPC have no exception of their own.
-FAILURES = (flight.FlightError, pa.ArrowException)
 CUBE = 'olci."cube-1-250-250"'
 KEYS = [("time", "ascending"), ("lat", "ascending"), ("lon", "ascending")]
 LARGE = [
@@ -37,31 +36,9 @@ WHOLE = [
 ]
 
 
-def connect():
-    # Clients of one process share connections unless they are told not to.
-    return flight.connect(url, generic_options=[("grpc.use_local_subchannel_pool", 1)])
-
-
 def login(name):
-    client = connect()
+    client = connect(url)
     return client, flight.FlightCallOptions(headers=[client.authenticate_basic_token(name, f"the word of {name}")])
-
-
-def refused(text, call):
-    try:
-        call()
-    except FAILURES as error:
-        assert text in str(error), error
-    else:
-        raise AssertionError(f"{text}: nothing was refused")
-
-
-def until(condition, what):
-    for _ in range(600):
-        if condition():
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"not within a minute: {what}")
 
 
 def is_free():
@@ -86,7 +63,7 @@ def in_parts(query):
 
 
 def taken_by(ticket, tables):
-    client = connect()
+    client = connect(url)
     tables.append(client.do_get(ticket, as_ada).read_all())
     client.close()
 

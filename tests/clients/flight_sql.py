@@ -6,48 +6,27 @@ import subprocess
 import pyarrow as pa
 import pyarrow.flight as flight
 
+from protocol_buffers import field
+
 PREFIX = "type.googleapis.com/arrow.flight.protocol.sql."
 
 
-def varint(number):
-    out = b""
-    while number >= 0x80:
-        out += bytes([number & 0x7F | 0x80])
-        number >>= 7
-    return out + bytes([number])
+# Some codes of gRPC have no exception of their own.
+FAILURES = (flight.FlightError, pa.ArrowException)
 
 
-def field(number, content):
-    """A field of a message of Protocol Buffers: text, bytes, or a whole number."""
-    if isinstance(content, int):
-        return varint(number << 3) + varint(content)
-    content = content.encode() if isinstance(content, str) else content
-    return varint(number << 3 | 2) + varint(len(content)) + content
+def connect(url):
+    """A client with a connection of its own: those of one process share them unless they are told not to."""
+    return flight.connect(url, generic_options=[("grpc.use_local_subchannel_pool", 1)])
 
 
-def fields(message):
-    """The fields of a message that are texts, bytes or messages."""
-    found, at = {}, 0
-
-    def take():
-        nonlocal at
-        number, shift = 0, 0
-        while True:
-            byte = message[at]
-            at += 1
-            number |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                return number
-
-    while at < len(message):
-        key = take()
-        assert key & 7 in (0, 2), key
-        value = take()
-        if key & 7 == 2:
-            value, at = message[at : at + value], at + value
-        found[key >> 3] = value
-    return found
+def refused(text, call):
+    try:
+        call()
+    except FAILURES as error:
+        assert text in str(error), error
+    else:
+        raise AssertionError(f"{text}: nothing was refused")
 
 
 def command(name, *parts):

@@ -7,7 +7,8 @@ import time
 import adbc_driver_flightsql.dbapi as adbc
 import pyarrow.flight as flight
 
-from flight_sql import fetch, field, fields, info, processor_seconds, resident_bytes
+from flight_sql import fetch, info, processor_seconds, resident_bytes
+from protocol_buffers import field, fields
 
 url, process = sys.argv[1], int(sys.argv[2])
 # Computes for hours, and gives its first row at once, or at the end.
@@ -70,15 +71,15 @@ for action, wrap in [("CancelFlightInfo", lambda i: field(1, i)),
     assert is_busy()
     (result,) = client.do_action(flight.Action(action, wrap(running.serialize())))
     body = result.body.to_pybytes()
-    body = fields(body)[2] if action == "CancelQuery" else body
-    assert fields(body) == {1: 1}, body
+    body = dict(fields(body))[2] if action == "CancelQuery" else body
+    assert dict(fields(body)) == {1: 1}, body
     thread.join(20)
     assert outcome and "as its client asked" in outcome[0], outcome
     assert is_idle(5), action
     (result,) = client.do_action(flight.Action(action, wrap(running.serialize())))
     body = result.body.to_pybytes()
-    body = fields(body)[2] if action == "CancelQuery" else body
-    assert fields(body) == {1: 3}, "what does not run is not cancellable"
+    body = dict(fields(body))[2] if action == "CancelQuery" else body
+    assert dict(fields(body)) == {1: 3}, "what does not run is not cancellable"
 
 # A client that does not read: the server waits, and keeps little.
 reader = client.do_get(info(client, WIDE).endpoints[0].ticket)

@@ -7,7 +7,7 @@
 //! api_keys = ["sha256:…"]              # what `graticule api-key` prints
 //! login = true                         # false keeps the user out
 //! memory = "2GB"                       # of all the user's queries together; limits stand in roles, too
-//! scan = "100GB"                       # what one query may decode
+//! scan = "100GB"                       # what one scan of a query may decode
 //! queries = 4                          # at a time
 //! statement_timeout = "5min"
 //! rate = 120                           # statements per minute

@@ -81,19 +81,25 @@ impl Drop for Collector {
     }
 }
 
+/// Asks all doors of a server, and stops it.
+fn ask(configuration: &str) -> Result<(), Failed> {
+    let server = Server::start(configuration, &DOORS, &[])?;
+    let urls = ["postgresql", "http", "grpc"].map(|scheme| server.url(scheme));
+    let samples = places::samples().display().to_string();
+    client_script("traces.py", &[urls[0], urls[1], urls[2], &samples])?;
+    let (code, said) = server.stop()?;
+    assert_eq!(code, Some(0), "{said}");
+    Ok(())
+}
+
 fn all_doors() -> Result<(), Failed> {
     let collector = Collector::start()?;
     let configuration = format!(
         "[telemetry]\notlp_endpoint = \"http://127.0.0.1:{}\"\n",
         collector.port
     );
-    let server = Server::start(&configuration, &DOORS, &[])?;
-    let urls = ["postgresql", "http", "grpc"].map(|scheme| server.url(scheme));
-    let samples = places::samples().display().to_string();
-    client_script("traces.py", &[urls[0], urls[1], urls[2], &samples])?;
-    // What has not been sent is sent before it ends.
-    let (code, said) = server.stop()?;
-    assert_eq!(code, Some(0), "{said}");
+    // What has not been sent is sent before the server ends.
+    ask(&configuration)?;
     let spans = collector.spans()?;
     let all = Value::from(spans.clone()).to_string();
     assert!(!all.contains("secret") && !all.contains("word@"), "{all}");
@@ -177,11 +183,5 @@ fn without_a_collector() -> Result<(), Failed> {
         "[telemetry]\notlp_endpoint = \"http://{}\"\n",
         silent.local_addr()?
     );
-    let server = Server::start(&configuration, &DOORS, &[])?;
-    let urls = ["postgresql", "http", "grpc"].map(|scheme| server.url(scheme));
-    let samples = places::samples().display().to_string();
-    client_script("traces.py", &[urls[0], urls[1], urls[2], &samples])?;
-    let (code, said) = server.stop()?;
-    assert_eq!(code, Some(0), "{said}");
-    Ok(())
+    ask(&configuration)
 }

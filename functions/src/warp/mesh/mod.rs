@@ -277,7 +277,7 @@ mod tests {
     use super::*;
 
     /// Centres at `place` of each column and row, on a globe.
-    fn mesh(width: usize, height: usize, place: impl Fn(f64, f64) -> Place) -> Mesh {
+    pub(super) fn mesh(width: usize, height: usize, place: impl Fn(f64, f64) -> Place) -> Mesh {
         let cells = (0..width * height).map(|at| ((at % width) as f64, (at / width) as f64));
         let places: Vec<Place> = cells.map(|(column, row)| place(column, row)).collect();
         let centres = Centres {

@@ -161,19 +161,12 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::super::super::method::{Method, Missing};
-    use super::super::{Centres, Plane};
+    use super::super::tests::mesh;
     use super::*;
 
     /// A mesh on the globe, and the integrals of its values and of those of a grid made of them.
     fn integrals(width: usize, height: usize, place: impl Fn(f64, f64) -> Place) -> (f64, f64) {
-        let cells = (0..width * height).map(|at| ((at % width) as f64, (at / width) as f64));
-        let places: Vec<Place> = cells.map(|(column, row)| place(column, row)).collect();
-        let centres = Centres {
-            x: places.iter().map(|place| place.0).collect(),
-            y: places.iter().map(|place| place.1).collect(),
-            width,
-        };
-        let mesh = Mesh::new(&centres.clone(), centres, Plane::Globe, None).unwrap();
+        let mesh = mesh(width, height, place);
         let value = |column: i64, row: i64| {
             1.0 + (column.rem_euclid(width as i64) * 7 + row * 3).rem_euclid(11) as f64
         };
@@ -227,15 +220,7 @@ mod tests {
 
     #[test]
     fn a_globe_is_covered_once() {
-        let centres: Vec<Place> = (0..18 * 36)
-            .map(|at| (f64::from(at % 36) * 10.0, f64::from(at / 36) * 10.0 - 85.0))
-            .collect();
-        let centres = Centres {
-            x: centres.iter().map(|place| place.0).collect(),
-            y: centres.iter().map(|place| place.1).collect(),
-            width: 36,
-        };
-        let mesh = Mesh::new(&centres.clone(), centres, Plane::Globe, None).unwrap();
+        let mesh = mesh(36, 18, |column, row| (column * 10.0, row * 10.0 - 85.0));
         let cells = (0..18).flat_map(|row| (0..36).map(move |column| (column, row)));
         let sizes = cells.map(|(column, row)| area(&mesh.outline(column, row).unwrap()));
         let all: f64 = sizes.sum();
